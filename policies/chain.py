@@ -1,0 +1,81 @@
+"""A chain folds each event through its policies, in order; nothing cleverer.
+
+It also keeps the one promise policies cannot keep alone: after a choice's `Finish` nothing of that choice goes on,
+whoever ended it. A `Stop` becomes the choice's `Finish` for the stages behind it, and the stages before it lose what
+they held.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from policies.base import Policy, Refuse, Request
+from policies.events import Attachment, Event, Finish, Note, Opaque, Reject, Stop, Text, ToolCall, Verdict
+
+
+class Rejected(Exception):
+    """A policy rejected the attempt (see `Reject`)."""
+
+    def __init__(self, reject: Reject) -> None:
+        super().__init__(f"{reject.policy}: {reject.message}")
+        self.reject = reject
+
+
+@dataclass(slots=True)
+class Chain:
+    """The policies of one client stream.
+
+    `guarded` tells the codecs to leave out what they don't know. `finished` are the choices that are over for the
+    client, `stopped` those among them that a policy ended. `notes` are the policies' reports so far.
+    """
+
+    policies: Sequence[Policy] = ()
+    guarded: bool = False
+    notes: list[Note] = field(default_factory=list)
+    finished: set[int] = field(default_factory=set)
+    stopped: dict[int, str] = field(default_factory=dict)
+
+    def request(self, request: Request) -> Request | Refuse:
+        """Let each policy see the request; the first refusal ends it."""
+        for policy in self.policies:
+            answer = policy.request(request)
+            if isinstance(answer, Refuse):
+                return answer
+            request = answer
+        return request
+
+    def feed(self, event: Event) -> list[Event]:
+        """What goes to the client in place of `event`. Raises `Rejected` when a policy rejects the attempt."""
+        events = [event]
+        for policy in self.policies:
+            events = [out for e in events for out in self._stage(policy, e)]
+        return [e for e in events if self._passes(e)]
+
+    def deadline(self) -> float | None:
+        """The earliest time at which a policy wants a `Tick`."""
+        return min((p.deadline for p in self.policies if p.deadline is not None), default=None)
+
+    def _stage(self, policy: Policy, event: Event) -> Iterable[Event]:
+        verdicts: Iterable[Verdict] = policy.feed(event)
+        for verdict in verdicts:
+            match verdict:
+                case Note():
+                    self.notes.append(verdict)
+                case Stop(choice, reason, by):
+                    yield Finish(choice, reason, by)
+                case Reject():
+                    raise Rejected(verdict)
+                case _:
+                    yield verdict
+
+    def _passes(self, event: Event) -> bool:
+        if isinstance(event, Text | ToolCall | Attachment):
+            return event.choice not in self.finished
+        if isinstance(event, Opaque):
+            return event.choice is None or event.choice not in self.finished
+        if isinstance(event, Finish):
+            if event.choice in self.finished:
+                return False
+            self.finished.add(event.choice)
+            if event.by is not None:
+                self.stopped[event.choice] = event.by
+        return True

@@ -1,0 +1,100 @@
+"""The configuration as frozen models. Reading YAML into them, with file, line and path in each error, is
+`proxy.config.load`'s.
+
+Rule: a key that is not built is not here, so it is refused; nothing is accepted and ignored. Secrets are `SecretStr`:
+they show in no repr.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Api = Literal["openai", "anthropic", "gemini", "litellm"]
+
+
+class Strict(BaseModel):
+    """Frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Server(Strict):
+    """Where and how the gateway listens. `max_body_mb` is in MiB, `keep_alive` in seconds of client silence before a
+    comment goes out."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    max_body_mb: Annotated[float, Field(gt=0, le=1024)] = 20
+    keep_alive: Seconds = 15
+    cors_origins: tuple[str, ...] = ()
+
+
+class Key(Strict):
+    """A client's key: `key` in clear (from the environment) or its `sha256` in hex; `models` are globs over model
+    names."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    key: SecretStr | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+    models: tuple[str, ...] = ("*",)
+    admin: bool = False
+
+
+class Auth(Strict):
+    """Who may use the gateway. Left out: anyone, on loopback only."""
+
+    keys: Annotated[tuple[Key, ...], Field(min_length=1)]
+
+
+class Provider(Strict):
+    """A provider. `api` is the wire format, by default that of the provider's name. `base_url` as in the provider's own
+    SDK.
+
+    `include_usage: false` is for OpenAI-format servers that refuse `stream_options`. `options` are LiteLLM's named
+    parameters, for `api: litellm`.
+    """
+
+    api: Api | None = None
+    api_key: SecretStr | None = None
+    base_url: str | None = None
+    include_usage: bool = True
+    options: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+
+class Model(Strict):
+    """A model that clients may name. `target` is `provider/model`; its `*` takes what the name's `*` matched.
+
+    `engine: litellm` sends a native provider's calls through LiteLLM too. `whole: native` asks the provider for whole
+    answers where the client did. `drop_params` drops parameters that the provider lacks, which is a 400 otherwise.
+    `policies` None means `default_policies`.
+    """
+
+    target: str
+    engine: Literal["native", "litellm"] = "native"
+    whole: Literal["stream", "native"] = "stream"
+    drop_params: bool = False
+    policies: tuple[str, ...] | None = None
+
+
+class Timeouts(Strict):
+    """Limits in seconds: connecting, until the first token, between chunks, a blocked write to the client, the whole
+    request."""
+
+    connect: Seconds = 5
+    first_token: Seconds = 60
+    idle: Seconds = 30
+    write: Seconds = 30
+    total: Seconds = 600
+
+
+class Config(Strict):
+    """The whole file, validated: every reference in it resolves."""
+
+    server: Server = Server()
+    auth: Auth | None = None
+    providers: Annotated[dict[str, Provider], Field(min_length=1)]
+    models: Annotated[dict[str, Model], Field(min_length=1)]
+    default_policies: tuple[str, ...] = ()
+    policies: dict[str, Any] = Field(default_factory=dict)
+    timeouts: Timeouts = Timeouts()

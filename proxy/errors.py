@@ -1,0 +1,95 @@
+"""Errors that a client sees, by whose fault they are, each with its HTTP status and OpenAI error code.
+
+Rule: a message says what is wrong and what to do about it, and never holds a key, a URL of ours, a stack trace, or text
+of an answer. All that go to a client are `GatewayError`s; the envelope is made in `proxy.api.envelope`.
+"""
+
+
+class GatewayError(Exception):
+    """An answer in OpenAI's error envelope: {"error": {"message", "type", "param", "code"}}.
+
+    `retry_after` is in seconds and becomes the `Retry-After` header.
+    """
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        type: str | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status or self.status
+        self.type = type or self.type
+        self.code = code or self.code
+        self.param = param
+        self.retry_after = retry_after
+
+
+class InvalidRequest(GatewayError):
+    """The client's request is wrong; nothing was sent to a provider."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class Unauthorized(GatewayError):
+    """No key, or one that we don't know."""
+
+    status = 401
+    type = "invalid_request_error"
+    code = "invalid_api_key"
+
+
+class Forbidden(GatewayError):
+    """The key is known and may not do this."""
+
+    status = 403
+    type = "invalid_request_error"
+    code = "forbidden"
+
+
+class NotFound(GatewayError):
+    """No such route, model or stream."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
+
+
+class UpstreamError(GatewayError):
+    """The provider refused, failed, or went away.
+
+    `status` is what the client gets (the provider's class, see design table of failures); `provider_status` is what the
+    provider sent, None when it sent none (refused connection, death).
+    """
+
+    status = 502
+    type = "server_error"
+    code = "upstream_error"
+
+    def __init__(self, message: str, *, provider_status: int | None = None, **fields: object) -> None:
+        super().__init__(message, **fields)  # type: ignore[arg-type]
+        self.provider_status = provider_status
+
+
+class UpstreamTimeout(UpstreamError):
+    """The provider was too slow; which limit it broke is in the message."""
+
+    status = 504
+    code = "upstream_timeout"
+
+
+class PolicyFailed(GatewayError):
+    """A policy raised: the stream fails closed."""
+
+    status = 500
+    code = "policy_error"

@@ -1,0 +1,60 @@
+"""What the driver knows of a provider: open a call, read batches of events, close.
+
+Rule: `open` either gives an `Answer` whose provider said 200, or raises `UpstreamError` with its own resources already
+closed. An `Answer` is closed exactly by its owner, `stream.py`, on every exit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from policies.events import Event
+from proxy.config.models import Model, Provider, Timeouts
+from proxy.wire.base import Fault, Meta
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt's request: what to ask of which target.
+
+    `body` is the client's validated JSON (OpenAI format, after the policies saw it); it is shared and must not be
+    changed. `model` is the provider's name of the model, wildcards filled in. `stream` is what the *client* asked; the
+    provider is asked to stream unless `settings` says `whole: native`. `guarded` tells the codec to leave out what it
+    does not know. `headers` are the allow-listed client headers that go up.
+    """
+
+    id: str
+    body: Mapping[str, Any]
+    model: str
+    provider_name: str
+    provider: Provider
+    settings: Model
+    timeouts: Timeouts
+    stream: bool
+    guarded: bool
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Answer(Protocol):
+    """A provider's running answer."""
+
+    meta: Meta
+
+    async def read(self) -> Sequence[Event | Fault]:
+        """The next events, all that have arrived; waits for at least one. Cancelling a `read` loses nothing: the next
+        one goes on.
+
+        The last batch ends in `End` or `Fault`. Raises `UpstreamError` when the provider goes away before that."""
+
+    async def aclose(self) -> None:
+        """Give the connection back if the answer was read to its end, else close it at once. Idempotent."""
+
+
+class Upstream(Protocol):
+    """A way to reach providers; one object for the process."""
+
+    async def open(self, call: Call) -> Answer:
+        """Send the request and wait for the response's head. Raises `UpstreamError` or `InvalidRequest`."""
+
+    async def aclose(self) -> None:
+        """Close every connection; at shutdown."""

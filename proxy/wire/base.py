@@ -1,0 +1,55 @@
+"""What every provider codec is. Codecs are pure: server-sent events in, policy events out; no sockets, clocks or logs.
+
+Rule: a decoder never raises on what a provider sends. What it does not know it keeps (`Opaque`) or skips; what is
+broken becomes a `Fault`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from policies.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The provider reported an error, or sent what cannot be read: the answer ends here, unnaturally.
+
+    `status` is the HTTP status this error would have had at the start (429, 529, 500 …) and decides retries. `message`
+    is the provider's, cut to 500 characters; `kind` its error type or code.
+    """
+
+    message: str
+    status: int = 502
+    kind: str | None = None
+
+
+Decoded: TypeAlias = Event | Fault
+
+
+@dataclass(slots=True)
+class Meta:
+    """What a provider says of its answer as a whole. Filled by the decoder as it learns it."""
+
+    id: str | None = None
+    model: str | None = None
+    created: int | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+
+
+class Decoder(Protocol):
+    """Turns one answer's events into policy events. One object for each answer; after a `Fault` or `End` it gives
+    nothing more."""
+
+    meta: Meta
+
+    def decode(self, event: str | None, data: bytes) -> Sequence[Decoded]:
+        """One server-sent event: its `event:` name (None if none) and its data."""
+
+    def whole(self, body: bytes) -> Sequence[Decoded]:
+        """A whole (not streamed) 200 answer: the same events, one text piece for each channel, with its `End`."""
+
+    def eof(self) -> Sequence[Decoded]:
+        """The bytes are over. Gives the natural `End` where the provider's format has no end marker and every choice
+        that was begun has finished; gives nothing when the answer was cut (the caller then ends it as a death)."""
