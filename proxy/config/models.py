@@ -2,14 +2,16 @@
 `proxy.config.load`'s.
 
 Rule: a key that is not built is not here, so it is refused; nothing is accepted and ignored. Secrets are `SecretStr`:
-they show in no repr.
+they show in no repr. What one value must be is in `proxy.config.fields`; what depends on several in
+`proxy.config.references`.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+from proxy.config.fields import BaseUrl, ClientKey, Digest, Host, NotBool, Origin, ProviderKey, Seconds
+
 Api = Literal["openai", "anthropic", "gemini", "litellm"]
 
 
@@ -23,11 +25,11 @@ class Server(Strict):
     """Where and how the gateway listens. `max_body_mb` is in MiB, `keep_alive` in seconds of client silence before a
     comment goes out."""
 
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
-    max_body_mb: Annotated[float, Field(gt=0, le=1024)] = 20
+    host: Host = "127.0.0.1"
+    port: Annotated[int, NotBool, Field(ge=0, le=65_535)] = 8080
+    max_body_mb: Annotated[float, NotBool, Field(gt=0, le=1024)] = 20
     keep_alive: Seconds = 15
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[Origin, ...] = ()
 
 
 class Key(Strict):
@@ -35,9 +37,9 @@ class Key(Strict):
     names."""
 
     name: Annotated[str, Field(min_length=1, max_length=128)]
-    key: SecretStr | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
-    models: tuple[str, ...] = ("*",)
+    key: ClientKey | None = None
+    sha256: Digest | None = None
+    models: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
     admin: bool = False
 
 
@@ -49,15 +51,15 @@ class Auth(Strict):
 
 class Provider(Strict):
     """A provider. `api` is the wire format, by default that of the provider's name. `base_url` as in the provider's own
-    SDK.
+    SDK. In a loaded configuration `api` is always set, and `base_url` but for `api: litellm`.
 
     `include_usage: false` is for OpenAI-format servers that refuse `stream_options`. `options` are LiteLLM's named
     parameters, for `api: litellm`.
     """
 
     api: Api | None = None
-    api_key: SecretStr | None = None
-    base_url: str | None = None
+    api_key: ProviderKey | None = None
+    base_url: BaseUrl | None = None
     include_usage: bool = True
     options: dict[str, Any] = Field(default_factory=dict, repr=False)
 
@@ -89,7 +91,7 @@ class Timeouts(Strict):
 
 
 class Config(Strict):
-    """The whole file, validated: every reference in it resolves."""
+    """The whole file, validated: every reference in it resolves. `policies` are the policies' own frozen configs by id."""
 
     server: Server = Server()
     auth: Auth | None = None

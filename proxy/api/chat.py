@@ -1,0 +1,141 @@
+"""POST /v1/chat/completions: from the client's bytes to a job for the driver; and its cancel.
+
+Rule: whatever is wrong with a request is found here, before anything goes to a provider.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+from policies.base import Context, Refuse, Request
+from proxy.access.keys import Client
+from proxy.api.models import model_not_found
+from proxy.api.sinks import StreamSink, WholeSink
+from proxy.api.surface import ClientLeft, admit, id_headers, mint_id, read_body, refuse, respond
+from proxy.api.validate import ChatRequest, parse_body, validate
+from proxy.config.resolve import Resolved, resolve
+from proxy.downstream import Downstream, Headers, Receive, Scope, Send
+from proxy.errors import Forbidden, GatewayError, InvalidRequest
+from proxy.gateway import Gateway
+from proxy.interrupts import Interrupts, Reason
+from proxy.record import Record
+from proxy.stream import Driver, Job, Sink
+from proxy.streams import Overloaded
+from proxy.tasks import spawn
+from proxy.upstreams.base import Call
+
+
+class ChatCompletions:
+    """The endpoint, as a raw ASGI application: no framework object stands between the driver and `send`."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record = Record(mint_id(), model="", stream=False)
+        headers = id_headers(scope, record.id)
+        try:
+            await self._answer(scope, receive, send, headers, record)
+        except GatewayError as error:
+            record.outcome = "shed" if isinstance(error, Overloaded) else "refused"
+            record.status, record.error = error.status, error.code
+            await refuse(send, error, headers)
+        except ClientLeft:
+            record.outcome = "client_cancelled"
+        finally:
+            self._gateway.record(record)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, headers: Headers, record: Record) -> None:
+        client = admit(self._gateway, scope)
+        record.client = client.name
+        self._gateway.streams.admit()
+        body = await read_body(scope, receive, int(self._gateway.config.server.max_body_mb * 2**20))
+        request = validate(parse_body(body))
+        record.model, record.stream = request.model, request.stream
+        resolved = self._resolve(request, client)
+        record.target = f"{resolved.provider_name}/{resolved.model}"
+        job = self._job(request, resolved, record)
+        await self._drive(job, resolved, client, _Connection(scope, receive, send, headers))
+
+    def _resolve(self, request: ChatRequest, client: Client) -> Resolved:
+        resolved = resolve(self._gateway.config, request.model)
+        if resolved is None:
+            raise model_not_found(self._gateway.config, request.model, client)
+        if not client.may_use(request.model):
+            message = f"The key {client.name!r} may not use the model {request.model!r}: ask the operator to allow it."
+            raise Forbidden(message, param="model", code="model_not_allowed")
+        return resolved
+
+    def _job(self, request: ChatRequest, resolved: Resolved, record: Record) -> Job:
+        context = Context(request.model, asyncio.get_running_loop().time, request.json_answer, request.n)
+        chain = self._gateway.chain(resolved.settings, context)
+        seen = chain.request(Request(request.body))
+        if isinstance(seen, Refuse):
+            raise InvalidRequest(seen.message, status=seen.status, code=seen.code)
+        call = Call(
+            id=record.id,
+            body=seen.body,
+            model=resolved.model,
+            provider_name=resolved.provider_name,
+            provider=resolved.provider,
+            settings=resolved.settings,
+            timeouts=self._gateway.config.timeouts,
+            stream=request.stream,
+            guarded=chain.guarded,
+        )
+        return Job(call, request.n, chain, context, _sink(request, resolved, record.id), record)
+
+    async def _drive(self, job: Job, resolved: Resolved, client: Client, connection: "_Connection") -> None:
+        config = self._gateway.config
+        interrupts = Interrupts(config.timeouts, config.server.keep_alive)
+        down = Downstream(connection.scope, connection.send, connection.headers, interrupts)
+        upstream = self._gateway.upstream(resolved.api, resolved.settings)
+        self._gateway.streams.add(job.record.id, interrupts, client)
+        watcher = spawn(_watch(connection.receive, interrupts))
+        try:
+            await Driver(job, upstream, down, interrupts).run()
+        finally:
+            watcher.cancel()
+            self._gateway.streams.remove(job.record.id)
+
+
+class CancelCompletion:
+    """POST /v1/chat/completions/{id}/cancel: stop a stream in flight."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        id: str = scope["path_params"]["id"]
+        headers = id_headers(scope, mint_id())
+        try:
+            self._gateway.streams.cancel(id, admit(self._gateway, scope))
+        except GatewayError as error:
+            await refuse(send, error, headers)
+            return
+        answer: dict[str, Any] = {"id": id, "object": "chat.completion.cancellation", "cancelled": True}
+        await respond(send, 200, answer, headers)
+
+
+class _Connection:
+    """The ASGI triple of one request, and the headers that go with its response."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.headers = headers
+
+
+async def _watch(receive: Receive, interrupts: Interrupts) -> None:
+    """Interrupt the request when its client leaves; running from before the upstream call until the end."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    interrupts.fire(Reason.CLIENT_LEFT)
+
+
+def _sink(request: ChatRequest, resolved: Resolved, id: str) -> Sink:
+    created = int(time.time())
+    if request.stream:
+        return StreamSink(id, created, resolved.model, include_usage=request.include_usage)
+    return WholeSink(id, created, resolved.model)

@@ -1,0 +1,60 @@
+"""The two forms of an answer: a stream of chunks, sent as they come, or one whole completion."""
+
+from collections.abc import Sequence
+
+from policies.events import Event, Usage
+from proxy.downstream import Downstream, Headers
+from proxy.errors import GatewayError
+from proxy.wire.base import Meta
+from proxy.wire.chunks import ChunkEncoder
+from proxy.wire.completion import Joiner
+
+
+class StreamSink:
+    """Encodes what comes; ends with the usage chunk, if the client asked for it, and `[DONE]`."""
+
+    def __init__(self, id: str, created: int, model: str, *, include_usage: bool) -> None:
+        self._encoder = ChunkEncoder(id, created, model, include_usage=include_usage)
+
+    def use(self, meta: Meta) -> None:
+        """See `Sink.use`."""
+        self._encoder.use(meta)
+
+    def encode(self, events: Sequence[Event]) -> bytes:
+        """See `Sink.encode`."""
+        return self._encoder.encode(events)
+
+    async def done(self, down: Downstream, usage: Usage | None) -> None:
+        """See `Sink.done`."""
+        await down.end(self._encoder.done(usage))
+
+    def error(self, error: GatewayError) -> bytes:
+        """See `Sink.error`."""
+        return self._encoder.error(error)
+
+
+class WholeSink:
+    """Joins what comes and sends nothing before the end."""
+
+    def __init__(self, id: str, created: int, model: str) -> None:
+        self._joiner = Joiner(id, created, model)
+
+    def use(self, meta: Meta) -> None:
+        """See `Sink.use`."""
+        self._joiner.use(meta)
+
+    def encode(self, events: Sequence[Event]) -> bytes:
+        """See `Sink.encode`."""
+        self._joiner.add(events)
+        return b""
+
+    async def done(self, down: Downstream, usage: Usage | None) -> None:
+        """See `Sink.done`. A policy that stopped the answer is named in a header."""
+        answer = self._joiner.result(usage)
+        stopped_by = answer.get("x_sluice", {}).get("stopped_by")
+        headers: Headers = [] if stopped_by is None else [(b"x-sluice-stopped-by", stopped_by.encode())]
+        await down.whole(200, answer, headers)
+
+    def error(self, error: GatewayError) -> bytes:
+        """See `Sink.error`."""
+        return b""

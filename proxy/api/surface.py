@@ -1,0 +1,90 @@
+"""What every route has in common: ids, who is asking, bounded bodies, JSON answers."""
+
+import re
+import secrets
+from typing import Any
+
+from proxy.access.keys import Client
+from proxy.access.origin import check_origin
+from proxy.api.envelope import envelope, error_headers
+from proxy.downstream import Headers, Message, Receive, Scope, Send
+from proxy.errors import GatewayError, InvalidRequest
+from proxy.gateway import Gateway
+from proxy.wire.jsontext import dumps
+
+_REQUEST_ID = re.compile(rb"[\w.:-]{1,128}", re.ASCII)
+
+
+class ClientLeft(Exception):
+    """The client went away before it had sent its request."""
+
+
+def mint_id() -> str:
+    """An id for a request, in OpenAI's form, 128 bits of it random."""
+    return f"chatcmpl-{secrets.token_hex(16)}"
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header called `name` (lower case)."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
+
+
+def id_headers(scope: Scope, id: str) -> Headers:
+    """`x-request-id`, the client's own if it sent a usable one, and `x-sluice-id`."""
+    given = header(scope, b"x-request-id")
+    shown = given if given is not None and _REQUEST_ID.fullmatch(given) else id.encode()
+    return [(b"x-request-id", shown), (b"x-sluice-id", id.encode())]
+
+
+def admit(gateway: Gateway, scope: Scope) -> Client:
+    """Who is asking. Raises `Unauthorized`, `Forbidden` or `InvalidRequest` for those who may not."""
+    check_origin(scope["method"], scope["headers"], gateway.config)
+    return gateway.keyring.identify(scope["headers"])
+
+
+async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
+    """The request's body, at most `most` bytes. Raises `InvalidRequest` (413, 415) and `ClientLeft`."""
+    encoding = header(scope, b"content-encoding")
+    if encoding not in (None, b"", b"identity"):
+        raise InvalidRequest("Compressed bodies are not taken: send it without content-encoding.", status=415)
+    declared = header(scope, b"content-length") or b"0"
+    if declared.isdigit() and int(declared[:20]) > most:
+        raise _too_large(most)
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        piece = message.get("body", b"")
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            raise _too_large(most)
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+
+
+async def respond(send: Send, status: int, body: dict[str, Any], headers: Headers) -> None:
+    """Send a whole JSON response."""
+    data = dumps(body)
+    fixed = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
+    await send({"type": "http.response.body", "body": data})
+
+
+async def refuse(send: Send, error: GatewayError, headers: Headers) -> None:
+    """Send an error in OpenAI's envelope. One that leaves a body unread closes the connection behind it."""
+    extra: Headers = [(b"connection", b"close")] if error.status in (401, 403, 413, 415) else []
+    await respond(send, error.status, envelope(error), [*error_headers(error), *extra, *headers])
+
+
+def _too_large(most: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"The body is larger than the {most} bytes that this gateway takes (server.max_body_mb): send less.",
+        status=413,
+        code="request_too_large",
+    )

@@ -1,0 +1,119 @@
+"""The ASGI application: routes, lifespan, wiring; nothing else."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from policies import POLICIES
+from policies.base import PolicyType
+from proxy.access.keys import Keyring
+from proxy.api.chat import CancelCompletion, ChatCompletions
+from proxy.api.envelope import envelope
+from proxy.api.health import Health
+from proxy.api.models import ModelList, ModelShown
+from proxy.api.surface import id_headers, mint_id
+from proxy.config.models import Config
+from proxy.errors import GatewayError, NotFound
+from proxy.gateway import Gateway
+from proxy.record import Recorder, log_access
+from proxy.streams import Streams
+from proxy.upstreams.engine import LiteLLMEngine
+from proxy.upstreams.native import NativeUpstream
+
+
+def create_gateway(
+    config: Config,
+    *,
+    policies: Mapping[str, PolicyType] = POLICIES,
+    recorders: Sequence[Recorder] = (log_access,),
+) -> Gateway:
+    """Everything that a running gateway consists of, for `config`."""
+    return Gateway(
+        config=config,
+        keyring=Keyring(config.auth),
+        streams=Streams(config.server.max_streams),
+        upstreams={"native": NativeUpstream(), "litellm": LiteLLMEngine()},
+        policies=policies,
+        recorders=recorders,
+    )
+
+
+def create_app(gateway: Gateway) -> Starlette:
+    """The application that serves `gateway`; its lifespan closes what the gateway opened."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            for upstream in gateway.upstreams.values():
+                await upstream.aclose()
+
+    return Starlette(
+        routes=_routes(gateway),
+        middleware=_middleware(gateway.config),
+        exception_handlers={HTTPException: _http_error, GatewayError: _gateway_error},
+        lifespan=lifespan,
+    )
+
+
+def _routes(gateway: Gateway) -> list[BaseRoute]:
+    api: list[BaseRoute] = []
+    for prefix in ("/v1", ""):
+        api += [
+            Route(f"{prefix}/chat/completions", ChatCompletions(gateway), methods=["POST"]),
+            Route(f"{prefix}/chat/completions/{{id}}/cancel", CancelCompletion(gateway), methods=["POST"]),
+            Route(f"{prefix}/models", ModelList(gateway), methods=["GET"]),
+            Route(f"{prefix}/models/{{id:path}}", ModelShown(gateway), methods=["GET"]),
+        ]
+    health = Health(gateway)
+    return [*api, Route("/healthz", health.live, methods=["GET"]), Route("/readyz", health.ready, methods=["GET"])]
+
+
+def _middleware(config: Config) -> list[Middleware]:
+    origins = config.server.cors_origins
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "x-sluice-id", "retry-after"],
+        )
+    ]
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 405:
+        allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
+        failure = GatewayError(
+            f"{request.method} is not for this route: use {allowed or 'another method'}.",
+            status=405,
+            type="invalid_request_error",
+            code="method_not_allowed",
+        )
+        return _json(request, failure, {"allow": allowed} if allowed else {})
+    return _json(
+        request, NotFound(f"No route {request.url.path[:200]!r}: see /v1/chat/completions and /v1/models."), {}
+    )
+
+
+async def _gateway_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, GatewayError):
+        raise error
+    return _json(request, error, {})
+
+
+def _json(request: Request, error: GatewayError, headers: Mapping[str, str]) -> Response:
+    ids = {name.decode(): value.decode("latin-1") for name, value in id_headers(request.scope, mint_id())}
+    return JSONResponse(envelope(error), error.status, headers={**ids, **headers})

@@ -1,0 +1,55 @@
+"""`sluice serve`: read the configuration, start the simulator if it is used, serve until a signal says otherwise."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import sys
+
+import uvloop
+
+from proxy.app import create_app, create_gateway
+from proxy.config.load import ConfigError, load
+from proxy.config.models import Config
+from proxy.config.providers import apis_in_use, uses_simulator, with_simulator
+from proxy.gateway import Gateway
+from proxy.logs import set_up_logs
+from proxy.server import make_server
+from proxy.upstreams import litellm
+
+log = logging.getLogger("sluice")
+
+
+def serve(path: str, host: str | None, port: int | None) -> int:
+    """Run the gateway until it is told to end; the process's exit code."""
+    set_up_logs()
+    try:
+        config = load(path, server={"host": host, "port": port})
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(config))
+
+
+async def _serve(config: Config) -> int:
+    async with contextlib.AsyncExitStack() as stack:
+        if uses_simulator(config):
+            from proxy.simulator import Simulator  # only for those who use it
+
+            simulator = await stack.enter_async_context(Simulator())
+            config = with_simulator(config, simulator.url)
+            log.info("the simulator answers for providers without a key at %s", simulator.url)
+        gateway = create_gateway(config)
+        _warm(gateway)
+        server = make_server(create_app(gateway), config, gateway.streams)
+        await server.serve()
+        return 0 if server.started else 1
+
+
+def _warm(gateway: Gateway) -> None:
+    """Do what would make the first request slow, then put the heap that this left out of the collector's way: LiteLLM's
+    makes a full collection a pause of a tenth of a second."""
+    litellm.warm(apis_in_use(gateway.config))
+    gc.collect()
+    gc.freeze()

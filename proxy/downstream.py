@@ -1,0 +1,94 @@
+"""The client's side of a request: what has been sent, and sending more.
+
+Rule: nothing is sent before it must be. The 200 of a stream goes out with the first event or the first keep-alive;
+until then a failure can still be a proper HTTP status. After the first *event* no other attempt may be made
+(`committed`).
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from proxy.api.envelope import envelope, error_headers
+from proxy.errors import GatewayError
+from proxy.interrupts import Interrupts
+from proxy.wire.jsontext import dumps
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+ABORT = "sluice.abort"
+"""The ASGI extension by which `proxy.server` lets us drop a connection."""
+
+KEEP_ALIVE = b": keep-alive\n\n"
+
+
+class Downstream:
+    """Sends one response. `headers` go with it whatever its kind; each send runs under the write limit."""
+
+    def __init__(self, scope: Scope, send: Send, headers: Headers, interrupts: Interrupts) -> None:
+        self._abort: Callable[[], None] | None = scope.get("extensions", {}).get(ABORT)
+        self._send = send
+        self._headers = headers
+        self._interrupts = interrupts
+        self.status: int | None = None
+        self.committed = False
+        self.complete = False
+        self.bytes = 0
+
+    async def event(self, data: bytes) -> None:
+        """Send server-sent events; from here on there is no other attempt."""
+        self.committed = True
+        await self._stream(data)
+
+    async def keep_alive(self) -> None:
+        """Send a comment, so that nobody between us takes the silence for a dead connection."""
+        await self._stream(KEEP_ALIVE)
+
+    async def end(self, data: bytes = b"") -> None:
+        """Send the stream's last bytes and end it."""
+        self.committed = True
+        await self._stream(data, more=False)
+
+    async def whole(self, status: int, body: dict[str, Any], headers: Headers) -> None:
+        """Send a whole JSON response."""
+        data = dumps(body)
+        size = (b"content-length", str(len(data)).encode())
+        await self._start(status, [(b"content-type", b"application/json"), size, *headers])
+        await self._body(data, more=False)
+
+    async def error(self, error: GatewayError, event: bytes, *, retried: bool) -> None:
+        """Tell the client of a failure: as an HTTP status where that is still possible, else as `event`, without
+        `[DONE]`."""
+        if self.status is None:
+            await self.whole(error.status, envelope(error), error_headers(error, no_retry=retried))
+        elif not self.complete:
+            await self.end(event)
+
+    def abort(self) -> None:
+        """Drop the connection with what it has not taken. Without our server this is left to the server at hand."""
+        if self._abort is not None:
+            self._abort()
+
+    async def _stream(self, data: bytes, *, more: bool = True) -> None:
+        if self.status is None:
+            await self._start(200, STREAM_HEADERS)
+        await self._body(data, more=more)
+
+    async def _start(self, status: int, headers: Headers) -> None:
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
+
+    async def _body(self, data: bytes, *, more: bool) -> None:
+        self.bytes += len(data)
+        self.complete = not more
+        self._interrupts.begin_write()
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        self._interrupts.end_write()

@@ -1,0 +1,181 @@
+"""How a request's one task is stopped or woken from outside: the client left, a limit passed, a cancel, a drain.
+
+Theory. The driver runs in one task and awaits in three kinds of places: opening, reading, sending. Whatever interrupts
+it does so by cancelling that task once and leaving a reason; `claim` turns the `CancelledError` into that reason, and
+says when it is a foreign one (the server's own), which must go on. A *wake* is the mild form: it only reaches a wait
+that can be taken up again without loss, and the driver goes back to waiting after it.
+
+One timer serves all limits of a stream. Setting a limit is a plain assignment; the timer is moved only when a limit
+comes before the time it is armed for, so a chunk costs no timer call.
+"""
+
+import asyncio
+import enum
+import math
+
+from proxy.config.models import Timeouts
+
+NEVER = math.inf
+
+
+class Reason(enum.Enum):
+    """Why a request was interrupted."""
+
+    CLIENT_LEFT = "client left"
+    CANCELLED = "cancelled"
+    DRAINED = "drained"
+    FIRST_TOKEN = "first token"
+    IDLE = "idle"
+    TOTAL = "total"
+    WRITE = "write"
+
+
+class Interrupts:
+    """The interruptions of the task that makes it. Use from that task's event loop only."""
+
+    def __init__(self, limits: Timeouts, keep_alive: float) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("Interrupts are made by the task that they interrupt")
+        self._task = task
+        self._loop = asyncio.get_running_loop()
+        self._limits = limits
+        self._keep_alive = keep_alive
+        self._reason: Reason | None = None
+        self._woken = False
+        self._closed = False
+        self._waiting = False
+        self._total_at = self._loop.time() + limits.total
+        self._upstream_at = NEVER
+        self._first_token_at = NEVER
+        self._write_at = NEVER
+        self._beat_at = NEVER
+        self._tick_at = NEVER
+        self._armed_at = NEVER
+        self._timer: asyncio.TimerHandle | None = None
+        self._arm()
+
+    def fire(self, reason: Reason) -> None:
+        """Interrupt the task. The first reason counts until it is claimed."""
+        if self._closed or self._reason is not None:
+            return
+        self._reason = reason
+        self._task.cancel()
+
+    def claim(self) -> Reason | None:
+        """The reason behind the `CancelledError` just caught, which is thereby done with; None: it is not ours."""
+        reason, self._reason = self._reason, None
+        if self._woken:
+            self._woken = False
+            self._task.uncancel()
+        if reason is not None:
+            self._task.uncancel()
+        return reason if self._task.cancelling() == 0 else None
+
+    def claim_wake(self) -> bool:
+        """Whether the `CancelledError` just caught was only a wake; then it is done with and the wait can be taken up
+        again."""
+        if not self._woken or self._reason is not None:
+            return False
+        self._woken = False
+        return self._task.uncancel() == 0
+
+    def close(self) -> None:
+        """No interruptions from here on."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # ---- limits
+    def begin_attempt(self) -> None:
+        """An attempt begins: its first token is due within `first_token` seconds."""
+        self._first_token_at = self._loop.time() + self._limits.first_token
+
+    def first_token(self) -> None:
+        """The answer has begun: from here on the limit is the one between chunks."""
+        self._first_token_at = NEVER
+
+    def begin_wait(self) -> None:
+        """The driver begins to wait for the provider."""
+        self._waiting = True
+        begun = self._first_token_at == NEVER
+        self._upstream_at = self._loop.time() + self._limits.idle if begun else self._first_token_at
+        if min(self._upstream_at, self._beat_at, self._tick_at) < self._armed_at:
+            self._arm()
+
+    def resume_wait(self) -> None:
+        """Wait on after a wake, under the limit that already runs."""
+        self._waiting = True
+        self._arm()
+
+    def end_wait(self) -> None:
+        """The wait is over; limits of the provider rest."""
+        self._waiting = False
+
+    def begin_write(self) -> None:
+        """The driver begins to send: the write limit runs."""
+        self._write_at = self._loop.time() + self._limits.write
+        if self._write_at < self._armed_at:
+            self._arm()
+
+    def end_write(self) -> None:
+        """The send came through; client silence is counted from now, if it is counted at all."""
+        self._write_at = NEVER
+        if self._beat_at < NEVER:
+            self.start_beat()
+
+    def start_beat(self) -> None:
+        """Count the client's silence from now: a wake is due after `keep_alive` seconds of it."""
+        self._beat_at = self._loop.time() + self._keep_alive
+
+    def beat_due(self) -> bool:
+        """Whether the client has heard nothing for `keep_alive` seconds."""
+        return self._loop.time() >= self._beat_at
+
+    def set_tick(self, at: float | None) -> None:
+        """A policy wants a `Tick` at `at`, in the loop's time; a time already past counts as never."""
+        self._tick_at = NEVER if at is None or at <= self._loop.time() else at
+
+    def tick_due(self) -> bool:
+        """Whether a policy's deadline has passed."""
+        return self._loop.time() >= self._tick_at
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        at = min(self._total_at, self._write_at)
+        if self._waiting:
+            at = min(at, self._upstream_at, self._beat_at, self._tick_at)
+        self._armed_at = at
+        if at < NEVER and not self._closed:
+            self._timer = self._loop.call_at(at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        now = self._loop.time()
+        reason = self._passed(now)
+        if reason is not None:
+            self.fire(reason)
+        elif self._waiting and (now >= self._beat_at or now >= self._tick_at):
+            self._wake()
+        self._arm()
+
+    def _passed(self, now: float) -> Reason | None:
+        """The limit that has passed, if one has; it is spent with that."""
+        if now >= self._total_at:
+            self._total_at = NEVER
+            return Reason.TOTAL
+        if now >= self._write_at:
+            self._write_at = NEVER
+            return Reason.WRITE
+        if self._waiting and now >= self._upstream_at:
+            self._upstream_at = NEVER
+            return Reason.IDLE if self._first_token_at == NEVER else Reason.FIRST_TOKEN
+        return None
+
+    def _wake(self) -> None:
+        self._waiting = False
+        if self._reason is None and not self._closed:
+            self._woken = True
+            self._task.cancel()

@@ -1,0 +1,100 @@
+"""What is known of a request when it is over, whatever way it ended; told once, to each recorder.
+
+Rule: one record a request, made by the driver's one exit. It holds no text of prompt or answer and no key.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from policies.events import Note, Usage
+from proxy.wire.jsontext import dumps
+
+Outcome: TypeAlias = Literal[
+    "completed",
+    "client_cancelled",
+    "client_timeout",
+    "policy_stopped",
+    "policy_error",
+    "refused",
+    "upstream_error",
+    "timeout",
+    "shed",
+    "drained",
+    "failed",
+]
+
+access_log = logging.getLogger("sluice.access")
+
+
+@dataclass(slots=True)
+class Record:
+    """One request. Times are in seconds; `first_event` and `duration` count from its arrival. `status` is what the
+    client got, None when it left before it got one. `usage` is None when the provider told none."""
+
+    id: str
+    model: str
+    stream: bool
+    client: str | None = None
+    target: str | None = None
+    provider_id: str | None = None
+    provider_status: int | None = None
+    attempts: int = 0
+    outcome: Outcome = "failed"
+    status: int | None = None
+    error: str | None = None
+    finish_reasons: dict[int, str] = field(default_factory=dict)
+    stopped_by: str | None = None
+    usage: Usage | None = None
+    first_event: float | None = None
+    duration: float = 0.0
+    bytes: int = 0
+    notes: Sequence[Note] = ()
+    arrived: float = field(default_factory=time.monotonic)
+
+    def began(self) -> None:
+        """The client has got its first event."""
+        if self.first_event is None:
+            self.first_event = time.monotonic() - self.arrived
+
+    def ended(self) -> None:
+        """The request is over."""
+        self.duration = time.monotonic() - self.arrived
+
+
+Recorder: TypeAlias = Callable[[Record], None]
+
+
+def log_access(record: Record) -> None:
+    """One line of JSON for each request, at its end."""
+    if access_log.isEnabledFor(logging.INFO):
+        access_log.info("%s", dumps(access_line(record)).decode())
+
+
+def access_line(record: Record) -> dict[str, Any]:
+    """The fields of the access line; those that are not known are left out."""
+    usage = record.usage
+    line: dict[str, Any] = {
+        "ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "msg": "request",
+        "request_id": record.id,
+        "key": record.client,
+        "model": record.model,
+        "target": record.target,
+        "stream": record.stream,
+        "status": record.status,
+        "outcome": record.outcome,
+        "error": record.error,
+        "stopped_by": record.stopped_by,
+        "attempts": record.attempts,
+        "provider_id": record.provider_id,
+        "provider_status": record.provider_status,
+        "first_event_s": None if record.first_event is None else round(record.first_event, 4),
+        "duration_s": round(record.duration, 4),
+        "bytes": record.bytes,
+    }
+    if usage is not None:
+        line |= {"prompt_tokens": usage.prompt, "completion_tokens": usage.completion, "usage_source": "reported"}
+    return {name: value for name, value in line.items() if value is not None}

@@ -1,0 +1,254 @@
+"""uvicorn as a streaming gateway needs it: clients that leave are noticed, slow and silent ones are dropped, signals
+drain.
+
+What stock uvicorn (0.54) does otherwise: after a pipelined request it stops reading, so it never learns that the client
+left; half-sent requests and unread responses hold a connection for ever; request heads are unbounded; SIGTERM closes
+the listener at once and the process ends by the signal.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import signal
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import httptools
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from proxy.api.envelope import envelope
+from proxy.config.models import Config
+from proxy.downstream import ABORT
+from proxy.errors import GatewayError, InvalidRequest
+from proxy.streams import Streams
+from proxy.wire.jsontext import dumps
+
+log = logging.getLogger("sluice")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on a connection. Times are in seconds: from the first byte to the whole head, between two pieces of a
+    body, and for the client to take the rest of a finished response; `head_bytes` bounds request line and headers."""
+
+    head: float = 20
+    body: float = 30
+    write: float = 30
+    head_bytes: int = 64 * 1024
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection.
+
+    A request that comes before the last one was answered (pipelining) is dropped and the connection closed behind the
+    answer, as HTTP allows: its client sends it again. A half-closed connection counts as a client that left.
+    """
+
+    def __init__(self, *, limits: Limits = Limits(), **uvicorn_arguments: Any) -> None:
+        super().__init__(**uvicorn_arguments)
+        self._limits = limits
+        self._head_bytes = 0
+        self._pipelined = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    # ---- the transport's side
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect(self._limits.head)
+
+    def data_received(self, data: bytes) -> None:
+        if self._pipelined:
+            return
+        super().data_received(data)
+        if self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete:
+            self._expect(self._limits.body)
+
+    def eof_received(self) -> None:
+        self._drop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect(None)
+        super().connection_lost(exc)
+
+    # ---- the parser's side
+    def on_message_begin(self) -> None:
+        if self._busy():
+            self._pipelined = True
+            self.cycle.keep_alive = False
+            return
+        super().on_message_begin()
+        self.scope["extensions"] = {ABORT: self._drop}  # type: ignore[typeddict-item]
+        self._head_bytes = 0
+        self._expect(self._limits.head)
+
+    def on_url(self, url: bytes) -> None:
+        if not self._pipelined:
+            self._count_head(len(url))
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._pipelined:
+            self._count_head(len(name) + len(value))
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self._pipelined:
+            self._expect(None)
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._pipelined:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._pipelined:
+            self._expect(None)
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.get_write_buffer_size() > 0:
+            self._expect(self._limits.write)
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(
+            InvalidRequest("The request is not valid HTTP/1.1: see that the client and what is between speak it.")
+        )
+
+    # ---- what we add
+    def _busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > self._limits.head_bytes:
+            raise httptools.HttpParserError("request head too large")
+
+    def _expect(self, seconds: float | None) -> None:
+        """Something is due from the client within `seconds`; None: nothing is."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._overdue)
+
+    def _overdue(self) -> None:
+        self._deadline = None
+        if self.cycle is not None and self.cycle.response_complete:
+            if self.transport.get_write_buffer_size() > 0:
+                self._drop()
+        elif self._head_bytes or self.cycle is not None:
+            self._refuse(
+                GatewayError("The request did not arrive in time: send it again.", status=408, code="slow_request")
+            )
+        else:
+            self._drop()
+
+    def _refuse(self, error: GatewayError) -> None:
+        """Answer a request that never became one, if nothing was answered yet, and close."""
+        if not self._busy() or not self.cycle.response_started:
+            body = dumps(envelope(error))
+            head = f"HTTP/1.1 {error.status} Error\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
+            self._mark_disconnected()
+            self.transport.close()
+            self._expect(self._limits.write)
+            return
+        self._drop()
+
+    def _drop(self) -> None:
+        """The client is gone, or to be gone: tell the application at once and drop what the client has not taken."""
+        self._mark_disconnected()
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.abort()
+
+    def _mark_disconnected(self) -> None:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self.flow.resume_writing()
+
+
+class Server(uvicorn.Server):
+    """uvicorn with a drain: on SIGTERM `/readyz` turns 503 so that no new requests are sent here, after `NOTICE`
+    seconds the listener closes, streams get `drain_seconds` to end, then an error event. A second signal ends at
+    once."""
+
+    NOTICE = 2.0
+
+    def __init__(self, config: uvicorn.Config, streams: Streams, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._streams = streams
+        self._drain_seconds = drain_seconds
+        self._signalled = asyncio.Event()
+        self._notice = self.NOTICE
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self, number: int) -> None:
+        if self._signalled.is_set():
+            self.should_exit = self.force_exit = True
+            return
+        log.info("%s: draining", signal.Signals(number).name)
+        self._streams.draining = True
+        self._notice = self.NOTICE if number == signal.SIGTERM else 0.0
+        self._signalled.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        await super().on_tick(counter)
+        if not self._signalled.is_set():
+            return self.should_exit
+        if self._notice > 0 and not self.force_exit:
+            self._notice -= 0.1
+            return False
+        return True
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self._streams_end(self._drain_seconds)
+        if not self.force_exit:
+            self._streams.drain()
+            await self._streams_end(1)
+        self.config.timeout_graceful_shutdown = 1
+        await super().shutdown(sockets)
+
+    async def _streams_end(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while self._streams and loop.time() < until and not self.force_exit:
+            await asyncio.sleep(0.02)
+
+
+def make_server(app: Any, config: Config, streams: Streams) -> Server:
+    """A server for `app` as `config.server` says; run it with `await server.serve()`."""
+    limits = Limits(write=config.timeouts.write)
+    settings = uvicorn.Config(
+        app,
+        host=config.server.host,
+        port=config.server.port,
+        loop="uvloop",
+        http=functools.partial(Protocol, limits=limits),  # type: ignore[arg-type]
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        backlog=2048,
+    )
+    return Server(settings, streams, config.server.drain_seconds)

@@ -1,0 +1,128 @@
+"""What the simulator is to answer: one description, told in three providers' formats.
+
+Rule: an `Answer` is a value and says everything: what is said, how it is cut and paced, and what goes wrong. It knows
+no provider and no socket. Times are seconds, sizes characters (of text) or bytes (of TCP writes).
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from policies.events import FinishReason
+
+FaultKind: TypeAlias = Literal["status", "stall", "drop", "reset", "error", "eof", "malformed"]
+_NEEDS_A_STREAM = frozenset({"error", "eof", "malformed"})
+
+CHARACTERS_A_TOKEN = 4
+"""The simulator's tokenizer: deterministic, and simple enough to do in one's head in a test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong, and where.
+
+    `after` None is before the response's head; 0 is after the head, before the first event; k is after k pieces of
+    text. Kinds: `status` (an HTTP error with `status` and perhaps `Retry-After`), `stall` (silence for ever), `drop` (the
+    connection is closed in mid-body), `reset` (TCP RST), `error` (the provider's own error event), `eof` (a
+    well-formed end of the body, but the answer has no end), `malformed` (an event that is no JSON; then all goes on).
+    `times`: only the first so many calls of this model fail.
+    """
+
+    kind: FaultKind
+    after: int | None = None
+    status: int = 503
+    retry_after: int | None = None
+    message: str | None = None
+    times: int | None = None
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        if self.kind == "status" and self.after is not None:
+            raise ValueError("a status fault comes before the head: leave `after` out, or use the kind `error`")
+        if self.kind in _NEEDS_A_STREAM and self.after is None:
+            raise ValueError(f"a fault of kind {self.kind} comes after the head: give `after` (0 or more pieces)")
+        if self.after is not None and self.after < 0:
+            raise ValueError("`after` counts pieces of text: give 0 or more, or leave it out for before the head")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A tool call of the answer; `arguments` is JSON text. Gemini can only tell arguments that are a JSON object."""
+
+    name: str
+    arguments: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Token counts in OpenAI's meaning: `prompt` includes `cached`, `completion` includes `reasoning`."""
+
+    prompt: int
+    completion: int
+    cached: int = 0
+    reasoning: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer. A plain `Answer("text")` comes whole-hearted: four characters a piece, as fast as the client reads.
+
+    What is said: `text` (one for all choices, or one for each), `reasoning`, `refusal`, `tools` (calls, in parallel);
+    `choices` None gives as many as the request asked; `finish` None is `tool_calls` with tools, else `stop`; `tokens`
+    None are counted (`CHARACTERS_A_TOKEN`); `tells_usage` False leaves usage out.
+    How it is cut: `chunk` characters a piece (0: whole); with a `seed`, random sizes from 1 to twice that. `batch`
+    pieces a write; `cut` bytes a TCP write wherever that falls (0: whole writes).
+    When it comes: `head_delay` before the head, `first_delay` before the first piece, `pace` between pieces.
+    """
+
+    text: str | tuple[str, ...] = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tools: tuple[ToolUse, ...] = ()
+    choices: int | None = None
+    finish: FinishReason | None = None
+    tokens: Tokens | None = None
+    tells_usage: bool = True
+    chunk: int = 4
+    seed: int | None = None
+    batch: int = 1
+    cut: int = 0
+    head_delay: float = 0
+    first_delay: float = 0
+    pace: float = 0
+    fault: Fault | None = None
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        if min(self.chunk, self.cut, self.head_delay, self.first_delay, self.pace) < 0 or self.batch < 1:
+            raise ValueError("sizes and times of an answer are 0 or more, `batch` 1 or more")
+
+    def text_of(self, choice: int) -> str:
+        """The text of one choice; the last text given serves all further choices."""
+        if isinstance(self.text, str):
+            return self.text
+        return self.text[min(choice, len(self.text) - 1)] if self.text else ""
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        return self.finish or ("tool_calls" if self.tools else "stop")
+
+
+_READER = TypeAdapter(Answer)
+
+
+def read_answer(value: Any) -> Answer:
+    """An answer from JSON data, its members those of `Answer`. Raises ValueError naming each wrong one."""
+    try:
+        return _READER.validate_python(value)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in error.errors())
+        raise ValueError(f"not an answer: {wrong}. Its members are those of Answer in proxy/simulator/answers.py") from None
+
+
+def tokens_in(text: str) -> int:
+    """The simulator's count of the tokens in a text."""
+    return -(-len(text) // CHARACTERS_A_TOKEN)

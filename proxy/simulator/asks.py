@@ -1,0 +1,58 @@
+"""What a client asked, whatever provider's format it spoke: what an answer is chosen and shaped by.
+
+Rule: formats read a body into an `Ask` or raise `Refused`; nothing else looks into a provider's request.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+Provider: TypeAlias = Literal["openai", "anthropic", "gemini"]
+
+
+class Refused(Exception):
+    """A request that the real provider would refuse: HTTP `status` and a message in its own words, where known.
+
+    `kind` is the error's type where the status alone does not give it; `param` the field at fault (OpenAI tells it).
+    """
+
+    def __init__(self, status: int, message: str, *, kind: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.kind = kind
+        self.param = param
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool that the request offers, with the JSON schema of its arguments."""
+
+    name: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The request in neutral terms.
+
+    `prompt` is the last user text; `prompt_tokens` counts all of it. `tool_results` are those of the last turn, empty
+    when that was not one of tool results. `tool_choice` is "auto", "none", "required" or, forced, a tool's name with
+    `forced` set. `schema` None: prose is wanted; an empty one: any JSON object.
+    """
+
+    provider: Provider
+    model: str
+    stream: bool
+    prompt: str = ""
+    prompt_tokens: int = 0
+    choices: int = 1
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: str = "auto"
+    forced: bool = False
+    parallel: bool = True
+    tool_results: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    max_tokens: int | None = None
+    include_usage: bool = True
+    thinks: bool = False

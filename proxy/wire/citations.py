@@ -1,0 +1,113 @@
+"""Citations in OpenAI's shape, and the offsets in them.
+
+Rule: `start_index` and `end_index` count characters of the choice's content, as in OpenAI's answers, whatever the
+provider counts. They are those of the provider's text: a policy that changes the text's length makes them approximate.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from proxy.wire.fields import items, obj, string
+
+_MOST_KEPT = 1 << 18  # characters
+_PIECE = 1 << 12  # characters: what one look-up may have to read
+_MOST_ANNOTATIONS = 256
+_MOST_SOURCES = 1024  # looked at in one event
+_CONTINUATION = bytes(range(0x80, 0xC0))
+
+
+def url_citation(index: int, url: str, title: str, start: int, end: int) -> dict[str, Any]:
+    """One entry of `annotations`. `index` is its place among the choice's annotations: the OpenAI SDK's stream helper
+    cannot join a streamed list of objects without it."""
+    citation = {"url": url, "title": title, "start_index": start, "end_index": end}
+    return {"type": "url_citation", "url_citation": citation, "index": index}
+
+
+class ByteOffsets:
+    """Turns byte offsets in a text (as UTF-8) into character offsets, while the text arrives in pieces.
+
+    Only what is not ASCII is kept, at most 256 Ki characters of it; in a longer text offsets are unknown.
+    """
+
+    __slots__ = ("_bytes", "_characters", "_kept", "_pieces", "_starts")
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._characters = 0
+        self._kept = 0
+        self._starts: list[int] = []
+        self._pieces: list[tuple[int, bytes]] = []
+
+    def add(self, text: str) -> None:
+        """The next piece of the text."""
+        if text.isascii():
+            self._bytes += len(text)
+            self._characters += len(text)
+            return
+        self._kept += len(text)
+        for at in range(0, len(text), _PIECE):
+            characters = text[at : at + _PIECE]
+            piece = characters.encode("utf-8", "surrogatepass")
+            if self._kept <= _MOST_KEPT:
+                self._starts.append(self._bytes)
+                self._pieces.append((self._characters, piece))
+            self._bytes += len(piece)
+            self._characters += len(characters)
+
+    def characters(self, offset: Any) -> int | None:
+        """The character at byte `offset` (absent means 0); None when it is no offset in the text so far."""
+        if offset is None:
+            return 0
+        if type(offset) is not int or not 0 <= offset <= self._bytes or self._kept > _MOST_KEPT:
+            return None
+        at = bisect_right(self._starts, offset) - 1
+        if at < 0:
+            return offset
+        before, piece = self._pieces[at]
+        inside = piece[: offset - self._starts[at]]
+        ascii_behind = offset - self._starts[at] - len(inside)
+        return before + len(inside.translate(None, _CONTINUATION)) + ascii_behind
+
+
+class Grounding:
+    """The annotations of one Gemini candidate, each given once although its metadata may come again in later events."""
+
+    __slots__ = ("_given", "offsets")
+
+    def __init__(self) -> None:
+        self.offsets = ByteOffsets()
+        self._given: set[tuple[int, int, str]] = set()
+
+    def annotations(self, candidate: dict[str, Any]) -> list[dict[str, Any]]:
+        """New entries of `annotations` for a candidate's `groundingMetadata` and `citationMetadata`."""
+        out = []
+        for segment, source in islice(_sources(candidate), _MOST_SOURCES):
+            start = self.offsets.characters(segment.get("startIndex"))
+            end = self.offsets.characters(segment.get("endIndex"))
+            url = string(source.get("uri"))
+            if start is None or end is None or start >= end or not url or (start, end, url) in self._given:
+                continue
+            if len(self._given) == _MOST_ANNOTATIONS:
+                break
+            out.append(url_citation(len(self._given), url, string(source.get("title")), start, end))
+            self._given.add((start, end, url))
+        return out
+
+
+def _sources(candidate: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Pairs of what is cited (`startIndex`, `endIndex`) and where from (`uri`, `title`)."""
+    grounding = obj(candidate.get("groundingMetadata"))
+    chunks = items(grounding.get("groundingChunks"))
+    for support in map(obj, items(grounding.get("groundingSupports"))):
+        for index in items(support.get("groundingChunkIndices")):
+            if type(index) is int and 0 <= index < len(chunks):
+                yield obj(support.get("segment")), _source(obj(chunks[index]))
+    citations = obj(candidate.get("citationMetadata"))
+    for citation in map(obj, items(citations.get("citationSources")) + items(citations.get("citations"))):
+        yield citation, citation
+
+
+def _source(chunk: dict[str, Any]) -> dict[str, Any]:
+    return obj(next((chunk[kind] for kind in ("web", "maps", "retrievedContext") if kind in chunk), None))

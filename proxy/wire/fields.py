@@ -1,0 +1,56 @@
+"""Reading parsed JSON whose types nobody has promised.
+
+Rule: a member of the wrong type counts as absent. So a decoder can say what it looks for, and never has to say what else
+might have been there. All that end up in a policy event are checked here or in the decoder, by exact type (what JSON
+parsers make has no subclasses, and `is` is what the hot path can afford).
+"""
+
+import re
+from typing import Any
+
+from proxy.wire.jsontext import dumps
+
+_LABEL = re.compile(r"[A-Za-z0-9._:/@-]{1,128}")
+_MOST_TOKENS = 10**12
+_MOST_MESSAGE = 500
+
+
+def obj(value: Any) -> dict[str, Any]:
+    """The JSON object, or an empty one."""
+    return value if type(value) is dict else {}
+
+
+def items(value: Any) -> list[Any]:
+    """The JSON array, or an empty one."""
+    return value if type(value) is list else []
+
+
+def string(value: Any) -> str:
+    """The string, or an empty one."""
+    return value if type(value) is str else ""
+
+
+def count(value: Any) -> int:
+    """A token count: an integer from 0 to 10^12, else 0. Beyond that, arithmetic with prices would overflow."""
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else 0
+
+
+def label(value: Any, guarded: bool) -> str | None:
+    """An id, a model's name or an error's type. A guarded answer takes only what has the form of one, because any other
+    string could carry text past the policies."""
+    if type(value) is not str or (guarded and not _LABEL.fullmatch(value)):
+        return None
+    return value
+
+
+def message(value: Any) -> str:
+    """A provider's error message, cut to 500 characters."""
+    return string(value)[:_MOST_MESSAGE] or "The provider reported an error without a message; its status page may say more."
+
+
+def arguments(value: Any) -> str | None:
+    """The JSON text of a tool call's arguments: `{}` when there are none, None when they are nested too deep to write."""
+    try:
+        return dumps(value).decode() if type(value) is dict else "{}"
+    except RecursionError:
+        return None
