@@ -8,6 +8,7 @@ interruption leaves. Streamed and whole requests differ in the sink alone: one e
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -102,8 +103,8 @@ class Driver:
                 raise
         except GatewayError as error:
             await self._failed(error, _outcome(error), "death")
-        except Exception:
-            log.exception("%s: failed", self._record.id)
+        except Exception as failure:
+            log.error("%s: failed with %s", self._record.id, _place(failure))
             message = "The gateway failed; the operator finds the cause in its log."
             await self._failed(GatewayError(message, code="internal_error"), "failed", "death")
 
@@ -207,8 +208,7 @@ class Driver:
         except Rejected as rejected:
             raise UpstreamError(str(rejected), code="rejected") from None
         except Exception as failure:
-            # The traceback may hold message text in its locals' reprs, so only the place is logged.
-            log.error("%s: a policy raised %s", self._record.id, type(failure).__name__)
+            log.error("%s: a policy raised %s", self._record.id, _place(failure))
             raise PolicyFailed("A policy of the gateway failed, so the answer was stopped.") from None
 
     def _finish_unfinished(self) -> list[Event]:
@@ -280,7 +280,7 @@ class Driver:
         try:
             self._chain.feed(End(kind))
         except Exception as failure:
-            log.error("%s: a policy raised %s at the end", self._record.id, type(failure).__name__)
+            log.error("%s: at the end a policy raised %s", self._record.id, _place(failure))
 
     def _close_record(self) -> None:
         record = self._record
@@ -300,6 +300,11 @@ _TIMEOUTS = {
 
 def _has_substance(events: Sequence[Event]) -> bool:
     return any(isinstance(e, SUBSTANCE) and not (isinstance(e, Text) and not e.text) for e in events)
+
+
+def _place(failure: Exception) -> str:
+    """Where it failed. Without the exception's own words, which may quote message text."""
+    return "".join([type(failure).__name__, "\n", *traceback.format_tb(failure.__traceback__)])
 
 
 def _outcome(error: GatewayError) -> Outcome:

@@ -74,11 +74,10 @@ def _host(value: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or IP address (IPv6 without brackets) stands for this machine alone."""
-    name = host.lower()
-    if name == "localhost" or name.endswith(".localhost"):
+    if host.lower() == "localhost":
         return True
     try:
-        return ipaddress.ip_address(name).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -1,27 +1,20 @@
 """Anthropic's `v1/messages` answers, streamed or whole -> policy events.
 
-Rule: what a client may run or read as the answer is a `text`, `thinking` or `tool_use` block; all other blocks (the
-provider's own tools, their results, kinds not known yet) are structure, kept as `Opaque` for a chain without guards, and
-never calls or content. There is one choice, 0.
+Rule: there is one choice, 0. It finishes at the `stop_reason`, and the answer ends at `message_stop`; where the bytes
+end between the two, nothing of the answer is missing. Events of kinds not known here are skipped.
 
-Theory of operation: `decode` dispatches on the event's `type`. Text and thinking deltas are passed on as they are. A
-block that has something to say at its stop (a signature, citations, arguments that came whole) is open until then. A
-whole message is played as the stream it would have been. The choice finishes at the `stop_reason`, the answer ends at
-`message_stop`; where the bytes end between the two nothing of the answer is missing.
+A whole message is played as the stream it would have been, so both are decoded by the same code. What blocks mean is in
+`proxy.wire.anthropic_blocks`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from policies.events import Attachment, End, Event, Finish, FinishReason, Opaque, Text, ToolCall, Usage
+from policies.events import End, Finish, FinishReason, Usage
+from proxy.wire.anthropic_blocks import Blocks
 from proxy.wire.base import Decoded, Fault, Meta
-from proxy.wire.citations import url_citation
-from proxy.wire.fields import arguments, count, items, label, message, obj, string
+from proxy.wire.fields import UNREADABLE, Unreadable, count, error_message, items, label, obj
 from proxy.wire.jsontext import loads
-
-JSON_TOOL: Final = "json_tool_call"
-"""The tool LiteLLM forces for a JSON schema on models without structured output."""
 
 _FINISH: Final[dict[str, FinishReason]] = {
     "end_turn": "stop",
@@ -45,73 +38,29 @@ _STATUS: Final = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
-_SERVER_CALLS: Final = {"server_tool_use", "mcp_tool_use"}
-_MOST_OPEN = 256
-_MOST_THINKING = 1 << 22  # characters of one block; a longer one goes without its signature
-_MOST_CITATIONS = 256
-_BROKEN = Fault("The provider sent an event that cannot be read; if it repeats, check the provider's base_url.", 502, "malformed_event")
 
 _Object: TypeAlias = dict[str, Any]
 
 
-@dataclass(slots=True)
-class _TextBlock:
-    start: int
-    citations: list[Any] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _ThinkingBlock:
-    pieces: list[str] = field(default_factory=list)
-    size: int = 0
-    signature: str = ""
-
-    def add(self, text: str) -> None:
-        self.size += len(text)
-        if self.size <= _MOST_THINKING:
-            self.pieces.append(text)
-
-
-@dataclass(slots=True)
-class _ToolBlock:
-    index: int | None
-    """The call's place among the client's calls; None for `JSON_TOOL`, whose arguments are the answer's content."""
-    input: Any
-    streamed: bool = False
-
-
-@dataclass(slots=True)
-class _CompactionBlock:
-    content: str
-
-
-_Block: TypeAlias = _TextBlock | _ThinkingBlock | _ToolBlock | _CompactionBlock
-
-
 class AnthropicDecoder:
-    """Decodes one answer. See `proxy.wire.base.Decoder`.
+    """Decodes one answer; see `proxy.wire.base.Decoder`.
 
-    `guarded` leaves out what Sluice does not know. `json_tool` says that the request forces `JSON_TOOL`. `tool_names`
-    maps names of tools as the provider was told them to those the client gave.
+    `guarded` leaves out what Sluice does not know. `json_tool` says that the request forces LiteLLM's JSON tool, whose
+    arguments are the answer's content. `tool_names` maps the tools' names as the provider was told them to those the
+    client gave, where they differ.
     """
 
     def __init__(self, guarded: bool, json_tool: bool = False, tool_names: Mapping[str, str] | None = None) -> None:
         self.meta = Meta()
         self._guarded = guarded
-        self._json_tool = json_tool
-        self._tool_names = tool_names or {}
         self._over = False
         self._finished = False
-        self._length = 0  # characters of content so far
-        self._calls = 0
-        self._annotations = 0
-        self._parts = 0
         self._usage: _Object = {}
-        self._blocks: dict[int, _Block] = {}
+        self._blocks = blocks = Blocks(guarded, json_tool, tool_names or {})
         self._handlers: dict[str, Callable[[_Object], Sequence[Decoded]]] = {
-            "content_block_delta": self._block_delta,
-            "content_block_start": self._block_start,
-            "content_block_stop": self._block_stop,
+            "content_block_delta": blocks.delta,
+            "content_block_start": blocks.start,
+            "content_block_stop": blocks.stop,
             "message_start": self._message_start,
             "message_delta": self._message_delta,
             "message_stop": self._message_stop,
@@ -119,43 +68,100 @@ class AnthropicDecoder:
         }
 
     def decode(self, event: str | None, data: bytes) -> Sequence[Decoded]:
-        """One server-sent event; its name is not needed, the data repeats it."""
+        """One server-sent event. Its name is not looked at: the data repeats it."""
         if self._over:
             return ()
         try:
             body = loads(data)
-        except ValueError:
-            return self._fail(_BROKEN)
-        if type(body) is not dict:
-            return self._fail(_BROKEN)
-        kind = body.get("type")
-        handler = self._handlers.get(kind) if type(kind) is str else None
-        return handler(body) if handler is not None else ()
+            if type(body) is not dict:
+                return self._fail(UNREADABLE)
+            kind = body.get("type")
+            handler = self._handlers.get(kind) if type(kind) is str else None
+            return handler(body) if handler is not None else ()
+        except (ValueError, Unreadable):
+            return self._fail(UNREADABLE)
 
     def whole(self, body: bytes) -> Sequence[Decoded]:
         """A whole Message, or a whole error."""
         if self._over:
             return ()
         try:
-            parsed = obj(loads(body))
-        except ValueError:
-            return self._fail(_BROKEN)
-        if parsed.get("type") == "error":
-            return self._error(parsed)
-        if type(parsed.get("content")) is not list:
-            return self._fail(_BROKEN)
-        out = [*self._message_start({"message": parsed})]
-        for block in parsed["content"]:
-            out += self._block_start({"index": 0, "content_block": block})
-            out += self._block_stop({"index": 0})
-        out += self._message_delta({"delta": parsed})
-        out += self._message_stop({})
-        return _until_fault(out)
+            message = obj(loads(body))
+            if message.get("type") == "error":
+                return self._error(message)
+            return self._play(message)
+        except (ValueError, Unreadable):
+            return self._fail(UNREADABLE)
 
     def eof(self) -> Sequence[Decoded]:
-        """The natural end if the answer had its `stop_reason`, though not its `message_stop`."""
+        """The natural end when the `stop_reason` has come, though not the `message_stop`."""
         return self._message_stop({}) if self._finished and not self._over else ()
+
+    def _play(self, message: _Object) -> Sequence[Decoded]:
+        content = message.get("content")
+        if type(content) is not list:
+            raise Unreadable
+        out = [*self._message_start({"message": message})]
+        for block in content:
+            out += self._blocks.start({"index": 0, "content_block": block})
+            out += self._blocks.stop({"index": 0})
+        return [*out, *self._message_delta({"delta": message}), *self._message_stop({})]
+
+    def _message_start(self, body: _Object) -> Sequence[Decoded]:
+        message = obj(body.get("message"))
+        self.meta.id = label(message.get("id"), self._guarded)
+        self.meta.model = label(message.get("model"), self._guarded)
+        return self._count(message)
+
+    def _message_delta(self, body: _Object) -> Sequence[Decoded]:
+        usage = self._count(body)
+        reason = obj(body.get("delta")).get("stop_reason")
+        return [*usage, *self._finish(reason)] if type(reason) is str else usage
+
+    def _message_stop(self, body: _Object) -> Sequence[Decoded]:
+        out = [*self._finish("tool_use"), End("natural")]
+        self._over = True
+        return out
+
+    def _error(self, body: _Object) -> Sequence[Decoded]:
+        error = obj(body.get("error"))
+        kind = label(error.get("type"), guarded=True)
+        return self._fail(Fault(error_message(error.get("message")), _STATUS.get(kind or "", 502), kind))
 
     def _fail(self, fault: Fault) -> Sequence[Decoded]:
         self._over = True
         return (fault,)
+
+    def _count(self, holder: _Object) -> Sequence[Decoded]:
+        """Counts replace earlier ones, but for those that are null."""
+        usage = obj(holder.get("usage"))
+        if not usage:
+            return ()
+        self._usage.update((name, value) for name, value in usage.items() if value is not None)
+        return (_usage(self._usage),)
+
+    def _finish(self, reason: str) -> Sequence[Decoded]:
+        if self._finished:
+            return ()
+        closing = self._blocks.close()
+        self._finished = True
+        for kind in ("content_block_start", "content_block_delta", "content_block_stop"):
+            del self._handlers[kind]
+        finish = _FINISH.get(reason, "stop")
+        # Calls that the provider ran itself, or the forced JSON tool, leave the client nothing to run.
+        return [*closing, Finish(0, "stop" if finish == "tool_calls" and not self._blocks.calls else finish)]
+
+
+def _usage(usage: _Object) -> Usage:
+    """With `iterations` (compaction, an advisor) the other counts are those of the last one alone."""
+    rounds = [obj(one) for one in items(usage.get("iterations"))] or [usage]
+    cached = sum(count(one.get("cache_read_input_tokens")) for one in rounds)
+    written = sum(count(one.get("cache_creation_input_tokens")) for one in rounds)
+    fresh = sum(count(one.get("input_tokens")) for one in rounds)
+    completion = sum(count(one.get("output_tokens")) for one in rounds)
+    thought = sum(map(_thought, rounds)) or _thought(usage)
+    return Usage(fresh + cached + written, completion, cached, written, min(thought, completion))
+
+
+def _thought(usage: _Object) -> int:
+    return count(obj(usage.get("output_tokens_details")).get("thinking_tokens"))

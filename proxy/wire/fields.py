@@ -1,18 +1,29 @@
 """Reading parsed JSON whose types nobody has promised.
 
-Rule: a member of the wrong type counts as absent. So a decoder can say what it looks for, and never has to say what else
-might have been there. All that end up in a policy event are checked here or in the decoder, by exact type (what JSON
-parsers make has no subclasses, and `is` is what the hot path can afford).
+Rule: a member of the wrong type counts as absent. So a decoder says what it looks for, and never what else might have
+been there. Types are compared exactly: what JSON parsers make has no subclasses, but `True` would pass for an integer.
 """
 
 import re
-from typing import Any
+from typing import Any, Final
 
+from proxy.wire.base import Fault
 from proxy.wire.jsontext import dumps
 
 _LABEL = re.compile(r"[A-Za-z0-9._:/@-]{1,128}")
 _MOST_TOKENS = 10**12
 _MOST_MESSAGE = 500
+_NO_MESSAGE = "The provider reported an error without a message. Try again; its status page may say more."
+
+UNREADABLE: Final = Fault(
+    "The provider sent an answer that cannot be read. If it happens again, check the provider's base_url and api.",
+    502,
+    "malformed_event",
+)
+
+
+class Unreadable(Exception):
+    """Something in an answer that cannot be skipped is broken; the decoder ends it with `UNREADABLE`."""
 
 
 def obj(value: Any) -> dict[str, Any]:
@@ -43,14 +54,15 @@ def label(value: Any, guarded: bool) -> str | None:
     return value
 
 
-def message(value: Any) -> str:
+def error_message(value: Any) -> str:
     """A provider's error message, cut to 500 characters."""
-    return string(value)[:_MOST_MESSAGE] or "The provider reported an error without a message; its status page may say more."
+    return string(value)[:_MOST_MESSAGE] or _NO_MESSAGE
 
 
-def arguments(value: Any) -> str | None:
-    """The JSON text of a tool call's arguments: `{}` when there are none, None when they are nested too deep to write."""
+def arguments(value: Any) -> str:
+    """The JSON text of a tool call's arguments, `{}` when there are none. Raises Unreadable when they are nested so
+    deep that they cannot be written."""
     try:
         return dumps(value).decode() if type(value) is dict else "{}"
     except RecursionError:
-        return None
+        raise Unreadable from None

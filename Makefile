@@ -1,0 +1,31 @@
+# Each target is a script that does what it needs first; CI calls the same ones.
+.PHONY: help install serve test check format bench lock clean
+.DEFAULT_GOAL := help
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+install:  ## Install the gateway and its development tools into .venv
+	@scripts/install dev
+
+serve:  ## Install and run the gateway with the built-in simulator (no API key)
+	@scripts/install run
+	@exec .venv/bin/python -m proxy serve --config config.yaml
+
+test: install  ## Install and run all tests
+	@scripts/test
+
+check: install  ## Format, lint and type checks
+	@scripts/check
+
+format: install  ## Rewrite the code in the project's format
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+bench: install  ## Measure the gateway beside nginx (installs nginx when run as root)
+	@.venv/bin/python -m scripts.bench
+
+lock: install  ## Pin the dependencies' current versions with their hashes
+	@scripts/lock
+
+clean:  ## Remove what the other targets made
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis node_modules

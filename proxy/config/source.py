@@ -1,0 +1,230 @@
+"""YAML text -> plain data, the place of each value, and what is wrong with the text.
+
+Rules. Only the plain parts of YAML count: mappings, lists, text, numbers, true/false, null; tags other than YAML's own
+are refused. Anchors work; what they can blow up to is bounded. Keys are text as written, whatever YAML makes of `on` or
+`1.5`.
+
+`${NAME}` and `${NAME:-default}` in a text value are replaced from the environment, `$${` stands for a literal `${`, any
+other `$` for itself. Theory: YAML would take the braces for a flow mapping, so before parsing each reference is written
+in characters that mean nothing to YAML, one for one, so that columns hold; afterwards the values are read back. So what
+the environment holds is never parsed.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from proxy.config.problems import Fault, Path, Place
+
+LARGEST = 1024 * 1024
+"""Bytes of a configuration."""
+
+_DEEPEST = 32
+_MOST_VALUES = 100_000
+_SHIELD = 0x10FF00  # the end of the last private-use plane: 128 characters that no text needs
+_SHIELDED = re.compile(f"[{chr(_SHIELD)}-{chr(_SHIELD + 0x7F)}]")
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_REFERENCE = re.compile(rf"\$?\$\{{{_NAME}(?::-[^}}\n]*)?\}}")
+_DOLLAR = re.compile(rf"\$(?P<escaped>\$\{{)|\$\{{(?P<name>{_NAME})(?P<else>:-(?P<default>[^}}\n]*))?\}}|(?P<bad>\$\{{)")
+_YAML = "tag:yaml.org,2002:"
+_BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+class Unreadable(Exception):
+    """The text is no YAML that can be used at all."""
+
+    def __init__(self, message: str, place: Place) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+
+
+@dataclass(slots=True)
+class Source:
+    """A file's data. `broken` are the paths of values that could not be read; the data holds a stand-in for each."""
+
+    data: Any = None
+    keys: dict[Path, Place] = field(default_factory=dict)
+    values: dict[Path, Place] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    broken: set[Path] = field(default_factory=set)
+
+    def place(self, fault: Fault) -> Place:
+        """Where a fault is: at its path, or at the nearest thing above it that the file has."""
+        if fault.place:
+            return fault.place
+        path = fault.path
+        while path not in self.values and path:
+            path = path[:-1]
+        places = self.keys if fault.at == "key" or path != fault.path else self.values
+        return places.get(path) or self.values.get(path) or Place(1, 1)
+
+
+def read(text: str, environ: Mapping[str, str]) -> Source:
+    """Parse the text of a configuration. Raises `Unreadable`."""
+    if found := _SHIELDED.search(text):
+        raise Unreadable(f"holds the private-use character U+{ord(found[0]):X}: remove it", _place_of(text, found.start()))
+    try:
+        node = yaml.compose(_REFERENCE.sub(_shield, text), Loader=yaml.SafeLoader)
+    except yaml.reader.ReaderError as error:
+        raise Unreadable(
+            f"holds a character that YAML does not allow (U+{error.character:04X})", _place_of(text, error.position)
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        raise Unreadable(_yaml_message(error), _yaml_place(error)) from None
+    except RecursionError:
+        raise Unreadable("is nested too deep", Place(1, 1)) from None
+    source = Source()
+    if node is not None:
+        source.data = _Reader(source, environ).value(node, ())
+    return source
+
+
+class _Reader:
+    """Turns YAML's nodes into data, and notes their places."""
+
+    def __init__(self, source: Source, environ: Mapping[str, str]) -> None:
+        self._source = source
+        self._environ = environ
+        self._count = 0
+
+    def value(self, node: Node, path: Path) -> Any:
+        self._source.values[path] = _start(node)
+        self._count += 1
+        if len(path) > _DEEPEST:
+            raise Unreadable(f"is nested deeper than {_DEEPEST} levels here", _start(node))
+        if self._count > _MOST_VALUES:
+            raise Unreadable(f"holds more than {_MOST_VALUES} values, anchors counted as often as used", _start(node))
+        if not self._plain(node):
+            self._fault(path, f"the tag {node.tag.removeprefix(_YAML)!r} is not supported: write plain YAML")
+            return None
+        match node:
+            case MappingNode():
+                return self._mapping(node, path)
+            case SequenceNode():
+                return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
+            case _:
+                return self._scalar(node, path)
+
+    def _plain(self, node: Node) -> bool:
+        kinds = {MappingNode: ("map",), SequenceNode: ("seq",)}
+        scalars = ("str", "int", "float", "bool", "null", "timestamp", "value")
+        return node.tag.startswith(_YAML) and node.tag.removeprefix(_YAML) in kinds.get(type(node), scalars)
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node, path)
+            if key is None:
+                continue
+            here = (*path, key)
+            if key in data:
+                message = f"is given twice, first in line {self._source.keys[here].line}: keep one"
+                self._source.faults.append(Fault(here, message, place=_start(key_node)))
+                continue
+            self._source.keys[here] = _start(key_node)
+            data[key] = self.value(value_node, here)
+        return data
+
+    def _key(self, node: Node, path: Path) -> str | None:
+        key = _unshield(node.value) if isinstance(node, ScalarNode) else ""
+        if not isinstance(node, ScalarNode):
+            message = "has a key that is not plain text; quote a value that begins with { or ["
+        elif node.tag == f"{_YAML}merge":
+            message = "merge keys (<<) are not supported: repeat the keys"
+        elif "${" in key:
+            message = "a key cannot come from the environment: only values can"
+        elif not _encodable(key):
+            message = "has a key with a lone surrogate: remove it"
+        else:
+            return key
+        self._source.faults.append(Fault(path, message, place=_start(node)))
+        return None
+
+    def _scalar(self, node: Node, path: Path) -> Any:
+        text = _unshield(node.value)
+        match node.tag.removeprefix(_YAML):
+            case "null":
+                return None
+            case "bool":
+                return _BOOLS.get(text.lower(), text)
+            case "int" | "float" as kind:
+                return _number(text, int if kind == "int" else float)
+        if not _encodable(text):
+            self._fault(path, "holds a lone surrogate: remove it")
+            return ""
+        return self._expanded(text, path) if "$" in text else text
+
+    def _expanded(self, text: str, path: Path) -> str:
+        return _DOLLAR.sub(lambda match: self._replacement(match, path), text)
+
+    def _replacement(self, match: re.Match[str], path: Path) -> str:
+        if match["escaped"]:
+            return match["escaped"]
+        if match["bad"]:
+            self._fault(path, "holds `${` that begins no ${NAME} or ${NAME:-default}; write `$${` for a literal one")
+            return ""
+        name, default = match["name"], match["default"]
+        if default is not None and "${" in default:
+            self._fault(path, f"the default of ${{{name}}} holds another reference: they cannot be nested")
+            return ""
+        value = self._environ.get(name)
+        if default is not None and not value:
+            return default
+        if value is None:
+            self._fault(path, f"the environment variable {name} is not set: set it, or write ${{{name}:-default}}")
+            return ""
+        if not _encodable(value):
+            self._fault(path, f"the environment variable {name} is not valid UTF-8")
+            return ""
+        return value
+
+    def _fault(self, path: Path, message: str) -> None:
+        self._source.faults.append(Fault(path, message))
+        self._source.broken.add(path)
+
+
+def _shield(match: re.Match[str]) -> str:
+    return "".join(chr(_SHIELD + ord(sign)) if sign.isascii() else sign for sign in match[0])
+
+
+def _unshield(text: str) -> str:
+    return _SHIELDED.sub(lambda match: chr(ord(match[0]) - _SHIELD), text)
+
+
+def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
+    try:
+        return kind(text)
+    except ValueError:  # YAML 1.1's 1:30, 0x1F and .inf stay text: nobody means them
+        return text
+
+
+def _encodable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _start(node: Node) -> Place:
+    return Place(node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _place_of(text: str, position: int) -> Place:
+    before = text[:position]
+    return Place(before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
+
+
+def _yaml_place(error: yaml.MarkedYAMLError) -> Place:
+    mark = error.problem_mark or error.context_mark
+    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+
+
+def _yaml_message(error: yaml.MarkedYAMLError) -> str:
+    parts = [part for part in (error.context, error.problem) if part]
+    return "is not valid YAML: " + _unshield(", ".join(parts) or "cannot be parsed")

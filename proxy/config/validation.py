@@ -1,0 +1,101 @@
+"""Plain data -> frozen models, and pydantic's errors in the words of people who write YAML.
+
+Rule: no message holds the value that is wrong.
+"""
+
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from proxy.config.names import did_you_mean
+from proxy.config.problems import Fault, Path
+
+M = TypeVar("M", bound=BaseModel)
+
+_WORDS: Mapping[str, str] = {
+    "missing": "is missing",
+    "string_type": "must be text; put it in quotes",
+    "string_too_short": "must not be empty",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number that is not so large",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "tuple_type": "must be a list, such as [a, b]",
+    "list_type": "must be a list, such as [a, b]",
+    "dict_type": "must be a mapping of `key: value` lines",
+    "model_type": "must be a mapping of `key: value` lines",
+    "model_attributes_type": "must be a mapping of `key: value` lines",
+}
+
+
+def validate(model: type[M], data: Any, at: Path = ()) -> tuple[M | None, list[Fault]]:
+    """The model of some data that stands at a path of the file, or all that is wrong with it."""
+    try:
+        return model.model_validate(data), []
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        return None, [_fault(model, detail, at) for detail in details]
+
+
+def _fault(model: type[BaseModel], detail: ErrorDetails, at: Path) -> Fault:
+    inner: Path = tuple(detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = _fields(model, inner[:-1])
+        return Fault((*at, *inner), f"unknown key{did_you_mean(str(inner[-1]), known)}", "key")
+    return Fault((*at, *inner), _message(detail))
+
+
+def _message(detail: ErrorDetails) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "too_short":
+        return "must not be empty"
+    return _WORDS.get(kind) or detail["msg"].replace("Input should", "must").replace("String should", "must")
+
+
+def _fields(model: type[BaseModel], path: Path) -> list[str]:
+    """The keys that may stand at a path below a model."""
+    here: list[Any] = [model]
+    for part in path:
+        here = [found for annotation in here for found in _below(annotation, part)]
+    models = [found for annotation in here for found in _models(annotation)]
+    return list(dict.fromkeys(name for found in models for name in found.model_fields))
+
+
+def _below(annotation: Any, part: str | int) -> Iterator[Any]:
+    """What a type says of its member `part`; a container's items stay part of its own annotation."""
+    if _is_model(annotation):
+        field = annotation.model_fields.get(part)
+        if field is not None:
+            yield field.annotation
+        return
+    for argument in get_args(annotation):
+        if isinstance(annotation, types.UnionType) or _is_union(annotation):
+            yield from _below(argument, part)
+        else:
+            yield argument
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if _is_model(annotation):
+        yield annotation
+        return
+    for argument in get_args(annotation):
+        yield from _models(argument)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _is_union(annotation: Any) -> bool:
+    return getattr(annotation, "__origin__", None) is not None and annotation.__origin__ is types.UnionType

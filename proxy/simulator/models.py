@@ -1,0 +1,87 @@
+"""The models that the simulator has, and what each answers to a request.
+
+Rule: a model's name is all that a client has to choose with (a gateway forwards few headers), so each model is a row here and
+`names` adds options to it. A model reacts as a real one would: it calls a tool that it must call, tells its results,
+gives JSON when JSON is asked, and stops at the limit.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+
+from proxy.simulator import samples
+from proxy.simulator.answers import CHARACTERS_A_TOKEN, Answer, ToolUse, tokens_in
+from proxy.simulator.asks import Ask, ToolSpec
+from proxy.simulator.jsonsample import sample
+
+LONG_TOKENS = 2000
+_PARALLEL_CALLS = 2
+
+
+def repeated(text: str, tokens: int) -> str:
+    """The text said again and again until it is `tokens` long."""
+    length = tokens * CHARACTERS_A_TOKEN
+    return (text * (length // max(1, len(text)) + 1))[:length]
+
+
+MODELS: dict[str, Callable[[Ask], Answer]] = {
+    "sim": lambda ask: Answer(samples.CHAT),
+    "sim-chat": lambda ask: Answer(samples.CHAT),
+    "sim-zh": lambda ask: Answer(samples.CHINESE),
+    "sim-secrets": lambda ask: Answer(samples.EVERYTHING),
+    "sim-code": lambda ask: Answer(samples.CODE),
+    "sim-json": lambda ask: Answer(json.dumps(sample(ask.schema or {}, samples.EVERYTHING), ensure_ascii=False)),
+    "sim-tools": lambda ask: Answer(samples.CHAT, tools=_calls(ask)),
+    "sim-reasoning": lambda ask: Answer(samples.CHAT, reasoning=samples.REASONING),
+    "sim-refusal": lambda ask: Answer(refusal=samples.REFUSAL),
+    "sim-long": lambda ask: Answer(repeated(samples.LONG, LONG_TOKENS)),
+    "sim-echo": lambda ask: Answer(ask.prompt),
+}
+"""A model's name and how it answers. `sim-echo` says the last user message."""
+
+DEFAULT = MODELS["sim"]
+"""How models answer whose name the simulator does not know: it stands in for any."""
+
+
+def react(answer: Answer, ask: Ask) -> Answer:
+    """The answer as this request shapes it: tool results told, tools called, JSON given, thoughts shown."""
+    if ask.tool_results:
+        return replace(answer, text=f"The tool said: {' | '.join(ask.tool_results)}. {answer.text}", tools=())
+    if ask.tools and (ask.forced or ask.tool_choice == "required"):
+        answer = replace(answer, tools=answer.tools or _calls(ask))
+    if answer.tools:
+        answer = replace(answer, text="")
+    elif ask.schema is not None and not _is_json(answer.text):
+        value = sample(ask.schema, str(answer.text))
+        answer = replace(answer, text=json.dumps(value, ensure_ascii=False))
+    if ask.thinks and not answer.reasoning:
+        answer = replace(answer, reasoning=samples.REASONING)
+    return answer
+
+
+def limited(answer: Answer, ask: Ask) -> Answer:
+    """The answer cut at the request's limit, as a provider cuts it; tool calls are left whole."""
+    text = str(answer.text)
+    if ask.max_tokens is None or tokens_in(answer.reasoning) + tokens_in(text) <= ask.max_tokens:
+        return answer
+    room = ask.max_tokens * CHARACTERS_A_TOKEN
+    reasoning = answer.reasoning[:room]
+    return replace(answer, reasoning=reasoning, text=text[: room - len(reasoning)], finish=answer.finish or "length")
+
+
+def _calls(ask: Ask) -> tuple[ToolUse, ...]:
+    """The forced tool, or the first ones given: two at once unless the request forbids that."""
+    if ask.tool_choice == "none":
+        return ()
+    wanted = [tool for tool in ask.tools if tool.name == ask.tool_choice] if ask.forced else ask.tools
+    return tuple(_call(tool) for tool in islice(wanted, _PARALLEL_CALLS if ask.parallel else 1))
+
+
+def _call(tool: ToolSpec) -> ToolUse:
+    arguments = sample(tool.schema or {"type": "object"}, samples.EVERYTHING)
+    return ToolUse(tool.name, json.dumps(arguments, ensure_ascii=False))
+
+
+def _is_json(text: str | tuple[str, ...]) -> bool:
+    return isinstance(text, str) and text[:1] in "{["

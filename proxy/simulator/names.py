@@ -1,0 +1,121 @@
+"""The grammar of model names: `sim-chat.pace-20.chunk-4.after-3-drop`.
+
+Rule: a model, then options, with dots between them; an option is its name and values, with hyphens between. Only
+characters that model names may hold. The header `x-sim: pace=20; after=3-drop` says the same; with JSON in it, it
+gives the members of an `Answer`. An unknown model or option is an error that lists the known ones.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import cast, get_args
+
+from policies.events import FinishReason
+from proxy.simulator.answers import Answer, Fault, FaultKind, read_answer
+from proxy.simulator.models import MODELS, repeated
+from proxy.simulator.samples import REASONING
+
+_OURS = re.compile(r"sim(-|\.|$)")
+_FINISHES = {"filter": "content_filter", "tools": "tool_calls"}
+
+
+class BadName(ValueError):
+    """A name or header that the grammar does not know; the message says what it knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of the grammar: what its value means, and how it changes an answer."""
+
+    meaning: str
+    apply: Callable[[Answer, str], Answer]
+
+
+def _milliseconds(field: str) -> Callable[[Answer, str], Answer]:
+    return lambda answer, value: replace(answer, **{field: int(value) / 1000})
+
+
+def _count(field: str) -> Callable[[Answer, str], Answer]:
+    return lambda answer, value: replace(answer, **{field: int(value)})
+
+
+def _fault(answer: Answer, **changes: object) -> Answer:
+    """Change the answer's fault, or give it one: options come in any order."""
+    old = answer.fault
+    values = {f.name: getattr(old, f.name) for f in fields(Fault)} if old else {"kind": "stall"}
+    return replace(answer, fault=Fault(**(values | changes)))  # type: ignore[arg-type]
+
+
+def _after(answer: Answer, value: str) -> Answer:
+    after, kind, *status = value.split("-")
+    if kind not in get_args(FaultKind):
+        raise ValueError
+    changes: dict[str, object] = {"status": int(status[0])} if status else {}
+    return _fault(answer, after=int(after), kind=kind, **changes)
+
+
+def _finish(answer: Answer, value: str) -> Answer:
+    reason = _FINISHES.get(value, value)
+    if reason not in get_args(FinishReason):
+        raise ValueError
+    return replace(answer, finish=cast(FinishReason, reason))
+
+
+OPTIONS: dict[str, Option] = {
+    "pace": Option("milliseconds between pieces", _milliseconds("pace")),
+    "head": Option("milliseconds before the response's head", _milliseconds("head_delay")),
+    "first": Option("milliseconds before the first piece", _milliseconds("first_delay")),
+    "chunk": Option("characters a piece; 0: whole", _count("chunk")),
+    "seed": Option("random pieces of up to twice `chunk`, from this seed", _count("seed")),
+    "batch": Option("pieces a write", _count("batch")),
+    "cut": Option("bytes a TCP write, wherever that cuts", _count("cut")),
+    "tokens": Option("length of the text (4 characters a token)", lambda a, v: replace(a, text=repeated(str(a.text), int(v)))),
+    "think": Option("tokens of reasoning before the text", lambda a, v: replace(a, reasoning=repeated(REASONING, int(v)))),
+    "finish": Option("finish reason: stop, length, tools or filter", _finish),
+    "nousage": Option("tell no usage", lambda a, v: replace(a, tells_usage=False)),
+    "fail": Option("HTTP error with this status", lambda a, v: _fault(a, kind="status", status=int(v))),
+    "retry": Option("seconds in the error's Retry-After", lambda a, v: _fault(a, retry_after=int(v))),
+    "times": Option("only the first so many calls fail", lambda a, v: _fault(a, times=int(v))),
+    "hang": Option("no response at all", lambda a, v: _fault(a, kind="stall")),
+    "drop": Option("connection closed before the head", lambda a, v: _fault(a, kind="drop")),
+    "reset": Option("connection reset before the head", lambda a, v: _fault(a, kind="reset")),
+    "after": Option("K-KIND: stall, drop, reset, error (or error-STATUS), eof or malformed after K pieces", _after),
+}
+"""The options, by name."""
+
+
+def parse(name: str) -> tuple[str, list[tuple[str, str]]] | None:
+    """A model's name as (model, options), or None for a name that is not one of the simulator's."""
+    if not _OURS.match(name):
+        return None
+    model, *options = name.split(".")
+    if model not in MODELS:
+        raise BadName(f"The simulator has no model '{model}'. It has: {', '.join(MODELS)}; other names answer as `sim` does.")
+    return model, [(key, value) for key, _, value in (option.partition("-") for option in options)]
+
+
+def apply(answer: Answer, options: list[tuple[str, str]]) -> Answer:
+    """The answer with the options applied, in their order. Raises BadName."""
+    for key, value in options:
+        option = OPTIONS.get(key)
+        if option is None:
+            raise BadName(f"The simulator knows no option '{key}'. It knows: {', '.join(OPTIONS)}.")
+        try:
+            answer = option.apply(answer, value)
+        except (ValueError, IndexError):
+            raise BadName(f"Option '{key}' of a simulator's model cannot be '{value}'. It means: {option.meaning}.") from None
+    return answer
+
+
+def apply_header(answer: Answer, header: str) -> Answer:
+    """The answer as an `x-sim` header changes it: options (`pace=20; chunk=4`), or an answer's members in JSON."""
+    if not header.lstrip().startswith("{"):
+        pairs = (part.partition("=") for part in header.split(";") if part.strip())
+        return apply(answer, [(key.strip(), value.strip()) for key, _, value in pairs])
+    try:
+        given = read_answer(json.loads(header))
+        named = json.loads(header).keys()
+    except ValueError as error:
+        raise BadName(f"The x-sim header is {error}") from None
+    return replace(answer, **{name: getattr(given, name) for name in named})

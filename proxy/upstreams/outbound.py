@@ -1,0 +1,69 @@
+"""What goes to a provider: one HTTP request, made by pure functions from a call.
+
+Rule: the provider's key is in `headers` and nowhere else, and what is not ours to send (a client's credentials, framing)
+never gets in. Nothing here is shown in a repr.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from proxy.errors import GatewayError
+from proxy.upstreams.base import Call
+
+_NEVER_UP = frozenset(
+    {"authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "host", "connection", "content-length"}
+    | {"transfer-encoding", "accept-encoding", "content-encoding", "content-type", "accept", "proxy-authorization"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A POST to a provider, and what the codec must know to read its answer.
+
+    `stream`: the provider was asked for events, else for one JSON body. `json_tool`: the schema of the answer was sent
+    as a tool, whose arguments are the answer. `tool_names`: the provider's names of tools to the client's, where they
+    differ.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    stream: bool
+    json_tool: bool = False
+    tool_names: Mapping[str, str] = field(default_factory=dict)
+
+
+def streams(call: Call) -> bool:
+    """Whether the provider is asked to stream: always, but where a whole answer is wanted and configured to be native."""
+    return call.stream or call.settings.whole != "native"
+
+
+def endpoint(call: Call, path: str) -> str:
+    """The URL of `path` (with its leading slash) at the call's provider."""
+    base = call.provider.base_url
+    if not base:
+        raise GatewayError(f"The provider {call.provider_name!r} has no base_url: set it in the configuration.")
+    return base.rstrip("/") + path
+
+
+def headers(call: Call, **credentials: str) -> dict[str, str]:
+    """The client's allow-listed headers, ours over them, and the `credentials` given (names with `_` for `-`)."""
+    return {
+        **client_headers(call),
+        "content-type": "application/json",
+        "accept": "text/event-stream" if streams(call) else "application/json",
+        "accept-encoding": "identity",
+        **{name.replace("_", "-"): value for name, value in credentials.items()},
+    }
+
+
+def client_headers(call: Call) -> dict[str, str]:
+    """The client's allow-listed headers, in lower case, without any that would be a credential or framing."""
+    lowered = {name.lower(): value for name, value in call.headers.items()}
+    return {name: value for name, value in lowered.items() if name not in _NEVER_UP}
+
+
+def key(call: Call) -> str | None:
+    """The provider's key in clear."""
+    secret = call.provider.api_key
+    return secret.get_secret_value() if secret is not None else None
