@@ -22,7 +22,7 @@ format: install  ## Rewrite the code in the project's format
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
 bench: install  ## Measure the gateway beside nginx (installs nginx when run as root)
-	@.venv/bin/python -m scripts.bench
+	@scripts/bench gateway
 
 lock: install  ## Pin the dependencies' current versions with their hashes
 	@scripts/lock

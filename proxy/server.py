@@ -80,7 +80,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
             return
         super().on_message_begin()
-        self.scope["extensions"] = {ABORT: self._drop}  # type: ignore[typeddict-item]
+        self.scope["extensions"] = {ABORT: self._drop}  # type: ignore[dict-item]
         self._head_bytes = 0
         self._expect(self._limits.head)
 

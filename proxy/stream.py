@@ -77,6 +77,7 @@ class Driver:
         self._interrupts = interrupts
         self._pending: list[Event] = []
         self._seen: set[int] = set()
+        self._meta = Meta()
 
     async def run(self) -> None:
         """Serve the request; returns when its one exit has been passed. Raises `CancelledError` only if the server
@@ -138,7 +139,7 @@ class Driver:
                 self._interrupts.end_wait()
             await self._woken()
             self._interrupts.resume_wait()
-        self._sink.use(answer.meta)
+        self._meta = answer.meta
         return answer
 
     async def _read(self, answer: Answer) -> Sequence[Event | Fault]:
@@ -232,6 +233,8 @@ class Driver:
                 return
             out, self._pending = self._pending, []
             self._record.began()
+            self._record.provider_id = self._meta.id
+            self._sink.use(self._meta)
         data = self._sink.encode(out)
         if data:
             await self._down.event(data)

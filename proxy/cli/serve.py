@@ -11,7 +11,7 @@ import uvloop
 from proxy.app import create_app, create_gateway
 from proxy.config.load import ConfigError, load
 from proxy.config.models import Config
-from proxy.config.providers import apis_in_use, uses_simulator, with_simulator
+from proxy.config.providers import apis_in_use
 from proxy.gateway import Gateway
 from proxy.logs import set_up_logs
 from proxy.server import make_server
@@ -34,12 +34,11 @@ def serve(path: str, host: str | None, port: int | None) -> int:
 
 async def _serve(config: Config) -> int:
     async with contextlib.AsyncExitStack() as stack:
-        if uses_simulator(config):
+        if config.simulator is not None:
             from proxy.simulator import Simulator  # only for those who use it
 
-            simulator = await stack.enter_async_context(Simulator())
-            config = with_simulator(config, simulator.url)
-            log.info("the simulator answers for providers without a key at %s", simulator.url)
+            simulator = await stack.enter_async_context(Simulator(port=config.simulator.port))
+            log.info("the built-in simulator stands in for providers at %s", simulator.url)
         gateway = create_gateway(config)
         _warm(gateway)
         server = make_server(create_app(gateway), config, gateway.streams)

@@ -23,12 +23,14 @@ class Strict(BaseModel):
 
 class Server(Strict):
     """Where and how the gateway listens. `max_body_mb` is in MiB, `keep_alive` in seconds of client silence before a
-    comment goes out."""
+    comment goes out, `drain_seconds` is what streams get to end in when the process is told to."""
 
     host: Host = "127.0.0.1"
     port: Annotated[int, NotBool, Field(ge=0, le=65_535)] = 8080
     max_body_mb: Annotated[float, NotBool, Field(gt=0, le=1024)] = 20
+    max_streams: Annotated[int, NotBool, Field(ge=1, le=1_000_000)] = 2000
     keep_alive: Seconds = 15
+    drain_seconds: Annotated[float, NotBool, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30
     cors_origins: tuple[Origin, ...] = ()
 
 
@@ -90,11 +92,21 @@ class Timeouts(Strict):
     total: Seconds = 600
 
 
+class Simulator(Strict):
+    """The built-in stand-in for the providers, started with the gateway, on loopback."""
+
+    port: Annotated[int, NotBool, Field(ge=1, le=65_535)] = 8089
+
+
 class Config(Strict):
-    """The whole file, validated: every reference in it resolves. `policies` are the policies' own frozen configs by id."""
+    """The whole file, validated: every reference in it resolves.
+
+    `policies` are the policies' own frozen configs by id.
+    """
 
     server: Server = Server()
     auth: Auth | None = None
+    simulator: Simulator | None = None
     providers: Annotated[dict[str, Provider], Field(min_length=1)]
     models: Annotated[dict[str, Model], Field(min_length=1)]
     default_policies: tuple[str, ...] = ()

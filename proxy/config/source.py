@@ -29,8 +29,13 @@ _SHIELD = 0x10FF00  # the end of the last private-use plane: 128 characters that
 _SHIELDED = re.compile(f"[{chr(_SHIELD)}-{chr(_SHIELD + 0x7F)}]")
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _REFERENCE = re.compile(rf"\$?\$\{{{_NAME}(?::-[^}}\n]*)?\}}")
-_DOLLAR = re.compile(rf"\$(?P<escaped>\$\{{)|\$\{{(?P<name>{_NAME})(?P<else>:-(?P<default>[^}}\n]*))?\}}|(?P<bad>\$\{{)")
+_DOLLAR = re.compile(rf"\$(?P<escaped>\$\{{)|\$\{{(?P<name>{_NAME})(?::-(?P<default>[^}}\n]*))?\}}|(?P<bad>\$\{{)")
 _YAML = "tag:yaml.org,2002:"
+_TAGS: Mapping[type[Node], frozenset[str]] = {
+    MappingNode: frozenset({"map"}),
+    SequenceNode: frozenset({"seq"}),
+    ScalarNode: frozenset({"str", "int", "float", "bool", "null", "timestamp", "value"}),
+}
 _BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -67,7 +72,8 @@ class Source:
 def read(text: str, environ: Mapping[str, str]) -> Source:
     """Parse the text of a configuration. Raises `Unreadable`."""
     if found := _SHIELDED.search(text):
-        raise Unreadable(f"holds the private-use character U+{ord(found[0]):X}: remove it", _place_of(text, found.start()))
+        message = f"holds the private-use character U+{ord(found[0]):X}: remove it"
+        raise Unreadable(message, _place_of(text, found.start()))
     try:
         node = yaml.compose(_REFERENCE.sub(_shield, text), Loader=yaml.SafeLoader)
     except yaml.reader.ReaderError as error:
@@ -99,8 +105,9 @@ class _Reader:
             raise Unreadable(f"is nested deeper than {_DEEPEST} levels here", _start(node))
         if self._count > _MOST_VALUES:
             raise Unreadable(f"holds more than {_MOST_VALUES} values, anchors counted as often as used", _start(node))
-        if not self._plain(node):
-            self._fault(path, f"the tag {node.tag.removeprefix(_YAML)!r} is not supported: write plain YAML")
+        tag = node.tag.removeprefix(_YAML)
+        if tag not in _TAGS[type(node)]:
+            self._fault(path, f"the tag {tag!r} is not supported: write plain YAML")
             return None
         match node:
             case MappingNode():
@@ -109,11 +116,6 @@ class _Reader:
                 return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
             case _:
                 return self._scalar(node, path)
-
-    def _plain(self, node: Node) -> bool:
-        kinds = {MappingNode: ("map",), SequenceNode: ("seq",)}
-        scalars = ("str", "int", "float", "bool", "null", "timestamp", "value")
-        return node.tag.startswith(_YAML) and node.tag.removeprefix(_YAML) in kinds.get(type(node), scalars)
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}

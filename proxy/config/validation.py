@@ -3,9 +3,9 @@
 Rule: no message holds the value that is wrong.
 """
 
-import types
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -14,6 +14,8 @@ from proxy.config.names import did_you_mean
 from proxy.config.problems import Fault, Path
 
 M = TypeVar("M", bound=BaseModel)
+
+_SEVERAL = (Union, UnionType, Annotated)
 
 _WORDS: Mapping[str, str] = {
     "missing": "is missing",
@@ -72,14 +74,13 @@ def _fields(model: type[BaseModel], path: Path) -> list[str]:
 
 
 def _below(annotation: Any, part: str | int) -> Iterator[Any]:
-    """What a type says of its member `part`; a container's items stay part of its own annotation."""
+    """The types that a type allows for its member `part`."""
     if _is_model(annotation):
-        field = annotation.model_fields.get(part)
-        if field is not None:
-            yield field.annotation
+        if part in annotation.model_fields:
+            yield annotation.model_fields[part].annotation
         return
     for argument in get_args(annotation):
-        if isinstance(annotation, types.UnionType) or _is_union(annotation):
+        if get_origin(annotation) in _SEVERAL:
             yield from _below(argument, part)
         else:
             yield argument
@@ -88,14 +89,10 @@ def _below(annotation: Any, part: str | int) -> Iterator[Any]:
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     if _is_model(annotation):
         yield annotation
-        return
-    for argument in get_args(annotation):
-        yield from _models(argument)
+    elif get_origin(annotation) in _SEVERAL:
+        for argument in get_args(annotation):
+            yield from _models(argument)
 
 
 def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
-def _is_union(annotation: Any) -> bool:
-    return getattr(annotation, "__origin__", None) is not None and annotation.__origin__ is types.UnionType

@@ -23,10 +23,10 @@ class Fault:
     """What goes wrong, and where.
 
     `after` None is before the response's head; 0 is after the head, before the first event; k is after k pieces of
-    text. Kinds: `status` (an HTTP error with `status` and perhaps `Retry-After`), `stall` (silence for ever), `drop` (the
-    connection is closed in mid-body), `reset` (TCP RST), `error` (the provider's own error event), `eof` (a
-    well-formed end of the body, but the answer has no end), `malformed` (an event that is no JSON; then all goes on).
-    `times`: only the first so many calls of this model fail.
+    text (all, when there are fewer). Kinds: `status` (an HTTP error with `status`, and `Retry-After` in seconds if
+    given), `stall` (silence for ever), `drop` (the connection is closed), `reset` (TCP RST), `error` (the provider's
+    own error event for `status`), `eof` (the body ends well, the answer does not), `malformed` (an event that is no
+    JSON; then all goes on). `times`: only the first so many calls of this model fail.
     """
 
     kind: FaultKind
@@ -45,6 +45,8 @@ class Fault:
             raise ValueError(f"a fault of kind {self.kind} comes after the head: give `after` (0 or more pieces)")
         if self.after is not None and self.after < 0:
             raise ValueError("`after` counts pieces of text: give 0 or more, or leave it out for before the head")
+        if not 400 <= self.status <= 599:
+            raise ValueError(f"a fault's status is an HTTP error's: give 400 to 599, not {self.status}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,9 @@ def read_answer(value: Any) -> Answer:
         return _READER.validate_python(value)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in error.errors())
-        raise ValueError(f"not an answer: {wrong}. Its members are those of Answer in proxy/simulator/answers.py") from None
+        raise ValueError(
+            f"not an answer: {wrong}. Its members are those of Answer in proxy/simulator/answers.py"
+        ) from None
 
 
 def tokens_in(text: str) -> int:

@@ -1,8 +1,8 @@
 """A value for a JSON schema: what a model answers when JSON is wanted, and what it calls a tool with.
 
-Rule: deterministic, always finite, and valid for the schemas that clients commonly send (objects, arrays, enums, `anyOf`,
-`$ref`; Gemini's upper-case types too). Strings are sentences of the answer's text, so that policies find the same in
-JSON as in prose.
+Rule: deterministic, always finite, and valid for the schemas that clients commonly send (objects, arrays, enums,
+`anyOf`, `$ref`; Gemini's upper-case types too). Strings are sentences of the answer's text, so that policies find the
+same in JSON as in prose.
 """
 
 import re

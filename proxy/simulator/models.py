@@ -1,8 +1,8 @@
 """The models that the simulator has, and what each answers to a request.
 
-Rule: a model's name is all that a client has to choose with (a gateway forwards few headers), so each model is a row here and
-`names` adds options to it. A model reacts as a real one would: it calls a tool that it must call, tells its results,
-gives JSON when JSON is asked, and stops at the limit.
+Rule: a model's name is all that a client has to choose with (a gateway forwards few headers), so each model is a row
+here and `names` adds options to it. A model reacts as a real one would: it calls a tool that it must call, tells its
+results, gives JSON when JSON is asked, and stops at the limit.
 """
 
 import json
@@ -16,11 +16,14 @@ from proxy.simulator.asks import Ask, ToolSpec
 from proxy.simulator.jsonsample import sample
 
 LONG_TOKENS = 2000
+MAX_TOKENS = 200_000
 _PARALLEL_CALLS = 2
 
 
 def repeated(text: str, tokens: int) -> str:
-    """The text said again and again until it is `tokens` long."""
+    """The text said again and again until it is `tokens` long. Raises ValueError beyond `MAX_TOKENS`."""
+    if not 0 <= tokens <= MAX_TOKENS:
+        raise ValueError(f"a text has at most {MAX_TOKENS} tokens")
     length = tokens * CHARACTERS_A_TOKEN
     return (text * (length // max(1, len(text)) + 1))[:length]
 
@@ -40,15 +43,15 @@ MODELS: dict[str, Callable[[Ask], Answer]] = {
 }
 """A model's name and how it answers. `sim-echo` says the last user message."""
 
-DEFAULT = MODELS["sim"]
-"""How models answer whose name the simulator does not know: it stands in for any."""
+DEFAULT = "sim"
+"""The model that answers for all names that are not the simulator's own: it stands in for any."""
 
 
 def react(answer: Answer, ask: Ask) -> Answer:
     """The answer as this request shapes it: tool results told, tools called, JSON given, thoughts shown."""
     if ask.tool_results:
-        return replace(answer, text=f"The tool said: {' | '.join(ask.tool_results)}. {answer.text}", tools=())
-    if ask.tools and (ask.forced or ask.tool_choice == "required"):
+        answer = replace(answer, text=f"The tool said: {' | '.join(ask.tool_results)}. {answer.text}", tools=())
+    elif ask.tools and (ask.forced or ask.tool_choice == "required"):
         answer = replace(answer, tools=answer.tools or _calls(ask))
     if answer.tools:
         answer = replace(answer, text="")

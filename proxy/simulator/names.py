@@ -8,12 +8,12 @@ gives the members of an `Answer`. An unknown model or option is an error that li
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import cast, get_args
+from dataclasses import dataclass, replace
+from typing import Any, cast, get_args
 
 from policies.events import FinishReason
 from proxy.simulator.answers import Answer, Fault, FaultKind, read_answer
-from proxy.simulator.models import MODELS, repeated
+from proxy.simulator.models import DEFAULT, MODELS, repeated
 from proxy.simulator.samples import REASONING
 
 _OURS = re.compile(r"sim(-|\.|$)")
@@ -32,27 +32,28 @@ class Option:
     apply: Callable[[Answer, str], Answer]
 
 
-def _milliseconds(field: str) -> Callable[[Answer, str], Answer]:
-    return lambda answer, value: replace(answer, **{field: int(value) / 1000})
+def _milliseconds(member: str) -> Callable[[Answer, str], Answer]:
+    return lambda answer, value: _changed(answer, {member: int(value) / 1000})
 
 
-def _count(field: str) -> Callable[[Answer, str], Answer]:
-    return lambda answer, value: replace(answer, **{field: int(value)})
+def _count(member: str) -> Callable[[Answer, str], Answer]:
+    return lambda answer, value: _changed(answer, {member: int(value)})
 
 
-def _fault(answer: Answer, **changes: object) -> Answer:
+def _changed(answer: Answer, members: dict[str, Any]) -> Answer:
+    return replace(answer, **members)
+
+
+def _fault(answer: Answer, **members: Any) -> Answer:
     """Change the answer's fault, or give it one: options come in any order."""
-    old = answer.fault
-    values = {f.name: getattr(old, f.name) for f in fields(Fault)} if old else {"kind": "stall"}
-    return replace(answer, fault=Fault(**(values | changes)))  # type: ignore[arg-type]
+    return replace(answer, fault=replace(answer.fault or Fault("stall"), **members))
 
 
 def _after(answer: Answer, value: str) -> Answer:
     after, kind, *status = value.split("-")
     if kind not in get_args(FaultKind):
         raise ValueError
-    changes: dict[str, object] = {"status": int(status[0])} if status else {}
-    return _fault(answer, after=int(after), kind=kind, **changes)
+    return _fault(answer, after=int(after), kind=kind, **({"status": int(status[0])} if status else {}))
 
 
 def _finish(answer: Answer, value: str) -> Answer:
@@ -70,8 +71,12 @@ OPTIONS: dict[str, Option] = {
     "seed": Option("random pieces of up to twice `chunk`, from this seed", _count("seed")),
     "batch": Option("pieces a write", _count("batch")),
     "cut": Option("bytes a TCP write, wherever that cuts", _count("cut")),
-    "tokens": Option("length of the text (4 characters a token)", lambda a, v: replace(a, text=repeated(str(a.text), int(v)))),
-    "think": Option("tokens of reasoning before the text", lambda a, v: replace(a, reasoning=repeated(REASONING, int(v)))),
+    "tokens": Option(
+        "length of the text (4 characters a token)", lambda a, v: replace(a, text=repeated(str(a.text), int(v)))
+    ),
+    "think": Option(
+        "tokens of reasoning before the text", lambda a, v: replace(a, reasoning=repeated(REASONING, int(v)))
+    ),
     "finish": Option("finish reason: stop, length, tools or filter", _finish),
     "nousage": Option("tell no usage", lambda a, v: replace(a, tells_usage=False)),
     "fail": Option("HTTP error with this status", lambda a, v: _fault(a, kind="status", status=int(v))),
@@ -85,14 +90,30 @@ OPTIONS: dict[str, Option] = {
 """The options, by name."""
 
 
-def parse(name: str) -> tuple[str, list[tuple[str, str]]] | None:
-    """A model's name as (model, options), or None for a name that is not one of the simulator's."""
+def parse(name: str) -> tuple[str, list[tuple[str, str]]]:
+    """A model's name as (model, options); any name that is not the simulator's stands for `DEFAULT`. Raises BadName."""
     if not _OURS.match(name):
-        return None
+        return DEFAULT, []
     model, *options = name.split(".")
     if model not in MODELS:
-        raise BadName(f"The simulator has no model '{model}'. It has: {', '.join(MODELS)}; other names answer as `sim` does.")
+        known = ", ".join(MODELS)
+        raise BadName(f"The simulator has no model '{model}'. It has: {known}; other names answer as `{DEFAULT}` does.")
     return model, [(key, value) for key, _, value in (option.partition("-") for option in options)]
+
+
+def parse_header(header: str | None) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+    """An `x-sim` header as (options, members of `Answer`). Raises BadName."""
+    if not header:
+        return [], {}
+    if not header.lstrip().startswith("{"):
+        pairs = [part.partition("=") for part in header.split(";") if part.strip()]
+        return [(key.strip(), value.strip()) for key, _, value in pairs], {}
+    try:
+        given = json.loads(header)
+        answer = read_answer(given)
+    except ValueError as error:
+        raise BadName(f"The x-sim header is {error}") from None
+    return [], {name: getattr(answer, name) for name in given}
 
 
 def apply(answer: Answer, options: list[tuple[str, str]]) -> Answer:
@@ -104,18 +125,7 @@ def apply(answer: Answer, options: list[tuple[str, str]]) -> Answer:
         try:
             answer = option.apply(answer, value)
         except (ValueError, IndexError):
-            raise BadName(f"Option '{key}' of a simulator's model cannot be '{value}'. It means: {option.meaning}.") from None
+            raise BadName(
+                f"Option '{key}' of a simulator's model cannot be '{value}'. It means: {option.meaning}."
+            ) from None
     return answer
-
-
-def apply_header(answer: Answer, header: str) -> Answer:
-    """The answer as an `x-sim` header changes it: options (`pace=20; chunk=4`), or an answer's members in JSON."""
-    if not header.lstrip().startswith("{"):
-        pairs = (part.partition("=") for part in header.split(";") if part.strip())
-        return apply(answer, [(key.strip(), value.strip()) for key, _, value in pairs])
-    try:
-        given = read_answer(json.loads(header))
-        named = json.loads(header).keys()
-    except ValueError as error:
-        raise BadName(f"The x-sim header is {error}") from None
-    return replace(answer, **{name: getattr(given, name) for name in named})

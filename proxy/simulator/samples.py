@@ -1,12 +1,15 @@
-"""The texts that the simulator says. All people, numbers and keys in them are made up: addresses at example.com, card and IBAN
-numbers from the issuers' own test ranges, an identity number whose check digit fits but which stands for nobody.
+"""The texts that the simulator says.
+
+Rule: all people, numbers and keys in them are made up: addresses at example.com, card and IBAN numbers from public test
+ranges, an identity number whose check digit fits but which stands for nobody, keys that say that they are none.
 """
 
 GREETING = "Hello! I am Sluice's simulator: I stand in for a provider, and nothing here costs anything. "
 
 PERSONAL = (
-    "Here is the contact sheet you asked for. Alice Example, alice@example.com, phone +1 (555) 010-9999, paid with card "
-    "4111 1111 1111 1111. Her account is GB82 WEST 1234 5698 7654 32. Bob's new address is bob.chen@mail.example.com. "
+    "Here is the contact sheet you asked for. Alice Example, alice@example.com, phone +1 (555) 010-9999, paid with "
+    "card 4111 1111 1111 1111. Her account is GB82 WEST 1234 5698 7654 32. Bob's new address is "
+    "bob.chen@mail.example.com. "
 )
 
 CHINESE = (
@@ -30,12 +33,13 @@ CODE = (
 )
 
 PROSE = (
-    "A sluice is a gate that holds water back or lets it through. Whoever keeps it decides how much may pass, watches the "
-    "level on both sides, and shuts it at once when the river rises. "
+    "A sluice is a gate that holds water back or lets it through. Whoever keeps it decides how much may pass, watches "
+    "the level on both sides, and shuts it at once when the river rises. "
 )
 
 REASONING = (
-    "The user wants an answer. I should check what I know about alice@example.com before I say anything, and keep it short. "
+    "The user wants an answer. I should check what I know about alice@example.com before I say anything, and keep it "
+    "short. "
 )
 
 REFUSAL = "I'm sorry, but I can't help with that."

@@ -69,7 +69,7 @@ class NativeUpstream:
         request = prepare(call)
         response = await self._send(call, request)
         if response.status == 200:
-            return NativeAnswer(response, _decoder(call, request), call.provider_name, streamed=request.stream)
+            return NativeAnswer(response, _decoder(call, request), call, streamed=request.stream)
         try:
             body = await _read_error(response)
             raise failures.failure(call, response.status, response.headers, body)
@@ -129,11 +129,11 @@ class NativeAnswer:
     """A running answer. `streamed` tells whether events were asked for; a JSON body is taken for a whole answer all the
     same."""
 
-    def __init__(self, response: aiohttp.ClientResponse, decoder: Decoder, provider: str, *, streamed: bool) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, decoder: Decoder, call: Call, *, streamed: bool) -> None:
         self._response = response
         self._content = response.content
         self._decoder = decoder
-        self._provider = provider
+        self._call = call
         self._parser = sse.Parser()
         self._streamed = streamed and response.content_type != "application/json"
         self._body = bytearray()
@@ -146,13 +146,14 @@ class NativeAnswer:
             try:
                 data = await self._content.readany()
             except (aiohttp.ClientError, OSError):
-                raise _died(self._provider) from None
+                raise _died(self._call.provider_name) from None
             events = self._decode(data) if self._streamed else self._collect(data)
             if events:
-                self._ended = isinstance(events[-1], End)
-                return events
+                last = events[-1]
+                self._ended = isinstance(last, End)
+                return [*events[:-1], _reported(self._call, last)] if isinstance(last, Fault) else events
             if not data:
-                raise _died(self._provider)
+                raise _died(self._call.provider_name)
 
     def _decode(self, data: bytes) -> Sequence[Event | Fault]:
         try:
@@ -196,11 +197,27 @@ class NativeAnswer:
 def _decoder(call: Call, request: HttpRequest) -> Decoder:
     match call.provider.api or call.provider_name:
         case "anthropic":
-            return AnthropicDecoder(call.guarded, json_tool=request.json_tool)
+            return AnthropicDecoder(call.guarded, request.json_tool, request.tool_names)
         case "gemini":
             return GeminiDecoder(call.guarded)
         case _:
             return OpenAIDecoder(call.guarded)
+
+
+def _reported(call: Call, fault: Fault) -> Fault:
+    """An error that the provider reported in its answer, fit for the client: without our key, and in a guarded chain
+    without the provider's words, since some quote the answer in them."""
+    if fault.status in (401, 402, 403):
+        return Fault(
+            f"The provider {call.provider_name!r} did not accept this gateway's credentials.",
+            502,
+            "provider_auth_error",
+        )
+    if call.guarded:
+        return Fault(
+            f"The provider {call.provider_name!r} reported an error in its answer: try again.", fault.status, fault.kind
+        )
+    return Fault(failures.scrubbed(fault.message, call), fault.status, fault.kind)
 
 
 async def _read_error(response: aiohttp.ClientResponse) -> bytes:

@@ -1,7 +1,7 @@
 """What goes to a provider: one HTTP request, made by pure functions from a call.
 
-Rule: the provider's key is in `headers` and nowhere else, and what is not ours to send (a client's credentials, framing)
-never gets in. Nothing here is shown in a repr.
+Rule: the provider's key is in `headers` and nowhere else, and what is not ours to send (a client's credentials,
+framing) never gets in. Nothing here is shown in a repr.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class HttpRequest:
 
 
 def streams(call: Call) -> bool:
-    """Whether the provider is asked to stream: always, but where a whole answer is wanted and configured to be native."""
+    """Whether the provider is asked to stream: always, but where a whole answer is wanted and is to be native."""
     return call.stream or call.settings.whole != "native"
 
 

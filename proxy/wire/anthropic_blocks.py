@@ -1,8 +1,8 @@
 """The content blocks of an Anthropic message -> policy events.
 
 Rule: what a client may read as the answer or run is a `text`, `thinking` or `tool_use` block. All others (the
-provider's own tools, their results, kinds not known yet) are structure: kept as `Opaque` for a chain without guards, and
-never calls or content.
+provider's own tools, their results, kinds not known yet) are structure: kept as `Opaque` for a chain without guards,
+and never calls or content.
 
 Text is passed on as it comes. A block that has something to say at its stop (a signature, citations, arguments that
 came whole) is open until then; how many are open, and what each may hold, is bounded.
@@ -19,7 +19,6 @@ from proxy.wire.fields import Unreadable, arguments, items, obj, string
 JSON_TOOL: Final = "json_tool_call"
 """The tool that LiteLLM forces for a JSON schema on models without structured output."""
 
-_SERVER_CALLS: Final = {"server_tool_use", "mcp_tool_use"}
 _MOST_OPEN = 256
 _MOST_CITATIONS = 256
 _MOST_THINKING = 1 << 22  # characters of one block; a longer one goes on without its signature
@@ -125,6 +124,8 @@ class Blocks:
             case "compaction":
                 self._open[index] = _CompactionBlock(block)
                 return ()
+            case "server_tool_use" | "mcp_tool_use":
+                return ()
             case _:
                 return self._keep(block)
 
@@ -205,7 +206,7 @@ class Blocks:
         return [Attachment(0, "annotations", annotations), *others] if annotations else others
 
     def _keep(self, block: _Object) -> Sequence[Event]:
-        if self._guarded or not block or block.get("type") in _SERVER_CALLS:
+        if self._guarded or not block:
             return ()
         self._parts += 1
         return (Opaque(0, "delta", {"provider_parts": [{**block, "index": self._parts - 1}]}),)

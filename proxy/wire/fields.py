@@ -60,9 +60,5 @@ def error_message(value: Any) -> str:
 
 
 def arguments(value: Any) -> str:
-    """The JSON text of a tool call's arguments, `{}` when there are none. Raises Unreadable when they are nested so
-    deep that they cannot be written."""
-    try:
-        return dumps(value).decode() if type(value) is dict else "{}"
-    except RecursionError:
-        raise Unreadable from None
+    """The JSON text of a tool call's arguments, `{}` when there are none."""
+    return dumps(value).decode() if type(value) is dict else "{}"

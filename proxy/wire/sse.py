@@ -45,20 +45,20 @@ class Parser:
             searched = len(rest) - 1
             rest += data
             if rest.find(b"\n\n", searched) < 0:
-                self._check(len(rest) - 1)
+                self._check(len(rest) - 1)  # its last byte may be half of the empty line
                 return []
             data = bytes(rest)
             rest.clear()
         end = data.rfind(b"\n\n")
         if end < 0:
-            complete, tail = b"", data
-        else:
-            complete, tail = data[:end], data[end + 2 :]
-        if len(data) > self._limit:
-            self._check(max(len(block.strip(b"\n")) for block in complete.split(b"\n\n")))
-            self._check(len(tail) - 1)  # its last byte may be half of the empty line
-        rest += tail
-        return _records(complete)
+            rest += data
+            self._check(len(rest) - 1)
+            return []
+        rest += data[end + 2 :]
+        self._check(len(rest) - 1)
+        if end > self._limit:
+            self._check(max(len(block.strip(b"\n")) for block in data[:end].split(b"\n\n")))
+        return _records(data[:end])
 
     def eof(self) -> list[Record]:
         """The event that the end of the bytes completes, if there is one. Raises `EventTooLarge`."""

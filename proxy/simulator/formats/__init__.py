@@ -1,5 +1,7 @@
 """The three wire formats: requests read as the real provider reads them, answers told as it tells them."""
 
+import re
+
 from proxy.simulator.formats.anthropic import Anthropic
 from proxy.simulator.formats.base import Format
 from proxy.simulator.formats.gemini import Gemini
@@ -7,3 +9,16 @@ from proxy.simulator.formats.openai import OpenAI
 
 FORMATS: dict[str, Format] = {"openai": OpenAI(), "anthropic": Anthropic(), "gemini": Gemini()}
 """The one registration point: a provider's name and its format."""
+
+_PATHS = (
+    ("openai", re.compile(r"/v1/chat/completions")),
+    ("anthropic", re.compile(r"/v1/messages")),
+    ("gemini", re.compile(r"/v1beta/models/[^/]+:(?:streamGenerateContent|generateContent)")),
+)
+
+
+def provider_of(method: str, path: str) -> str | None:
+    """Whose format a request is in, by its path; None when it is none of a provider's calls."""
+    if method != "POST":
+        return None
+    return next((provider for provider, pattern in _PATHS if pattern.fullmatch(path)), None)

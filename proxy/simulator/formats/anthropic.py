@@ -1,7 +1,7 @@
 """Anthropic's messages.
 
-Rule: events, their names, padding and pings are the real API's. One choice only; each text is a content block of its own, and
-a thinking block is signed, so that a changed one is noticed when it comes back.
+Rule: events, their names, padding and pings are the real API's. One choice only; each text is a content block of
+its own, and a thinking block is signed, so that a changed one is noticed when it comes back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -64,7 +64,7 @@ class Anthropic:
     def stream(self, answer: Answer, terms: Terms) -> Telling:
         pieces = pieces_of(answer, 1)
         start = {"type": "message_start", "message": _message(terms, answer, [], None)}
-        delta = {"stop_reason": _STOP_REASONS.get(answer.finish_reason, "end_turn"), "stop_sequence": None}
+        delta = {"stop_reason": _stop_reason(answer), "stop_sequence": None}
         end: dict[str, Any] = {"type": "message_delta", "delta": delta}
         if answer.tells_usage:
             end["usage"] = _usage(terms, terms.tokens.completion)
@@ -82,7 +82,7 @@ class Anthropic:
         blocks += [{"type": "text", "text": text} for text in (answer.text_of(0), answer.refusal) if text]
         for index, call in enumerate(answer.tools):
             blocks.append(_tool_block(index, call.name) | {"input": as_object(call.arguments)})
-        return encode(_message(terms, answer, blocks, _STOP_REASONS.get(answer.finish_reason, "end_turn")))
+        return encode(_message(terms, answer, blocks, _stop_reason(answer)))
 
     def error(self, refused: Refused, retry_after: int | None = None) -> bytes:
         return encode(_error(refused))
@@ -147,7 +147,7 @@ def _delta(piece: Piece) -> dict[str, Any]:
 
 
 def _message(terms: Terms, answer: Answer, blocks: list[dict[str, Any]], stop_reason: str | None) -> dict[str, Any]:
-    message = {
+    message: dict[str, Any] = {
         "model": terms.model,
         "id": f"msg_{PLACEHOLDER}",
         "type": "message",
@@ -159,6 +159,12 @@ def _message(terms: Terms, answer: Answer, blocks: list[dict[str, Any]], stop_re
     if answer.tells_usage:
         message["usage"] = _usage(terms, terms.tokens.completion if stop_reason else 1) | {"service_tier": "standard"}
     return message
+
+
+def _stop_reason(answer: Answer) -> str:
+    if answer.refusal and not answer.finish:
+        return "refusal"
+    return _STOP_REASONS.get(answer.finish_reason, "end_turn")
 
 
 def _usage(terms: Terms, output: int) -> dict[str, int]:

@@ -8,12 +8,12 @@ import base64
 import hashlib
 from typing import Any
 
-from proxy.simulator.formats.base import require
+from proxy.simulator.formats.base import require, words
 
-_KNOWN = frozenset(
-    "model messages max_tokens metadata stop_sequences stream system temperature thinking tool_choice tools top_k top_p "
-    "service_tier container context_management mcp_servers output_config output_format cache_control inference_geo "
-    "speed".split()
+_KNOWN = words(
+    "model messages max_tokens metadata stop_sequences stream system temperature thinking tool_choice tools top_k "
+    "top_p service_tier container context_management mcp_servers output_config output_format cache_control "
+    "inference_geo speed"
 )
 _MIN_BUDGET = 1024
 
@@ -39,6 +39,7 @@ def check(body: Any) -> None:
     _check_thinking(body)
     _check_tools(body)
     _check_messages(body["messages"])
+    _check_thinking_kept(body)
 
 
 def _check_settings(body: dict[str, Any]) -> None:
@@ -48,7 +49,9 @@ def _check_settings(body: dict[str, Any]) -> None:
     require(isinstance(body.get("stream", False), bool), "stream: Input should be a valid boolean")
     require(isinstance(body.get("system", ""), str | list), "system: Input should be a valid string or list")
     stops = body.get("stop_sequences", [])
-    require(isinstance(stops, list) and all(isinstance(s, str) for s in stops), "stop_sequences: Input should be a list")
+    require(
+        isinstance(stops, list) and all(isinstance(s, str) for s in stops), "stop_sequences: Input should be a list"
+    )
     require(all(s.strip() for s in stops), "stop_sequences: each stop sequence must contain non-whitespace")
 
 
@@ -108,7 +111,10 @@ def _check_messages(messages: Any) -> None:
 
 def _check_content(content: Any, at: str, *, last: bool) -> None:
     require(isinstance(content, str | list), f"{at}.content: Input should be a valid string or list")
-    require(content or last, f"{at}: all messages must have non-empty content except for the optional final assistant message")
+    require(
+        content or last,
+        f"{at}: all messages must have non-empty content except for the optional final assistant message",
+    )
     for index, block in enumerate(content if isinstance(content, list) else []):
         where = f"{at}.content.{index}"
         require(isinstance(block, dict) and isinstance(block.get("type"), str), f"{where}.type: Field required")
@@ -136,7 +142,8 @@ def _check_tool_results(messages: list[dict[str, Any]]) -> None:
         missing = [call for call in calls if call not in results]
         require(
             not missing,
-            f"messages.{at - 1}: `tool_use` ids were found without `tool_result` blocks immediately after: {', '.join(missing)}",
+            f"messages.{at - 1}: `tool_use` ids were found without `tool_result` blocks immediately after: "
+            f"{', '.join(map(str, missing))}",
         )
         calls = _ids(message, "tool_use", "id")
 
@@ -144,3 +151,16 @@ def _check_tool_results(messages: list[dict[str, Any]]) -> None:
 def _ids(message: dict[str, Any], kind: str, member: str) -> list[str]:
     content = message["content"]
     return [block.get(member) for block in content if block["type"] == kind] if isinstance(content, list) else []
+
+
+def _check_thinking_kept(body: dict[str, Any]) -> None:
+    """While a model that thinks waits for tool results, its turn begins with its thinking."""
+    messages = body["messages"]
+    if (body.get("thinking") or {}).get("type") != "enabled" or not _ids(messages[-1], "tool_result", "tool_use_id"):
+        return
+    found = messages[-2]["content"][0]["type"]
+    require(
+        found in ("thinking", "redacted_thinking"),
+        f"messages.{len(messages) - 2}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{found}`. "
+        "When `thinking` is enabled, a final `assistant` message must start with a thinking block.",
+    )

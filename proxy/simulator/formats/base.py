@@ -3,8 +3,8 @@
 Rule: formats are pure. They check a request as strictly as the real provider does, so that a request that the provider
 would refuse fails here too, and they tell answers byte for byte in its style (spacing, line ends, order of members).
 
-What differs between two tellings of the same answer (its id) is left out of the bytes: `STAMP` stands in its place and is
-exchanged when a piece is sent, so that the bytes are made once and shared by all streams. No JSON text can hold it.
+What differs between two tellings of the same answer (its id) is left out of the bytes: `STAMP` stands in its place and
+is exchanged when a piece is sent, so that the bytes are made once and shared by all streams. No JSON text can hold it.
 """
 
 import json
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from proxy.simulator.answers import Answer, Tokens
-from proxy.simulator.asks import Ask, Provider, Refused
+from proxy.simulator.asks import Ask, Refused
 from proxy.simulator.pieces import Piece
 
 STAMP = b"\x01" * 24
@@ -84,6 +84,11 @@ def encode(value: Any, separators: tuple[str, str] = (",", ":")) -> bytes:
     except UnicodeEncodeError:
         data = json.dumps(value, separators=separators).encode()
     return data.replace(PLACEHOLDER.encode(), STAMP)
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, for lists of names too long to quote each."""
+    return frozenset(text.split())
 
 
 def text_in(content: Any) -> str:

@@ -46,7 +46,7 @@ class Gemini:
             raise Refused(400, "API key not valid. Please pass a valid API key.", kind="API_KEY_INVALID")
 
     def read(self, body: Any, path: str, query: Mapping[str, str]) -> Ask:
-        model, _, verb = path.rpartition("/")[2].partition(":")
+        model, _, verb = path.rpartition("/")[2].rpartition(":")
         stream = verb == "streamGenerateContent"
         require(not stream or query.get("alt") == "sse", "The simulator streams server-sent events only: add ?alt=sse")
         check(body)
@@ -115,9 +115,7 @@ def _event(data: dict[str, Any]) -> bytes:
     return b"data: " + encode(data, _SEPARATORS) + b"\r\n\r\n"
 
 
-def _response(
-    terms: Terms, answer: Answer, candidates: list[dict[str, Any]], usage: dict[str, Any]
-) -> dict[str, Any]:
+def _response(terms: Terms, answer: Answer, candidates: list[dict[str, Any]], usage: dict[str, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {"candidates": candidates}
     if answer.tells_usage:
         response["usageMetadata"] = usage

@@ -9,20 +9,18 @@ import base64
 import re
 from typing import Any
 
-from proxy.simulator.formats.base import require
+from proxy.simulator.formats.base import require, words
 
-_KNOWN = frozenset(
-    "contents tools toolConfig safetySettings systemInstruction generationConfig cachedContent model serviceTier "
-    "store".split()
+_KNOWN = words(
+    "contents tools toolConfig safetySettings systemInstruction generationConfig cachedContent model serviceTier store"
 )
-_GENERATION = frozenset(
+_GENERATION = words(
     "stopSequences responseMimeType responseSchema responseJsonSchema responseFormat responseModalities candidateCount "
     "maxOutputTokens temperature topP topK seed presencePenalty frequencyPenalty responseLogprobs logprobs "
-    "enableEnhancedCivicAnswers speechConfig thinkingConfig imageConfig mediaResolution".split()
+    "enableEnhancedCivicAnswers speechConfig thinkingConfig imageConfig mediaResolution"
 )
-_DATA = frozenset(
-    "text inlineData fileData functionCall functionResponse executableCode codeExecutionResult toolCall "
-    "toolResponse".split()
+_DATA = words(
+    "text inlineData fileData functionCall functionResponse executableCode codeExecutionResult toolCall toolResponse"
 )
 _PART = _DATA | {"thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution"}
 _TURN = frozenset({"role", "parts"})
@@ -75,7 +73,10 @@ def _check_turn(turn: Any, at: str, roles: tuple[str, ...] | None = ("user", "mo
         part = camel_keys(part)
         _known(part, _PART, where)
         held = _DATA & part.keys()
-        require(len(held) == 1, f"* GenerateContentRequest.{where}.data: required oneof field 'data' must have one initialized field\n")
+        require(
+            len(held) == 1,
+            f"* GenerateContentRequest.{where}.data: required oneof field 'data' must have one initialized field\n",
+        )
         _check_signature(part.get("thoughtSignature"), where)
 
 

@@ -34,9 +34,15 @@ def _check_message(message: Any, at: str) -> None:
     require(role in _ROLES, f"Invalid value: '{role}'. Supported values are: {', '.join(_ROLES)}.", param=f"{at}.role")
     content = message.get("content")
     if role != "assistant":
-        require(isinstance(content, str | list), f"Invalid value for 'content': expected a string, got {content!r}.", param=at)
+        require(
+            isinstance(content, str | list),
+            f"Invalid value for 'content': expected a string, got {content!r}.",
+            param=at,
+        )
     for call in message.get("tool_calls") or []:
-        known = isinstance(call, dict) and isinstance(call.get("id"), str) and call.get("type") in ("function", "custom")
+        known = (
+            isinstance(call, dict) and isinstance(call.get("id"), str) and call.get("type") in ("function", "custom")
+        )
         require(known, f"Missing required parameter: '{at}.tool_calls[].id' or '.type'.", param=f"{at}.tool_calls")
     if role == "tool":
         require(isinstance(message.get("tool_call_id"), str), f"Missing parameter '{at}.tool_call_id'.", param=at)
@@ -49,7 +55,8 @@ def _check_tool_answers(messages: list[dict[str, Any]]) -> None:
         if message["role"] == "tool":
             require(
                 message["tool_call_id"] in open_calls,
-                "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
+                "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with "
+                "'tool_calls'.",
                 param="messages",
             )
             open_calls.discard(message["tool_call_id"])
@@ -72,10 +79,16 @@ def _require_answered(open_calls: Iterable[str]) -> None:
 def _check_settings(body: dict[str, Any]) -> None:
     n = body.get("n")
     integral = isinstance(n, int) and not isinstance(n, bool)
-    require(n is None or (integral and 1 <= n <= _MAX_CHOICES), f"Invalid 'n': expected 1 to {_MAX_CHOICES}.", param="n")
+    require(
+        n is None or (integral and 1 <= n <= _MAX_CHOICES), f"Invalid 'n': expected 1 to {_MAX_CHOICES}.", param="n"
+    )
     for name in ("max_tokens", "max_completion_tokens"):
         limit = body.get(name)
-        require(limit is None or (isinstance(limit, int) and limit >= 1), f"Invalid '{name}': expected 1 or more.", param=name)
+        require(
+            limit is None or (isinstance(limit, int) and limit >= 1),
+            f"Invalid '{name}': expected 1 or more.",
+            param=name,
+        )
     temperature = body.get("temperature")
     fits = temperature is None or (isinstance(temperature, int | float) and 0 <= temperature <= 2)
     require(fits, "Invalid 'temperature': expected a number from 0 to 2.", param="temperature")

@@ -1,0 +1,2 @@
+"""Benchmarks: CPU, latency and memory of the gateway beside nginx, over real sockets. `scripts/bench --help` lists
+them."""

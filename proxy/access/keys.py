@@ -1,0 +1,96 @@
+"""Who is calling: the key in a request's headers -> a client and what it may do.
+
+Rule: every key is compared, in constant time, whether one has matched or not; keys are held as SHA-256 digests only
+(they are random, so a slow hash would add nothing), and show in no repr, log or error.
+"""
+
+import fnmatch
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from proxy.config.models import Auth, Key
+from proxy.errors import Unauthorized
+
+_BEARER = re.compile(rb"bearer +([\x21-\x7e]{1,4096}) *", re.IGNORECASE)
+_BARE = re.compile(rb" *([\x21-\x7e]{1,4096}) *")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who a request comes from. `name` is the key's name in the configuration, `models` are globs over model names."""
+
+    name: str
+    admin: bool
+    models: tuple[str, ...]
+
+    def may_use(self, model: str) -> bool:
+        """Whether the client may use a model of this name."""
+        return any(fnmatch.fnmatchcase(model, glob) for glob in self.models)
+
+
+ANONYMOUS = Client("anonymous", admin=True, models=("*",))
+"""Everyone, when the configuration has no keys."""
+
+
+class Keyring:
+    """The configured keys; without any it lets everyone in as `ANONYMOUS`."""
+
+    __slots__ = ("_clients",)
+
+    def __init__(self, auth: Auth | None) -> None:
+        self._clients = None if auth is None else [(_digest(key), _client(key)) for key in auth.keys]
+
+    def __repr__(self) -> str:
+        return "Keyring(open)" if self._clients is None else f"Keyring({len(self._clients)} keys)"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests need no key."""
+        return self._clients is None
+
+    def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Client:
+        """The client that a request's headers name (as ASGI gives them: names in lower case). Raises `Unauthorized`."""
+        if self._clients is None:
+            return ANONYMOUS
+        digest = hashlib.sha256(_presented(headers)).digest()
+        found: Client | None = None
+        for known, client in self._clients:
+            if hmac.compare_digest(known, digest):
+                found = client
+        if found is None:
+            raise Unauthorized("The API key is not one that this gateway knows: check it with the gateway's operator.")
+        return found
+
+
+def _presented(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The key that a request presents: `Authorization: Bearer`, or `x-api-key` where that is not sent."""
+    bearers: list[bytes] = []
+    bare: list[bytes] = []
+    for name, value in headers:
+        if name == b"authorization":
+            bearers.append(value)
+        elif name == b"x-api-key":
+            bare.append(value)
+    if not bearers and not bare:
+        raise Unauthorized("No API key was sent: send the header `Authorization: Bearer YOUR_KEY`.")
+    return _only(bearers, _BEARER) if bearers else _only(bare, _BARE)
+
+
+def _only(values: Sequence[bytes], form: re.Pattern[bytes]) -> bytes:
+    match = form.fullmatch(values[0]) if len(values) == 1 else None
+    if match is None:
+        raise Unauthorized("The API key cannot be read: send one header `Authorization: Bearer YOUR_KEY`.")
+    return match[1]
+
+
+def _digest(key: Key) -> bytes:
+    if key.key is not None:
+        return hashlib.sha256(key.key.get_secret_value().encode()).digest()
+    return bytes.fromhex(key.sha256 or "")
+
+
+def _client(key: Key) -> Client:
+    return Client(key.name, key.admin, key.models)

@@ -1,0 +1,75 @@
+"""Where a request comes from: what keeps web pages from using a gateway that they can reach but should not.
+
+Rules. A page may use the gateway only if its origin is in `server.cors_origins`. Without `auth` the `Host` must be a
+loopback name too, else a page could point a name of its own at 127.0.0.1. Everywhere a body must be said to be JSON: a
+page can send other types without asking first. Pure: headers as ASGI gives them (names in lower case), and the
+configuration.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from proxy.config.fields import is_loopback
+from proxy.config.models import Config
+from proxy.errors import Forbidden, InvalidRequest
+
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+_HOST = re.compile(rb"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::[0-9]{1,5})?", re.IGNORECASE)
+_JSON = re.compile(rb'application/json[ \t]*(?:;[ \t]*charset[ \t]*=[ \t]*"?utf-?8"?[ \t]*)?;?', re.IGNORECASE)
+_LONGEST_TYPE = 256
+
+
+def check_origin(method: str, headers: Headers, config: Config) -> None:
+    """Refuse a request that a foreign web page may have sent. Raises `Forbidden`, or `InvalidRequest` (415) for a POST
+    whose body is not said to be JSON."""
+    found = _found(headers)
+    if config.auth is None and not _is_local(found[b"host"]):
+        raise Forbidden(
+            "Without keys the gateway answers only to loopback names such as localhost or 127.0.0.1: "
+            "use one, or have the operator set `auth.keys`.",
+            code="host_not_allowed",
+        )
+    if found[b"origin"] and not _is_allowed(found[b"origin"], config.server.cors_origins):
+        raise Forbidden(
+            "Web pages of this origin may not use the gateway: the operator can add it to `server.cors_origins`.",
+            code="origin_not_allowed",
+        )
+    if method == "POST" and _has_body(found) and not _is_json(found[b"content-type"]):
+        raise InvalidRequest(
+            "The body must be JSON in UTF-8: send one header `Content-Type: application/json`.",
+            status=415,
+            code="unsupported_content_type",
+        )
+
+
+def _found(headers: Headers) -> dict[bytes, list[bytes]]:
+    names = (b"host", b"origin", b"content-type", b"content-length", b"transfer-encoding")
+    found: dict[bytes, list[bytes]] = {name: [] for name in names}
+    for name, value in headers:
+        if name in found:
+            found[name].append(value)
+    return found
+
+
+def _is_local(hosts: Sequence[bytes]) -> bool:
+    match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    if match is None:
+        return False
+    name = (match[1] or match[2]).decode("ascii").lower()
+    return is_loopback(name) or name.endswith(".localhost")
+
+
+def _is_allowed(origins: Sequence[bytes], allowed: Sequence[str]) -> bool:
+    return len(origins) == 1 and ("*" in allowed or origins[0].decode("latin-1").lower() in allowed)
+
+
+def _has_body(found: dict[bytes, list[bytes]]) -> bool:
+    """Whether the request has a body, or says what type it has; an unreadable length counts as one."""
+    lengths = found[b"content-length"]
+    return bool(found[b"transfer-encoding"] or found[b"content-type"]) or any(set(size) != {48} for size in lengths)
+
+
+def _is_json(types: Sequence[bytes]) -> bool:
+    return len(types) == 1 and len(types[0]) <= _LONGEST_TYPE and bool(_JSON.fullmatch(types[0].strip()))

@@ -1,0 +1,117 @@
+"""A YAML file -> `Config`, or all that is wrong with it at once, each with file, line, column and path.
+
+Rule: a configuration that is not right in every point is not used at all. Four readers look at it: the text
+(`source`), the models (`validation`), what holds between values (`references`), and each policy's own model. A value
+that one of them could not read is not complained about by the next.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from policies import POLICIES
+from policies.base import PolicyType
+from proxy.config import references
+from proxy.config.models import Config
+from proxy.config.problems import ConfigError, Fault, Path, Place, Problem, written
+from proxy.config.providers import complete
+from proxy.config.source import LARGEST, Source, Unreadable, read
+from proxy.config.validation import validate
+
+__all__ = ["ConfigError", "load", "parse"]
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    environ: Mapping[str, str] = os.environ,
+    policies: Mapping[str, PolicyType] = POLICIES,
+    server: Mapping[str, Any] = _NOTHING,
+) -> Config:
+    """Read a configuration file. `server` are values from the command line that go before those of the file's section
+    (None for those not given). Raises `ConfigError`."""
+    file = os.fspath(path)
+    return parse(_text(file), file, environ=environ, policies=policies, server=server)
+
+
+def parse(
+    text: str,
+    file: str = "config.yaml",
+    *,
+    environ: Mapping[str, str] = os.environ,
+    policies: Mapping[str, PolicyType] = POLICIES,
+    server: Mapping[str, Any] = _NOTHING,
+) -> Config:
+    """Read the text of a configuration; `file` is its name in messages. Otherwise as `load`."""
+    try:
+        source = read(text, environ)
+    except Unreadable as error:
+        raise _refusal(file, error.message, error.place) from None
+    if not isinstance(source.data, dict):
+        raise _refusal(file, "must be a mapping with `providers` and `models`", Place(1, 1))
+    given = _override(source, server)
+    config, faults = validate(Config, source.data)
+    built, policy_faults = _policies(source.data.get("policies"), policies)
+    faults += [*references.check(source.data, policies), *policy_faults]
+    problems = [*source.faults, *_unrelated(faults, source.broken)]
+    if config is None or problems:
+        raise ConfigError(_placed(problem, source, file, given) for problem in problems)
+    providers = {name: complete(name, provider) for name, provider in config.providers.items()}
+    return config.model_copy(update={"providers": providers, "policies": built})
+
+
+def _text(file: str) -> str:
+    try:
+        with FilePath(file).open("rb") as stream:
+            raw = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise _refusal(file, f"cannot be read: {error.strerror}") from None
+    if len(raw) > LARGEST:
+        raise _refusal(file, f"is larger than {LARGEST // 1024} KiB")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        place = Place(before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1)
+        raise _refusal(file, "is not UTF-8 here: save it as UTF-8", place) from None
+
+
+def _policies(data: Any, types: Mapping[str, PolicyType]) -> tuple[dict[str, Any], list[Fault]]:
+    """Each policy's own frozen config by id. What is wrong with the ids is told by `references`."""
+    built: dict[str, Any] = {}
+    faults: list[Fault] = []
+    given = data if isinstance(data, dict) else {}
+    for policy_id, raw in given.items():
+        policy_type = types.get(policy_id.partition("/")[0])
+        if policy_type is None:
+            continue
+        built[policy_id], found = validate(policy_type.config, {} if raw is None else raw, ("policies", policy_id))
+        faults += found
+    return built, faults
+
+
+def _unrelated(faults: Iterable[Fault], broken: set[Path]) -> list[Fault]:
+    """The faults that are no consequence of a value that could not be read."""
+    return [fault for fault in faults if not any(fault.path[:end] in broken for end in range(len(fault.path) + 1))]
+
+
+def _override(source: Source, server: Mapping[str, Any]) -> set[Path]:
+    """Put values from the command line into the data; gives their paths."""
+    given = {key: value for key, value in server.items() if value is not None}
+    section = source.data.get("server")
+    if given and isinstance(section, dict | None):
+        source.data["server"] = {**(section or {}), **given}
+    return {("server", key) for key in given}
+
+
+def _placed(fault: Fault, source: Source, file: str, given: set[Path]) -> Problem:
+    place = source.place(fault)
+    path = f"{written(fault.path)} (from the command line)" if fault.path in given else written(fault.path)
+    return Problem(file, place.line, place.column, path, fault.message)
+
+
+def _refusal(file: str, message: str, place: Place = Place(1, 1)) -> ConfigError:  # noqa: B008 - a frozen value
+    return ConfigError([Problem(file, place.line, place.column, "", message)])

@@ -1,0 +1,204 @@
+"""What must hold between several values of a configuration: every name refers to something, nothing contradicts.
+
+Rule: these checks read the plain data, not the models, so that they find what they can in a file whose models are
+broken elsewhere; a value of the wrong type is the models' business and passes here.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from policies.base import PolicyType
+from proxy.config.fields import is_loopback
+from proxy.config.names import did_you_mean, model_name_fault
+from proxy.config.problems import Fault, Path
+from proxy.config.providers import NAMED
+
+_PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_POLICY_ID = re.compile(r"([a-z][a-z0-9_]{0,63})/([A-Za-z0-9][A-Za-z0-9._-]{0,63})", re.ASCII)
+_APIS = ("openai", "anthropic", "gemini", "litellm")
+_VERSION_ENDINGS = {"anthropic": "/v1", "gemini": "/v1beta"}
+_OWN_OPTIONS = frozenset({"model", "messages", "stream", "stream_options", "api_key", "custom_llm_provider"})
+
+
+def check(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[Fault]:
+    """All that is wrong between the values of a file. `types` are the known policy types."""
+    yield from _listener(data)
+    yield from _client_keys(data)
+    for name, provider in _mapping(data, "providers").items():
+        yield from _provider(name, provider)
+    yield from _models(data)
+    yield from _policy_ids(data, types)
+
+
+def exposure(host: str, has_auth: bool) -> str | None:
+    """Why a gateway must not listen on a host, as the end of a sentence that begins with it; None if it may."""
+    if has_auth or is_loopback(host):
+        return None
+    return "is reachable from other machines and there are no keys: add `auth.keys`, or use 127.0.0.1"
+
+
+# ---- server and auth
+def _listener(data: Mapping[str, Any]) -> Iterator[Fault]:
+    server = _mapping(data, "server")
+    has_auth = data.get("auth") is not None
+    host = server.get("host")
+    if isinstance(host, str) and (fault := exposure(host, has_auth)):
+        yield Fault(("server", "host"), fault)
+    for index, origin in enumerate(_list(server, "cors_origins")):
+        if origin == "*" and not has_auth:
+            message = '"*" lets any web page use a gateway without keys: list the origins, or add `auth.keys`'
+            yield Fault(("server", "cors_origins", index), message)
+
+
+def _client_keys(data: Mapping[str, Any]) -> Iterator[Fault]:
+    names: dict[str, int] = {}
+    digests: dict[str, int] = {}
+    for index, key in enumerate(_list(_mapping(data, "auth"), "keys")):
+        if not isinstance(key, dict):
+            continue
+        path: Path = ("auth", "keys", index)
+        given = [field for field in ("key", "sha256") if key.get(field) is not None]
+        if len(given) != 1:
+            yield Fault(path, "needs exactly one of `key` and `sha256`")
+        name = key.get("name")
+        if isinstance(name, str) and names.setdefault(name, index) != index:
+            yield Fault((*path, "name"), f"is the name of keys[{names[name]}] too: names must differ")
+        for field in given:
+            digest = _digest(key[field], field)
+            if digest and digests.setdefault(digest, index) != index:
+                yield Fault((*path, field), f"is the same key as keys[{digests[digest]}]: keys must differ")
+
+
+def _digest(value: Any, field: str) -> str | None:
+    if not isinstance(value, str) or not value:
+        return None
+    return hashlib.sha256(value.encode()).hexdigest() if field == "key" else value.lower()
+
+
+# ---- providers
+def _provider(name: str, provider: Any) -> Iterator[Fault]:
+    path: Path = ("providers", name)
+    if not _PROVIDER_NAME.fullmatch(name):
+        yield Fault(path, "a provider's name is letters, digits, '.', '_' and '-', at most 64", "key")
+    if not isinstance(provider, dict):
+        return
+    api = provider.get("api") if provider.get("api") is not None else NAMED.get(name)
+    if api is None:
+        message = f"needs `api`: {', '.join(_APIS)}; only the names {', '.join(NAMED)} say it themselves"
+        yield Fault((*path, "api"), message)
+    if api not in _APIS:
+        return
+    yield from _address(path, name, provider, api)
+    if provider.get("include_usage") is not None and api != "openai":
+        yield Fault((*path, "include_usage"), "is for `api: openai` only: leave it out")
+    yield from _options(path, provider, api)
+
+
+def _address(path: Path, name: str, provider: Mapping[str, Any], api: str) -> Iterator[Fault]:
+    base_url = provider.get("base_url")
+    if api == "litellm":
+        if base_url is not None:
+            yield Fault((*path, "base_url"), "is not for `api: litellm`: set `options: {api_base: …}`")
+        return
+    if base_url is None and api == "openai" and name != "openai":
+        yield Fault((*path, "base_url"), "is missing: give the server's address, such as http://127.0.0.1:11434/v1")
+    elif base_url is None and provider.get("api_key") is None:
+        yield Fault((*path, "api_key"), f"is missing: the provider needs a key, such as ${{{api.upper()}_API_KEY}}")
+    ending = _VERSION_ENDINGS.get(api)
+    if ending and isinstance(base_url, str) and base_url.rstrip("/").endswith(ending):
+        yield Fault((*path, "base_url"), f"must end before {ending}: the gateway adds it")
+
+
+def _options(path: Path, provider: Mapping[str, Any], api: str) -> Iterator[Fault]:
+    options = _mapping(provider, "options")
+    if options and api != "litellm":
+        yield Fault((*path, "options"), "are for `api: litellm` only: leave them out")
+        return
+    for option, value in options.items():
+        place: Path = (*path, "options", option)
+        if not option.isidentifier() or not option.isascii() or option.startswith("_"):
+            yield Fault(place, "must be the name of a LiteLLM parameter, such as api_base", "key")
+        elif option in _OWN_OPTIONS:
+            yield Fault(place, "is set by the gateway itself; a key goes in the provider's `api_key`", "key")
+        elif not isinstance(value, str | int | float):
+            yield Fault(place, "must be text, a number, or true or false")
+
+
+# ---- models
+def _models(data: Mapping[str, Any]) -> Iterator[Fault]:
+    for name, model in _mapping(data, "models").items():
+        path: Path = ("models", name)
+        if fault := model_name_fault(name):
+            yield Fault(path, f"the name {fault}", "key")
+        elif name.count("*") > 1:
+            yield Fault(path, "the name holds more than one *: use one", "key")
+        target = model.get("target") if isinstance(model, dict) else None
+        if isinstance(target, str):
+            yield from _target(data, name, model, target)
+
+
+def _target(data: Mapping[str, Any], name: str, model: Mapping[str, Any], target: str) -> Iterator[Fault]:
+    path: Path = ("models", name, "target")
+    provider_name, slash, wanted = target.partition("/")
+    providers = data.get("providers")
+    if not slash or not provider_name or not wanted:
+        yield Fault(path, "must be `provider/model`, such as openai/gpt-4o-mini")
+        return
+    if isinstance(providers, dict) and provider_name not in providers:
+        yield Fault(path, f"unknown provider {provider_name!r}{did_you_mean(provider_name, providers)}")
+    if fault := model_name_fault(wanted):
+        yield Fault(path, f"the provider's model name {fault}")
+    if wanted.count("*") > ("*" in name):
+        only = "only one *" if "*" in name else "no *, because the model's name has none"
+        yield Fault(path, f"may hold {only}")
+    native = model.get("engine", "native") == "native"
+    if model.get("drop_params") is True and native and _api(data, provider_name) == "openai":
+        message = "has no effect on an OpenAI-format target, which gets the client's own JSON: leave it out"
+        yield Fault(("models", name, "drop_params"), message)
+
+
+def _api(data: Mapping[str, Any], provider_name: str) -> Any:
+    provider = _mapping(_mapping(data, "providers"), provider_name)
+    return provider.get("api") or NAMED.get(provider_name)
+
+
+# ---- policies
+def _policy_ids(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[Fault]:
+    known = _mapping(data, "policies")
+    for policy_id in known:
+        path: Path = ("policies", policy_id)
+        match = _POLICY_ID.fullmatch(policy_id)
+        if not match:
+            yield Fault(path, "must be `type/name`, such as redact/pii", "key")
+        elif match[1] not in types:
+            yield Fault(path, f"unknown policy type {match[1]!r}{did_you_mean(match[1], types)}", "key")
+    if not isinstance(data.get("policies", {}), dict):
+        return
+    yield from _policy_list(_list(data, "default_policies"), ("default_policies",), known)
+    for name, model in _mapping(data, "models").items():
+        if isinstance(model, dict):
+            yield from _policy_list(_list(model, "policies"), ("models", name, "policies"), known)
+
+
+def _policy_list(ids: Sequence[Any], path: Path, known: Mapping[str, Any]) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for index, policy_id in enumerate(ids):
+        if not isinstance(policy_id, str):
+            continue
+        if policy_id in seen:
+            yield Fault((*path, index), f"{policy_id!r} is listed twice: keep one")
+        elif policy_id not in known:
+            yield Fault((*path, index), f"unknown policy {policy_id!r}{did_you_mean(policy_id, known)}")
+        seen.add(policy_id)
+
+
+def _mapping(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _list(data: Mapping[str, Any], key: str) -> list[Any]:
+    value = data.get(key)
+    return value if isinstance(value, list) else []

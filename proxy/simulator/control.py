@@ -1,0 +1,77 @@
+"""What the simulator says of itself, and its remote control for tests in other processes.
+
+`GET /_sim/calls` gives the last calls (`?last=N`), `DELETE` forgets them. `POST /_sim/answers` sets answers:
+`{"model": {…members of Answer…}, "other": [{…}, {…}]}`; `null` takes a model's answer away. `GET /v1/models` lists the
+models, `GET /` those and the options of their names.
+
+Rule: a browser's page must not steer it: a request with an `Origin` is refused.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from proxy.simulator.answers import read_answer
+from proxy.simulator.http import Request
+from proxy.simulator.models import MODELS
+from proxy.simulator.names import OPTIONS
+from proxy.simulator.script import Script, plain
+
+if TYPE_CHECKING:
+    from proxy.simulator.server import Simulator
+
+_DEFAULT_LAST = 100
+
+
+def respond(simulator: "Simulator", request: Request) -> Script:
+    """The response to a request that is none to a provider."""
+    if request.path.startswith("/_sim/") and "origin" in request.headers:
+        return _told(403, {"error": "The simulator is not for web pages: send no Origin header."})
+    match request.method, request.path:
+        case "GET", "/v1/models":
+            return _told(200, {"object": "list", "data": [_model(name) for name in MODELS]})
+        case "GET", "/":
+            options = {name: option.meaning for name, option in OPTIONS.items()}
+            return _told(200, {"simulator": "sluice", "models": list(MODELS), "options": options})
+        case "GET", "/_sim/calls":
+            return _calls(simulator, request)
+        case "DELETE", "/_sim/calls":
+            simulator.forget()
+            return _told(200, {})
+        case "POST", "/_sim/answers":
+            return _set_answers(simulator, request)
+    message = f"The simulator has no {request.method} {request.path}: see proxy/simulator/__init__.py for what it has."
+    return _told(404, {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}})
+
+
+def _calls(simulator: "Simulator", request: Request) -> Script:
+    last = request.query.get("last", str(_DEFAULT_LAST))
+    if not last.isdigit():
+        return _told(400, {"error": "`last` is a number of calls"})
+    calls = list(simulator.calls)[-int(last) :] if int(last) else []
+    return _told(200, {"connections": simulator.connections, "calls": [call.summary() for call in calls]})
+
+
+def _set_answers(simulator: "Simulator", request: Request) -> Script:
+    """All answers, or none when one of them is wrong."""
+    try:
+        given = json.loads(request.body)
+        answers = {
+            model: [read_answer(one) for one in value] if isinstance(value, list) else value and read_answer(value)
+            for model, value in given.items()
+        }
+    except (ValueError, AttributeError) as error:
+        return _told(400, {"error": f"POST an object of model names and answers: {error}"})
+    for model, answer in answers.items():
+        if answer:
+            simulator.answers[model] = answer
+        else:
+            simulator.answers.pop(model, None)
+    return _told(200, {"models": sorted(simulator.answers)})
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "simulator"}
+
+
+def _told(status: int, value: Any) -> Script:
+    return plain(status, json.dumps(value).encode())

@@ -1,0 +1,122 @@
+"""The request for Anthropic's messages API: LiteLLM's mapping, and what the API asks for beyond it.
+
+Decisions:
+- The answer's limit (`max_tokens`) is raised by a thinking budget that it does not cover: the API refuses it otherwise.
+- Thinking is left out for a turn whose last assistant message calls tools without its thinking blocks (most OpenAI
+  clients drop them, and so does a redaction): the API refuses that turn otherwise. (Adaptive thinking does not mind.)
+- JSON mode (`response_format: json_object`), which Claude lacks, becomes an instruction at the end of the system
+  prompt.
+- A JSON schema, where the model has no other way, is a tool whose arguments are the answer. If the client has tools of
+  its own, Claude may choose among all of them.
+- Without tools, but with calls in the history, LiteLLM adds a tool that must never be called: `tool_choice` none.
+- Models that LiteLLM does not know are taken to be able to think: the API is the judge.
+"""
+
+from typing import Any
+
+from proxy.upstreams import litellm
+from proxy.upstreams.base import Call
+from proxy.upstreams.content import ANTHROPIC
+from proxy.upstreams.messages import prepared
+from proxy.upstreams.outbound import HttpRequest, client_headers, endpoint, headers, key, streams
+from proxy.upstreams.parameters import Dialect, chosen
+from proxy.upstreams.tools import prepared_tools
+from proxy.wire.jsontext import dumps
+
+_DIALECT = Dialect(
+    "Anthropic",
+    native=frozenset(
+        {"top_k", "thinking", "cache_control", "container", "context_management", "mcp_servers", "output_config"}
+        | {"inference_geo", "service_tier", "speed"}
+    ),
+    as_it_is={"reasoning_effort": ("none",)},
+)
+_REASONING = frozenset({"reasoning_effort", "thinking"})
+_JSON_MODE = "Answer with a single valid JSON object and nothing else: no prose, no code fence."
+_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+
+
+def anthropic_request(call: Call) -> HttpRequest:
+    """The call as POST {base_url}/v1/messages. Raises `InvalidRequest`."""
+    model = call.model
+    known = litellm.supported("anthropic", model)
+    parameters = chosen(call, _DIALECT, known if litellm.knows("anthropic", model) else known | _REASONING)
+    ready = prepared_tools(parameters.mapped, _is_native)
+    messages = prepared(call.body.get("messages"), ANTHROPIC)
+    asked = litellm.Asked(model, messages, _schema_first(ready), parameters.native, call.settings.drop_params)
+    mapping = litellm.map_anthropic(asked, client_headers(call), key(call))
+    body = mapping.body
+    json_tool = _json_answer(body, ready)
+    _forbid_dummy(body)
+    _make_room_for_thinking(body)
+    _drop_lone_thinking(body)
+    body["stream"] = streams(call)
+    return HttpRequest(
+        url=endpoint(call, "/v1/messages"),
+        headers={**mapping.headers, **headers(call)},
+        body=dumps(body),
+        stream=streams(call),
+        json_tool=json_tool,
+        tool_names=mapping.tool_names,
+    )
+
+
+def _is_native(tool: Any) -> bool:
+    """Whether the tool is in Anthropic's own format, or one that runs at Anthropic (their types end in a date)."""
+    kind = tool.get("type")
+    return "input_schema" in tool or (isinstance(kind, str) and (kind in ("mcp", "url") or kind[-8:].isdigit()))
+
+
+def _schema_first(parameters: dict[str, Any]) -> dict[str, Any]:
+    """LiteLLM maps in the order given, and the choice of the schema's tool would undo the client's `tool_choice`."""
+    return dict(sorted(parameters.items(), key=lambda item: item[0] != "response_format"))
+
+
+def _json_answer(body: dict[str, Any], parameters: dict[str, Any]) -> bool:
+    """See to it that a JSON answer comes as one. True if it comes as the arguments of a tool."""
+    if not body.pop("json_mode", False) or "output_format" in body:
+        return False
+    if parameters["response_format"]["type"] == "json_object":
+        body["system"] = [*body.get("system", []), {"type": "text", "text": _JSON_MODE}]
+        return False
+    if parameters.get("tools") and "thinking" not in body:  # thinking forbids to force a tool
+        _choose_among_all(body, parameters.get("tool_choice"))
+    return True
+
+
+def _choose_among_all(body: dict[str, Any], wanted: Any) -> None:
+    """Let Claude call one of the client's tools or answer with the schema's, as far as the client's choice allows."""
+    if wanted == "none":
+        body["tool_choice"] = {"type": "tool", "name": litellm.JSON_TOOL}
+    elif not isinstance(wanted, dict):
+        mapped = body.get("tool_choice", {})
+        parallel = {name: mapped[name] for name in ("disable_parallel_tool_use",) if name in mapped}
+        body["tool_choice"] = {"type": "any", **parallel}
+
+
+def _forbid_dummy(body: dict[str, Any]) -> None:
+    if [tool.get("name") for tool in body.get("tools", [])] == [litellm.DUMMY_TOOL]:
+        body["tool_choice"] = {"type": "none"}
+
+
+def _make_room_for_thinking(body: dict[str, Any]) -> None:
+    thinking = body.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
+    limit = body.get("max_tokens")
+    if isinstance(budget, int) and isinstance(limit, int) and limit <= budget:
+        body["max_tokens"] = limit + budget
+
+
+def _drop_lone_thinking(body: dict[str, Any]) -> None:
+    thinking = body.get("thinking")
+    if not isinstance(thinking, dict) or thinking.get("type") != "enabled":
+        return
+    last = next((m["content"] for m in reversed(body["messages"]) if m["role"] == "assistant"), None)
+    if not isinstance(last, list) or not last or last[0].get("type") in _THOUGHTS:
+        return
+    if not any(block.get("type") == "tool_use" for block in last):
+        return
+    del body["thinking"]
+    for message in body["messages"]:
+        if message["role"] == "assistant" and isinstance(message["content"], list):
+            message["content"] = [block for block in message["content"] if block.get("type") not in _THOUGHTS]

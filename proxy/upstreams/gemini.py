@@ -1,0 +1,101 @@
+"""The request for Gemini's generateContent: LiteLLM's mapping, and what it would leave out in silence.
+
+Decisions:
+- A model that LiteLLM does not know is mapped as one of its kind that it does: under its own name the system prompt and
+  the JSON schema would become prose in the user's message.
+- LiteLLM leaves out penalties for models that lack them, and search tools beside function tools: here that is refused,
+  or dropped with `drop_params`. So is `parallel_tool_calls: false`, which Gemini has no way to say.
+- `reasoning_effort` and `thinking` ask for the thoughts as well.
+"""
+
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.upstreams import litellm
+from proxy.upstreams.base import Call
+from proxy.upstreams.content import GEMINI
+from proxy.upstreams.messages import prepared
+from proxy.upstreams.outbound import HttpRequest, endpoint, headers, key, streams
+from proxy.upstreams.parameters import Dialect, chosen, lacks
+from proxy.upstreams.tools import prepared_tools
+from proxy.wire.jsontext import dumps
+
+_DIALECT = Dialect(
+    "Gemini",
+    native=frozenset(
+        {"top_k", "topK", "safety_settings", "safetySettings", "cached_content", "cachedContent", "thinkingConfig"}
+        | {"thinking_config", "mediaResolution", "media_resolution", "speechConfig", "imageConfig", "image_config"}
+    ),
+)
+_LITELLM_SPELLING = {"safetySettings": "safety_settings", "cachedContent": "cached_content"}
+_LACKING = frozenset({"parallel_tool_calls"})
+_SEARCHES = frozenset(
+    {"googleSearch", "google_search", "googleSearchRetrieval", "google_search_retrieval", "urlContext", "url_context"}
+    | {"enterpriseWebSearch", "enterprise_web_search"}
+)
+_OTHER_TOOLS = frozenset(
+    {"codeExecution", "code_execution", "googleMaps", "google_maps", "computerUse", "computer_use"}
+)
+_PENALTIES = ("frequency_penalty", "presence_penalty")
+_STAND_INS = (("gemini-1", "gemini-2.5-flash"), ("gemini-2", "gemini-2.5-flash"), ("gemma", None))
+_NEWEST = "gemini-3-pro-preview"
+
+
+def gemini_request(call: Call) -> HttpRequest:
+    """The call as POST {base_url}/v1beta/models/{model}:streamGenerateContent. Raises `InvalidRequest`."""
+    secret = key(call)
+    credentials = {"x_goog_api_key": secret} if secret else {}
+    method = "streamGenerateContent?alt=sse" if streams(call) else "generateContent"
+    return HttpRequest(
+        url=endpoint(call, f"/v1beta/models/{urllib.parse.quote(call.model, safe='')}:{method}"),
+        headers=headers(call, **credentials),
+        body=dumps(_body(call)),
+        stream=streams(call),
+    )
+
+
+def _body(call: Call) -> dict[str, Any]:
+    model = _stand_in(call.model)
+    parameters = chosen(call, _DIALECT, litellm.supported("gemini", model) - _LACKING)
+    ready = prepared_tools(parameters.mapped, _is_native)
+    native = {_LITELLM_SPELLING.get(name, name): value for name, value in parameters.native.items()}
+    messages = prepared(call.body.get("messages"), GEMINI)
+    body = litellm.map_gemini(litellm.Asked(model, messages, ready, native, call.settings.drop_params))
+    _check_effect(call, ready, body)
+    return body
+
+
+def _stand_in(model: str) -> str:
+    if litellm.knows("gemini", model):
+        return model
+    for prefix, stand_in in _STAND_INS:
+        if model.startswith(prefix):
+            return stand_in or model
+    return _NEWEST
+
+
+def _is_native(tool: Mapping[str, Any]) -> bool:
+    """Whether the tool runs at Google: {"googleSearch": {}} and its like, or OpenAI's web search."""
+    if tool.get("type") in ("web_search", "web_search_preview", "computer_use"):
+        return True
+    names = [name for name in tool if name != "type"]
+    return len(names) == 1 and names[0] in _SEARCHES | _OTHER_TOOLS
+
+
+def _check_effect(call: Call, parameters: Mapping[str, Any], body: Mapping[str, Any]) -> None:
+    """Refuse what the mapping has left out."""
+    config = body.get("generationConfig") or {}
+    for name in _PENALTIES:
+        if name in parameters and name not in config:
+            lacks(call, "Gemini", name)
+    if any(_SEARCHES & tool.keys() for tool in body.get("tools") or ()):
+        return
+    if "web_search_options" in parameters:
+        lacks(call, "Gemini", "web_search_options")
+    if any(_searches(tool) for tool in parameters.get("tools", ())):
+        lacks(call, "Gemini", "tools")
+
+
+def _searches(tool: Mapping[str, Any]) -> bool:
+    return bool(_SEARCHES & tool.keys()) or str(tool.get("type")).startswith("web_search")

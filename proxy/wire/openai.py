@@ -1,0 +1,260 @@
+"""OpenAI's chat-completions format, as OpenAI and the many servers that imitate it send it, into policy events.
+
+Rules. Text goes into its channel whatever member it came in; what we don't know is `Opaque`, or left out when the chain
+is guarded. The order within a chunk: unknown members, reasoning, content, refusal, calls, attachments, finish; then
+usage. After a choice's first finish reason nothing of it counts. An index outside 0..127 is a fault: text that has no
+place must not go anywhere. `[DONE]` ends the choices that never got a reason.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from policies.events import ATTACHMENTS, Attachment, Channel, End, Finish, FinishReason, Opaque, Text
+from proxy.wire import guard
+from proxy.wire.base import Decoded, Fault, Meta
+from proxy.wire.fields import UNREADABLE, Unreadable, label
+from proxy.wire.jsontext import loads
+from proxy.wire.openai_calls import MAX_INDEX, Calls
+from proxy.wire.openai_errors import fault, is_error
+from proxy.wire.openai_usage import usage
+
+_META = ("id", "model", "system_fingerprint", "service_tier")
+_META_LIMIT = 256
+_CHUNK = frozenset({*_META, "object", "created", "choices", "usage", "error"})
+_CHOICE = frozenset({"index", "finish_reason", "logprobs", "usage"})
+_STREAMED = _CHOICE | {"delta"}
+_WHOLE = _CHOICE | {"message"}
+_DELTA = ATTACHMENTS | {
+    "role",
+    "content",
+    "refusal",
+    "reasoning_content",
+    "reasoning",
+    "tool_calls",
+    "function_call",
+}
+_ATTACHMENTS = tuple(sorted(ATTACHMENTS))
+
+_REASONS: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "function_call": "function_call",
+    "max_tokens": "length",
+    "MAX_TOKENS": "length",
+    "max_output_tokens": "length",
+    "model_length": "length",
+    "insufficient_system_resource": "length",
+    "tool_use": "tool_calls",
+    "safety": "content_filter",
+    "SAFETY": "content_filter",
+    "sensitive": "content_filter",
+    "refusal": "content_filter",
+    "guardrail_intervened": "content_filter",
+}
+"""Finish reasons that servers send; any other is a natural stop ("eos", "end_turn" …)."""
+
+_FAILURES: Final = frozenset({"error", "abort", "network_error"})
+"""Finish reasons of an answer that broke."""
+
+_BROKEN = Fault("The provider broke the answer off with an error; try again.", kind="provider_error")
+_EMPTY = Fault(
+    "The provider's answer has no choices; check that base_url points to an OpenAI-format server.",
+    kind="malformed_event",
+)
+
+
+class OpenAIDecoder:
+    """A `proxy.wire.base.Decoder`. `guarded`: leave out what we don't know."""
+
+    def __init__(self, guarded: bool) -> None:
+        self.meta = Meta()
+        self._guarded = guarded
+        self._calls: dict[int, Calls] = {}
+        self._finished: set[int] = set()
+        self._learned: object = self
+        self._over = False
+
+    def decode(self, event: str | None, data: bytes) -> Sequence[Decoded]:
+        """One chunk, an error, or `[DONE]`."""
+        if self._over:
+            return ()
+        if data[:1] != b"{" and (marker := data.strip()) in (b"", b"[DONE]"):
+            return self._end() if marker else ()
+        return self._read(data, whole=False, failed=event == "error")
+
+    def whole(self, body: bytes) -> Sequence[Decoded]:
+        """A `chat.completion` object."""
+        if self._over:
+            return ()
+        events = self._read(body, whole=True, failed=False)
+        if self._over:
+            return events
+        return events + (self._end() if self._calls else self._fail(_EMPTY))
+
+    def eof(self) -> Sequence[Decoded]:
+        """The natural end for servers without `[DONE]`: every choice that was begun has its finish reason."""
+        if self._over or not self._calls or self._calls.keys() - self._finished:
+            return ()
+        return self._end()
+
+    def _read(self, data: bytes, *, whole: bool, failed: bool) -> list[Decoded]:
+        try:
+            chunk = loads(data)
+        except ValueError:
+            return self._fail(UNREADABLE)
+        if type(chunk) is not dict:
+            return self._fail(UNREADABLE)
+        if failed or is_error(chunk):
+            return self._fail(fault(chunk))
+        events: list[Decoded] = []
+        try:
+            self._chunk(events, chunk, whole)
+        except Unreadable:
+            events += self._fail(UNREADABLE)
+        return events
+
+    def _chunk(self, events: list[Decoded], chunk: dict[str, Any], whole: bool) -> None:
+        if not self._guarded and not chunk.keys() <= _CHUNK:
+            self._opaque(events, None, "chunk", chunk, _CHUNK)
+        before = len(self._finished)
+        choices = chunk.get("choices")
+        if isinstance(choices, list):
+            for position, choice in enumerate(choices):
+                if type(choice) is dict and not self._over:
+                    self._choice(events, choice, position, whole)
+        last = len(self._finished) != before
+        counts = chunk.get("usage")
+        if counts is None and (last or "x_groq" in chunk):
+            counts = _hidden_usage(chunk)
+        if last or counts or self._learned != chunk.get("id"):
+            self._learn(chunk)
+        if counts and not self._over:
+            self._usage(events, counts)
+
+    def _choice(self, events: list[Decoded], choice: dict[str, Any], position: int, whole: bool) -> None:
+        index = choice.get("index")
+        if index is None:
+            index = position
+        if type(index) is not int or not 0 <= index <= MAX_INDEX:
+            raise Unreadable
+        if index not in self._calls:
+            self._calls[index] = Calls(index, self._guarded)
+        if index in self._finished:
+            return
+        if not self._guarded:
+            self._unknown(events, index, choice, _WHOLE if whole else _STREAMED)
+        delta = choice.get("message" if whole else "delta")
+        if type(delta) is dict:
+            content = delta.get("content")
+            if type(content) is str and len(delta) == 1:
+                if content:
+                    events.append(Text(index, "content", content))
+            else:
+                self._delta(events, index, delta, whole)
+        if reason := choice.get("finish_reason"):
+            self._finish(events, index, reason)
+
+    def _delta(self, events: list[Decoded], index: int, delta: dict[str, Any], whole: bool) -> None:
+        if not self._guarded and not delta.keys() <= _DELTA:
+            self._opaque(events, index, "delta", delta, _DELTA)
+        content, thinking = _content(delta.get("content"))
+        texts: tuple[tuple[Channel, Any], ...] = (
+            ("reasoning", delta.get("reasoning_content") or delta.get("reasoning") or thinking),
+            ("content", content),
+            ("refusal", delta.get("refusal")),
+        )
+        for channel, text in texts:
+            if text and isinstance(text, str):
+                events.append(Text(index, channel, text))
+        if pieces := delta.get("tool_calls"):
+            events.extend(self._calls[index].tools(pieces, whole=whole))
+        if piece := delta.get("function_call"):
+            events.extend(self._calls[index].legacy(piece))
+        if not ATTACHMENTS.isdisjoint(delta):
+            self._attachments(events, index, delta)
+
+    def _attachments(self, events: list[Decoded], index: int, delta: dict[str, Any]) -> None:
+        for name in _ATTACHMENTS:
+            value = delta.get(name)
+            if self._guarded and name == "provider_specific_fields" and isinstance(value, dict):
+                value = guard.signatures(value)
+            kind = dict if name == "provider_specific_fields" else list
+            if value and isinstance(value, kind):
+                events.append(Attachment(index, name, value))
+
+    def _unknown(self, events: list[Decoded], index: int, choice: dict[str, Any], known: frozenset[str]) -> None:
+        logprobs = choice.get("logprobs")
+        if isinstance(logprobs, dict) and any(value is not None for value in logprobs.values()):
+            events.append(Opaque(index, "choice", {"logprobs": logprobs}))
+        if not choice.keys() <= known:
+            self._opaque(events, index, "choice", choice, known)
+
+    def _finish(self, events: list[Decoded], index: int, reason: Any) -> None:
+        name = reason if isinstance(reason, str) else "stop"
+        if name in _FAILURES:
+            events += self._fail(_BROKEN)
+            return
+        self._finished.add(index)
+        events.append(Finish(index, _REASONS.get(name, "stop")))
+
+    def _usage(self, events: list[Decoded], counts: Any) -> None:
+        if isinstance(counts, dict) and (tokens := usage(counts, guarded=self._guarded)):
+            events.append(tokens)
+
+    def _end(self) -> list[Decoded]:
+        self._over = True
+        unfinished = sorted(self._calls.keys() - self._finished)
+        finishes = [Finish(index, "tool_calls" if self._calls[index] else "stop") for index in unfinished]
+        return [*finishes, End("natural")]
+
+    def _fail(self, error: Fault) -> list[Decoded]:
+        self._over = True
+        return [error]
+
+    def _learn(self, chunk: dict[str, Any]) -> None:
+        """Who answers: told by the first chunk of an id, and by those that finish a choice or count tokens. What was
+        known first stays."""
+        self._learned = chunk.get("id")
+        for name in _META:
+            value = label(chunk.get(name), self._guarded)
+            if value and len(value) <= _META_LIMIT and getattr(self.meta, name) is None:
+                setattr(self.meta, name, value)
+        created = chunk.get("created")
+        if self.meta.created is None and isinstance(created, int | float) and 1 < created < 2**53:
+            self.meta.created = int(created)
+
+    @staticmethod
+    def _opaque(
+        events: list[Decoded], index: int | None, place: Any, members: Mapping[str, Any], known: frozenset[str]
+    ) -> None:
+        fields = {name: value for name, value in members.items() if name not in known and value is not None}
+        if fields:
+            events.append(Opaque(index, place, fields))
+
+
+def _content(content: Any) -> tuple[str, str]:
+    """The text and the reasoning of a delta's content, which may be a list of parts (Mistral)."""
+    if isinstance(content, str):
+        return content, ""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for part in content if isinstance(content, list) else ():
+        match part:
+            case {"type": "text", "text": str(text)}:
+                texts.append(text)
+            case {"type": "thinking", "thinking": str(text)}:
+                thoughts.append(text)
+            case {"type": "thinking", "thinking": list(items)}:
+                thoughts += [item["text"] for item in items if isinstance(item, dict) and type(item.get("text")) is str]
+    return "".join(texts), "".join(thoughts)
+
+
+def _hidden_usage(chunk: Mapping[str, Any]) -> Any:
+    """Token counts where Groq (`x_groq`) and Moonshot (the choice) put them."""
+    choices = chunk.get("choices")
+    for holder in (chunk.get("x_groq"), *(choices if isinstance(choices, list) else ())):
+        if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
+            return holder["usage"]
+    return None
