@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from policies.base import Policy, Refuse, Request
-from policies.events import Attachment, Event, Finish, Note, Opaque, Reject, Stop, Text, ToolCall, Verdict
+from policies.events import Attachment, Event, Finish, FinishReason, Note, Opaque, Reject, Stop, Text, ToolCall, Verdict
 
 
 class Rejected(Exception):
@@ -31,7 +31,7 @@ class Chain:
     policies: Sequence[Policy] = ()
     guarded: bool = False
     notes: list[Note] = field(default_factory=list)
-    finished: set[int] = field(default_factory=set)
+    finished: dict[int, FinishReason] = field(default_factory=dict)
     stopped: dict[int, str] = field(default_factory=dict)
 
     def request(self, request: Request) -> Request | Refuse:
@@ -75,7 +75,7 @@ class Chain:
         if isinstance(event, Finish):
             if event.choice in self.finished:
                 return False
-            self.finished.add(event.choice)
+            self.finished[event.choice] = event.reason
             if event.by is not None:
                 self.stopped[event.choice] = event.by
         return True

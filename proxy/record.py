@@ -5,7 +5,7 @@ Rule: one record a request, made by the driver's one exit. It holds no text of p
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -45,7 +45,7 @@ class Record:
     outcome: Outcome = "failed"
     status: int | None = None
     error: str | None = None
-    finish_reasons: dict[int, str] = field(default_factory=dict)
+    finish_reasons: Mapping[int, str] = field(default_factory=dict)
     stopped_by: str | None = None
     usage: Usage | None = None
     first_event: float | None = None

@@ -218,7 +218,7 @@ class Driver:
         if not self._seen:
             raise UpstreamError("The provider sent an empty answer.", code="empty_answer")
         out: list[Event] = []
-        for choice in sorted(self._seen - self._chain.finished):
+        for choice in sorted(self._seen - self._chain.finished.keys()):
             out += self._feed(Finish(choice, "stop"))
         return out + self._feed(End("natural"))
 
@@ -265,7 +265,7 @@ class Driver:
         """Somebody stopped the stream by its id: it ends well-formed, without what was held."""
         self._record.outcome = "client_cancelled"
         out: list[Event] = []
-        for choice in sorted((self._seen or {0}) - self._chain.finished):
+        for choice in sorted((self._seen or {0}) - self._chain.finished.keys()):
             out += self._feed(Finish(choice, "length", "cancel"))
         await self._send(out + self._feed(End("cancel")))
         await self._sink.done(self._down, self._record.usage)
@@ -290,6 +290,7 @@ class Driver:
         record.status = self._down.status
         record.bytes = self._down.bytes
         record.notes = self._chain.notes
+        record.finish_reasons = dict(self._chain.finished)
         record.stopped_by = next(iter(self._chain.stopped.values()), None)
         record.ended()
 

@@ -5,10 +5,13 @@ Rule: a message says what the value must be and what to do, and never repeats th
 
 import ipaddress
 import re
-from typing import Annotated, Any
+from collections.abc import Sized
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+_Sized = TypeVar("_Sized", bound=Sized)
 
 _SECRET = re.compile(r"[\x21-\x7e]{1,4096}", re.ASCII)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.ASCII)
@@ -19,6 +22,18 @@ def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")
     return value
+
+
+def _not_empty(value: _Sized) -> _Sized:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+def _digest(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+        raise ValueError("must be 64 hexadecimal digits: make them with `printf %s KEY | sha256sum`")
+    return value.lower()
 
 
 def _header_value(secret: SecretStr) -> SecretStr:
@@ -82,6 +97,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+NotEmpty = AfterValidator(_not_empty)
+"""For containers: pydantic's `min_length` counts valid items only, so one bad item would be told twice."""
+
 NotBool = BeforeValidator(_no_bool)
 Seconds = Annotated[float, NotBool, Field(gt=0, le=86_400, allow_inf_nan=False)]
 ProviderKey = Annotated[SecretStr, AfterValidator(_header_value)]
@@ -89,4 +107,4 @@ ClientKey = Annotated[SecretStr, AfterValidator(_header_value), AfterValidator(_
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Host = Annotated[str, AfterValidator(_host)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
+Digest = Annotated[str, AfterValidator(_digest)]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from proxy.config.fields import BaseUrl, ClientKey, Digest, Host, NotBool, Origin, ProviderKey, Seconds
+from proxy.config.fields import BaseUrl, ClientKey, Digest, Host, NotBool, NotEmpty, Origin, ProviderKey, Seconds
 
 Api = Literal["openai", "anthropic", "gemini", "litellm"]
 
@@ -41,14 +41,14 @@ class Key(Strict):
     name: Annotated[str, Field(min_length=1, max_length=128)]
     key: ClientKey | None = None
     sha256: Digest | None = None
-    models: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    models: Annotated[tuple[str, ...], NotEmpty] = ("*",)
     admin: bool = False
 
 
 class Auth(Strict):
     """Who may use the gateway. Left out: anyone, on loopback only."""
 
-    keys: Annotated[tuple[Key, ...], Field(min_length=1)]
+    keys: Annotated[tuple[Key, ...], NotEmpty]
 
 
 class Provider(Strict):
@@ -107,8 +107,8 @@ class Config(Strict):
     server: Server = Server()
     auth: Auth | None = None
     simulator: Simulator | None = None
-    providers: Annotated[dict[str, Provider], Field(min_length=1)]
-    models: Annotated[dict[str, Model], Field(min_length=1)]
+    providers: Annotated[dict[str, Provider], NotEmpty]
+    models: Annotated[dict[str, Model], NotEmpty]
     default_policies: tuple[str, ...] = ()
     policies: dict[str, Any] = Field(default_factory=dict)
     timeouts: Timeouts = Timeouts()

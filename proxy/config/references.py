@@ -147,7 +147,7 @@ def _target(data: Mapping[str, Any], name: str, model: Mapping[str, Any], target
         yield Fault(path, "must be `provider/model`, such as openai/gpt-4o-mini")
         return
     if isinstance(providers, dict) and provider_name not in providers:
-        yield Fault(path, f"unknown provider {provider_name!r}{did_you_mean(provider_name, providers)}")
+        yield Fault(path, f"names an unknown provider{did_you_mean(provider_name, providers)}")
     if fault := model_name_fault(wanted):
         yield Fault(path, f"the provider's model name {fault}")
     if wanted.count("*") > ("*" in name):
@@ -188,9 +188,9 @@ def _policy_list(ids: Sequence[Any], path: Path, known: Mapping[str, Any]) -> It
         if not isinstance(policy_id, str):
             continue
         if policy_id in seen:
-            yield Fault((*path, index), f"{policy_id!r} is listed twice: keep one")
+            yield Fault((*path, index), "is listed twice: keep one")
         elif policy_id not in known:
-            yield Fault((*path, index), f"unknown policy {policy_id!r}{did_you_mean(policy_id, known)}")
+            yield Fault((*path, index), f"unknown policy{did_you_mean(policy_id, known)}")
         seen.add(policy_id)
 
 

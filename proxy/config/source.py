@@ -30,6 +30,7 @@ _SHIELDED = re.compile(f"[{chr(_SHIELD)}-{chr(_SHIELD + 0x7F)}]")
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _REFERENCE = re.compile(rf"\$?\$\{{{_NAME}(?::-[^}}\n]*)?\}}")
 _DOLLAR = re.compile(rf"\$(?P<escaped>\$\{{)|\$\{{(?P<name>{_NAME})(?::-(?P<default>[^}}\n]*))?\}}|(?P<bad>\$\{{)")
+_NO_REFERENCE = "holds `${` that begins no ${NAME} or ${NAME:-default}; write `$${` for a literal one, in quotes"
 _YAML = "tag:yaml.org,2002:"
 _TAGS: Mapping[type[Node], frozenset[str]] = {
     MappingNode: frozenset({"map"}),
@@ -81,7 +82,7 @@ def read(text: str, environ: Mapping[str, str]) -> Source:
             f"holds a character that YAML does not allow (U+{error.character:04X})", _place_of(text, error.position)
         ) from None
     except yaml.MarkedYAMLError as error:
-        raise Unreadable(_yaml_message(error), _yaml_place(error)) from None
+        raise Unreadable(_yaml_message(error, text), _yaml_place(error)) from None
     except RecursionError:
         raise Unreadable("is nested too deep", Place(1, 1)) from None
     source = Source()
@@ -168,7 +169,7 @@ class _Reader:
         if match["escaped"]:
             return match["escaped"]
         if match["bad"]:
-            self._fault(path, "holds `${` that begins no ${NAME} or ${NAME:-default}; write `$${` for a literal one")
+            self._fault(path, _NO_REFERENCE)
             return ""
         name, default = match["name"], match["default"]
         if default is not None and "${" in default:
@@ -227,6 +228,9 @@ def _yaml_place(error: yaml.MarkedYAMLError) -> Place:
     return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
 
 
-def _yaml_message(error: yaml.MarkedYAMLError) -> str:
+def _yaml_message(error: yaml.MarkedYAMLError, text: str) -> str:
+    mark = error.problem_mark
+    if mark and text[mark.index - 1 : mark.index + 1] == "${":
+        return _NO_REFERENCE
     parts = [part for part in (error.context, error.problem) if part]
     return "is not valid YAML: " + _unshield(", ".join(parts) or "cannot be parsed")

@@ -27,14 +27,12 @@ _WORDS: Mapping[str, str] = {
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
-    "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "tuple_type": "must be a list, such as [a, b]",
     "list_type": "must be a list, such as [a, b]",
     "dict_type": "must be a mapping of `key: value` lines",
     "model_type": "must be a mapping of `key: value` lines",
-    "model_attributes_type": "must be a mapping of `key: value` lines",
 }
 
 
@@ -59,8 +57,6 @@ def _message(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
-    if kind == "too_short":
-        return "must not be empty"
     return _WORDS.get(kind) or detail["msg"].replace("Input should", "must").replace("String should", "must")
 
 

@@ -165,6 +165,11 @@ def map_gemini(asked: Asked) -> dict[str, Any]:
     return dict(body)
 
 
+def timeout(total: float, connect: float) -> Any:
+    """The `timeout` argument of `completion`, in seconds. (The type is httpx's, which LiteLLM brings.)"""
+    return importlib.import_module("httpx").Timeout(total, connect=connect)
+
+
 async def completion(**named: Any) -> Any:
     """`litellm.acompletion`: a stream of chunks, or a whole answer where `stream` is false. The caller passes named,
     documented parameters only: anything else in a client's body could steer it."""

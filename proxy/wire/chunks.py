@@ -75,12 +75,12 @@ class ChunkEncoder:
 
     def done(self, usage: Usage | None) -> bytes:
         """The end of a stream that ended well: the usage chunk, if the client asked for it, and `[DONE]`."""
-        members = self._take(None, "chunk")
+        members = self._waiting.pop((None, "chunk"), {})
         if self._include_usage and usage is not None:
             end = _sse({**self._top, **members, "choices": [], "usage": usage_object(usage)})
         else:
-            unsent = {name: value for name, value in members.items() if name not in self._sent}
-            end = _sse({**self._top, **unsent, "choices": []}) if unsent else b""
+            news = {name: value for name, value in members.items() if name not in self._sent}
+            end = _sse({**self._top, **news, "choices": []}) if news else b""
         return end + b"data: [DONE]\n\n"
 
     def error(self, error: GatewayError) -> bytes:

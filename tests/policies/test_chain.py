@@ -81,7 +81,7 @@ def test_a_stop_ends_its_own_choice_alone() -> None:
     chain.feed(Text(0, "content", "abcd"))
     assert chain.feed(Text(1, "content", "ab")) == [Text(1, "content", "ab")]
     assert chain.feed(Finish(1, "stop")) == [Finish(1, "stop")]
-    assert chain.finished == {0, 1}
+    assert chain.finished == {0: "length", 1: "stop"}
 
 
 def test_stages_behind_a_stop_see_the_choice_finish() -> None:

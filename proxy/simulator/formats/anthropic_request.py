@@ -156,11 +156,12 @@ def _ids(message: dict[str, Any], kind: str, member: str) -> list[str]:
 def _check_thinking_kept(body: dict[str, Any]) -> None:
     """While a model that thinks waits for tool results, its turn begins with its thinking."""
     messages = body["messages"]
-    if (body.get("thinking") or {}).get("type") != "enabled" or not _ids(messages[-1], "tool_result", "tool_use_id"):
+    thinks = (body.get("thinking") or {}).get("type") == "enabled"
+    if not thinks or not _ids(messages[-1], "tool_result", "tool_use_id"):
         return
     found = messages[-2]["content"][0]["type"]
     require(
         found in ("thinking", "redacted_thinking"),
-        f"messages.{len(messages) - 2}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{found}`. "
-        "When `thinking` is enabled, a final `assistant` message must start with a thinking block.",
+        f"messages.{len(messages) - 2}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
+        f"`{found}`. When `thinking` is enabled, a final `assistant` message must start with a thinking block.",
     )

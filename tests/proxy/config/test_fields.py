@@ -58,11 +58,11 @@ def test_a_good_value_is_taken_and_brought_to_one_form(kind: Any, value: str, ex
         (ProviderKey, "sk-secret\n", "holds a space, a line break"),
         (ProviderKey, "sk-sécret", "beyond ASCII"),
         (ClientKey, "short", "is shorter than 8"),
-        (Digest, "ab", "should match"),
+        (Digest, "ab", "must be 64 hexadecimal digits"),
         (Seconds, True, "must be a number, not true or false"),
         (Seconds, 0, "greater than 0"),
-        (Seconds, float("inf"), "finite"),
-        (Seconds, float("nan"), "finite"),
+        (Seconds, float("inf"), "less than or equal to 86400"),
+        (Seconds, float("nan"), "greater than 0"),
     ],
 )
 def test_a_bad_value_is_refused_without_showing_it(kind: Any, value: object, reason: str) -> None:

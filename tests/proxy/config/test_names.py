@@ -5,7 +5,9 @@ import pytest
 from proxy.config.names import close_to, did_you_mean, model_name_fault
 
 
-@pytest.mark.parametrize("name", ["gpt-4o-mini", "meta-llama/Llama-3.1-8B", "ollama:7b@latest", "模型", "a..b", "gemini-*"])
+@pytest.mark.parametrize(
+    "name", ["gpt-4o-mini", "meta-llama/Llama-3.1-8B", "ollama:7b@latest", "模型", "a..b", "gemini-*"]
+)
 def test_usual_names_are_fine(name: str) -> None:
     assert model_name_fault(name) is None
 

@@ -51,6 +51,7 @@ def test_references_are_replaced_in_text_values_and_never_parsed(text: str, expe
         ("a: ${NONE}", "the environment variable NONE is not set: set it, or write ${NONE:-default}"),
         ("a: '${1X}'", "begins no ${NAME}"),
         ("a: '${PORT'", "begins no ${NAME}"),
+        ("a: ${X", "begins no ${NAME}"),
         ("a: '${}'", "begins no ${NAME}"),
         ("a: '${A:-${B}}'", "cannot be nested"),
         ("a: ${BAD}", "the environment variable BAD is not valid UTF-8"),
@@ -95,16 +96,16 @@ def test_a_bad_key_is_a_fault_at_the_keys_place(text: str, place: Place, message
         ("a:\n\t- 1", Place(2, 1), "cannot start any token"),
         ("a: *x", Place(1, 4), "found undefined alias"),
         ("a: 1\n---\nb: 2", Place(2, 1), "expected a single document"),
-        ("a: ${X", Place(1, 5), "expected <block end>, but found '{'"),
+        ("{a: ${1X}}", Place(1, 6), "begins no ${NAME}"),
         ("a: 1\nb: \x07", Place(2, 4), "U+0007"),
         ("a: 1\nb: \U0010ff24", Place(2, 4), "private-use character U+10FF24"),
         ("[" * 5000, Place(1, 1), "is nested too deep"),
-        ("a: &a [*a]", Place(1, 7), "nested deeper than 32"),
+        ("a: &a [*a]", Place(1, 4), "nested deeper than 32"),
         (f"{'{a: ' * 40}1{'}' * 40}", Place(1, 133), "nested deeper than 32"),
     ],
 )
 def test_text_that_is_no_usable_yaml_is_refused_with_its_place(text: str, place: Place, message: str) -> None:
-    with pytest.raises(Unreadable, match=".*") as refusal:
+    with pytest.raises(Unreadable) as refusal:
         read(text, {})
     assert message in refusal.value.message
     assert refusal.value.place == place
@@ -147,7 +148,13 @@ def test_values_are_what_people_mean(text: str, expected: Any) -> None:
 
 
 def test_keys_are_text_as_written() -> None:
-    assert list(read("on: 1\n1.50: 2\n~: 3\n2024-01-01: 4\nnull: 5", {}).data) == ["on", "1.50", "~", "2024-01-01", "null"]
+    assert list(read("on: 1\n1.50: 2\n~: 3\n2024-01-01: 4\nnull: 5", {}).data) == [
+        "on",
+        "1.50",
+        "~",
+        "2024-01-01",
+        "null",
+    ]
 
 
 def test_a_fault_without_a_place_of_its_own_is_told_at_the_nearest_thing_above() -> None:

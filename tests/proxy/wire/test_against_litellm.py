@@ -19,8 +19,8 @@ from proxy.wire.anthropic import AnthropicDecoder
 from proxy.wire.anthropic_blocks import JSON_TOOL
 from proxy.wire.base import Fault
 from proxy.wire.gemini import GeminiDecoder
-from tests.proxy.wire import test_anthropic as a
-from tests.proxy.wire import test_gemini as g
+from tests.proxy.wire import anthropic_events as a
+from tests.proxy.wire import gemini_events as g
 from tests.proxy.wire.folding import fold, play
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*ReadOnly:UserWarning")  # pydantic's, about LiteLLM's types
@@ -64,8 +64,8 @@ GROUNDED = {"groundingChunks": g.CHUNKS, "groundingSupports": [g.support(7, 12, 
 FROM_START = {"groundingChunks": g.CHUNKS, "groundingSupports": [g.support(None, 6, 0)]}
 SEARCHED = {"webSearchQueries": ["weather"]}
 TOOL_USE = {"promptTokenCount": 10, "toolUsePromptTokenCount": 90, "candidatesTokenCount": 5, "totalTokenCount": 105}
-REASONS = "MAX_TOKENS SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII IMAGE_SAFETY".split()
-REASONS += "MALFORMED_FUNCTION_CALL UNEXPECTED_TOOL_CALL OTHER NO_IMAGE".split()
+REASONS = ["MAX_TOKENS", "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"]
+REASONS += ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER", "NO_IMAGE"]
 GEMINI: dict[str, list[Any]] = {
     "text": [g.said("Hel"), g.said("lo", finish="STOP", usage={**g.USAGE, "totalTokenCount": 22})],
     "thoughts": [g.answer({"text": "Hm", "thought": True}), g.answer({"text": "Yes"}, finish="STOP")],
@@ -142,7 +142,7 @@ DIFFERENCES: dict[tuple[str, str, str], tuple[Any, Any, str]] = {
     ("gemini", "signed call", "signatures"): (
         [],
         ["c2ln"],
-        "on the call alone; beside it the next turn would send it twice",
+        "it stands on the call",
     ),
     ("gemini", "grounding", "annotations"): (
         [{"type": "url_citation", "url_citation": {**WARM, "start_index": 6, "end_index": 11}}],
@@ -294,3 +294,24 @@ def test_litellm_reads_a_calls_signature_back_from_its_id(iterators: dict[str, C
     seen = fold(play(GeminiDecoder(guarded=True), [g.answer({**g.PARIS, "thoughtSignature": "c2ln"}, finish="STOP")]))
     sent_back = {"id": seen.calls[0, 0].id, "type": "function", "function": {"name": "lookup", "arguments": "{}"}}
     assert get_thought_signature_from_tool(sent_back) == "c2ln"
+
+
+def test_litellm_sends_thinking_back_before_the_call_that_it_led_to(iterators: dict[str, Callable[[str], Any]]) -> None:
+    from litellm.litellm_core_utils.prompt_templates.factory import anthropic_messages_pt
+
+    redacted = [a.opened(1, type="redacted_thinking", data="b3BhcXVl"), a.closed(1)]
+    seen = fold(
+        play(AnthropicDecoder(guarded=True), [*a.THINKING, *redacted, *a.call(2, "t1", "f"), *a.ended("tool_use")])
+    )
+    blocks, call = seen.attached[0, "thinking_blocks"], seen.calls[0, 0]
+    function = {"name": call.name, "arguments": call.arguments}
+    turn = {"role": "assistant", "content": None, "thinking_blocks": blocks}
+    turn |= {"tool_calls": [{"id": call.id, "type": "function", "function": function}]}
+    result = {"role": "tool", "tool_call_id": call.id, "content": "done"}
+    messages: list[Any] = [{"role": "user", "content": "Go"}, turn, result]
+    sent = anthropic_messages_pt(messages, model="claude-sonnet-4-5", llm_provider="anthropic")
+    assert sent[1]["content"] == [
+        {"type": "thinking", "thinking": "Let me think.", "signature": "c2lnbmVk"},
+        {"type": "redacted_thinking", "data": "b3BhcXVl"},
+        {"type": "tool_use", "id": "t1", "name": "f", "input": {}},
+    ]

@@ -5,61 +5,13 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from policies.events import Attachment, End, Finish, Opaque, Text, ToolCall, Usage
 from proxy.wire.base import Fault
-from proxy.wire.citations import ByteOffsets
 from proxy.wire.fields import UNREADABLE
 from proxy.wire.gemini import GeminiDecoder
-from tests.proxy.wire.damage import damaged
 from tests.proxy.wire.folding import Call, Seen, fold, play, sse
-
-PARIS = {"functionCall": {"name": "lookup", "args": {"city": "Paris"}}}
-
-
-def answer(
-    *parts: Any, finish: str | None = None, usage: Any = None, index: int = 0, **candidate: Any
-) -> dict[str, Any]:
-    """One event with one candidate; as in the real format, index 0 is not written."""
-    candidate |= {"content": {"parts": list(parts), "role": "model"}} if parts else {}
-    candidate |= {"finishReason": finish} if finish else {}
-    candidate |= {"index": index} if index else {}
-    event = {"candidates": [candidate], "modelVersion": "gemini-2.5-flash", "responseId": "resp_1"}
-    return event | ({"usageMetadata": usage} if usage else {})
-
-
-def said(text: str, **more: Any) -> dict[str, Any]:
-    return answer({"text": text}, **more)
-
-
-def support(start: int | None, end: int, *chunks: int) -> dict[str, Any]:
-    segment = {"endIndex": end} | ({"startIndex": start} if start is not None else {})
-    return {"segment": segment, "groundingChunkIndices": list(chunks)}
-
-
-def citation(place: int, url: str, title: str, start: int, end: int) -> dict[str, Any]:
-    body = {"url": url, "title": title, "start_index": start, "end_index": end}
-    return {"type": "url_citation", "url_citation": body, "index": place}
-
-
-CHUNKS = [{"web": {"uri": "https://a.example/", "title": "A"}}, {"retrievedContext": {"text": "no address"}}]
-CODE = {"executableCode": {"language": "PYTHON", "code": "print(1)"}}
-USAGE = {"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 7, "cachedContentTokenCount": 4}
-EVERYTHING = [
-    answer({"text": "Hm", "thought": True}, CODE, {"codeExecutionResult": {"output": "1"}}, usage=USAGE),
-    answer({"text": "Grüße", "thoughtSignature": "c2ln"}, {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}),
-    answer({**PARIS, "thoughtSignature": "c2ln"}, PARIS, avgLogprobs=-0.5, safetyRatings=[{"category": "X"}]),
-    said("zwei", index=1, usage={"promptTokenCount": 10, "toolUsePromptTokenCount": 3, "candidatesTokenCount": 9}),
-    answer(finish="STOP", groundingMetadata={"groundingChunks": CHUNKS, "groundingSupports": [support(0, 7, 0, 1)]}),
-    answer(finish="MAX_TOKENS", index=1, citationMetadata={"citationSources": [{"endIndex": 4, "uri": "https://b"}]}),
-]
-
-
-def seen(*events: Any, guarded: bool = True) -> Seen:
-    ids = (f"call_{n}" for n in count())
-    return fold(play(GeminiDecoder(guarded, lambda: next(ids)), events))
+from tests.proxy.wire.gemini_events import CODE, PARIS, USAGE, answer, said, seen
 
 
 def test_a_text_answer_is_its_pieces_then_its_finish_and_end() -> None:
@@ -147,50 +99,6 @@ def test_unknown_members_are_kept_where_they_stood_for_a_chain_without_guards_on
         Opaque(0, "choice", {"avgLogprobs": -0.5}),
         Opaque(None, "chunk", {"novelty": {"a": 1}}),
     ]
-
-
-def test_grounding_is_annotations_in_characters_though_the_provider_counts_bytes() -> None:
-    text = "Grüße aus 東京. Warm."
-    start = len("Grüße aus ".encode())
-    supports = [support(None, start, 0), support(start, start + 7, 0, 1, 7), support(0, 10_000, 0)]
-    metadata = {"groundingChunks": CHUNKS, "groundingSupports": supports}
-    got = seen(*map(said, text), answer(finish="STOP", groundingMetadata=metadata), answer(groundingMetadata=metadata))
-    assert got.attached[0, "annotations"] == [
-        citation(0, "https://a.example/", "A", 0, 10),
-        citation(1, "https://a.example/", "A", 10, 13),
-    ]
-    assert text[10:13] == "東京."
-
-
-def test_citations_are_annotations() -> None:
-    sources = [{"startIndex": 1, "endIndex": 3, "uri": "https://b.example/", "license": "mit"}, {"endIndex": 2}]
-    for name in ("citationSources", "citations"):
-        got = seen(said("text"), answer(citationMetadata={name: sources}, finish="STOP"))
-        assert got.attached[0, "annotations"] == [citation(0, "https://b.example/", "", 1, 3)]
-
-
-def test_annotations_are_bounded() -> None:
-    supports = [support(0, n, 0) for n in range(1, 5000)]
-    got = seen(said("x" * 5000), answer(groundingMetadata={"groundingChunks": CHUNKS, "groundingSupports": supports}))
-    assert len(got.attached[0, "annotations"]) == 256
-
-
-@given(st.lists(st.text(st.characters(), max_size=5)), st.integers(0, 40))
-def test_byte_offsets_are_those_of_the_joined_text(pieces: list[str], at: int) -> None:
-    offsets, text = ByteOffsets(), "".join(pieces)
-    for piece in pieces:
-        offsets.add(piece)
-    size = len(text[:at].encode("utf-8", "surrogatepass"))
-    assert offsets.characters(size) == len(text[:at])
-    assert offsets.characters(len(text.encode("utf-8", "surrogatepass")) + 1) is None
-
-
-def test_byte_offsets_work_across_long_pieces_and_give_up_behind_their_bound() -> None:
-    offsets = ByteOffsets()
-    offsets.add("é" * 10_000 + "x" * 10_000)
-    assert [offsets.characters(n) for n in (2, 16_384, 20_000, 25_000)] == [1, 8192, 10_000, 15_000]
-    offsets.add("é" * (1 << 18))
-    assert offsets.characters(2) is None
 
 
 @pytest.mark.parametrize(
@@ -335,20 +243,3 @@ def test_a_whole_answer_may_be_an_array_of_events() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"<html>", b'{"candidates":[]}', b'{"candidates":{}}'])
 def test_a_whole_body_without_an_answer_is_a_fault(body: bytes) -> None:
     assert fold(GeminiDecoder(guarded=True).whole(body)).end == UNREADABLE
-
-
-@settings(max_examples=300, deadline=None)
-@given(damaged(EVERYTHING))
-def test_no_damage_to_a_stream_breaks_the_decoder(events: list[bytes]) -> None:
-    for guarded in (True, False):
-        decoder = GeminiDecoder(guarded)
-        got = fold(play(decoder, events))
-        assert not guarded or not got.opaque
-        assert (*decoder.decode(None, events[0]), *decoder.eof()) == ()
-
-
-@settings(max_examples=150, deadline=None)
-@given(damaged(EVERYTHING))
-def test_no_damage_to_a_whole_body_breaks_the_decoder(bodies: list[bytes]) -> None:
-    for body in bodies:
-        assert fold(GeminiDecoder(guarded=True).whole(body)).end is not None

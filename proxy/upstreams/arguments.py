@@ -1,0 +1,124 @@
+"""What `litellm.acompletion` is called with.
+
+Rule: named, documented parameters only, each listed here. A client's body is never spread into the call: a body with
+`api_base` or `mock_response` would steer it, and send our key where the client likes. The same holds for the options of
+a provider's configuration.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.errors import GatewayError, InvalidRequest, UpstreamError
+from proxy.upstreams import litellm
+from proxy.upstreams.base import Call
+from proxy.upstreams.content import ANTHROPIC, GEMINI, copied
+from proxy.upstreams.messages import prepared
+from proxy.upstreams.outbound import client_headers, key, streams
+from proxy.upstreams.parameters import BOOKKEEPING, OURS, lacks, says_nothing
+
+CHAT_PARAMETERS = frozenset(
+    {"temperature", "top_p", "top_k", "n", "stop", "max_tokens", "max_completion_tokens", "modalities", "audio", "seed"}
+    | {"presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "user", "response_format"}
+    | {"tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "reasoning_effort", "thinking"}
+    | {"verbosity", "service_tier", "web_search_options"}
+)
+"""The client's parameters that LiteLLM gets."""
+
+OPENAI_PARAMETERS = frozenset({"store", "safety_identifier", "prompt_cache_key", "prediction"})
+"""Further ones, for OpenAI and Azure alone."""
+
+PROVIDER_OPTIONS = frozenset(
+    {"api_base", "api_version", "custom_llm_provider", "organization", "deployment_id", "base_model"}
+    | {"azure_ad_token", "tenant_id", "client_id", "client_secret", "azure_scope"}
+    | {"aws_region_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_session_name"}
+    | {"aws_profile_name", "aws_role_name", "aws_web_identity_token", "aws_bedrock_runtime_endpoint"}
+    | {"vertex_project", "vertex_location", "vertex_credentials"}
+    | {"project_id", "space_id", "zen_api_key", "region_name"}
+)
+"""What a provider's `options` may hold."""
+
+_NO_KEY = "none"
+_RULES = {"anthropic": ANTHROPIC, "gemini": GEMINI}
+_OPENAI = frozenset({"openai", "azure"})
+
+
+def arguments(call: Call) -> dict[str, Any]:
+    """The keyword arguments of the call. Raises `InvalidRequest`, or `UpstreamError` for a provider that LiteLLM does
+    not know."""
+    api = call.provider.api or call.provider_name
+    where = _where(call, api)
+    provider = where["custom_llm_provider"]
+    if not litellm.is_provider(provider):
+        raise UpstreamError(
+            f"LiteLLM knows no provider {provider!r}: set options.custom_llm_provider of {call.provider_name!r}.",
+            code="unknown_provider",
+        )
+    stream = streams(call)
+    usage = {"stream_options": {"include_usage": True}} if stream and call.provider.include_usage else {}
+    headers = client_headers(call)
+    return {
+        **_parameters(call, provider),
+        **where,
+        **usage,
+        **({"extra_headers": headers} if headers else {}),
+        "model": call.model,
+        "messages": _messages(call, api),
+        "stream": stream,
+        "timeout": litellm.timeout(call.timeouts.total, call.timeouts.connect),
+        "num_retries": 0,
+        "max_retries": 0,
+        "drop_params": call.settings.drop_params,
+    }
+
+
+def _where(call: Call, api: str) -> dict[str, Any]:
+    """The provider, its address and our credentials."""
+    if api == "litellm":
+        options = _options(call)
+        secret = key(call)
+        base = {"api_base": call.provider.base_url} if call.provider.base_url else {}
+        return {
+            "custom_llm_provider": call.provider_name,
+            **base,
+            **({"api_key": secret} if secret else {}),
+            **options,
+        }
+    # A key and an address are always given, lest LiteLLM look for them in the environment.
+    base_url = (call.provider.base_url or "").rstrip("/")
+    return {
+        "custom_llm_provider": api,
+        "api_base": f"{base_url}/v1beta" if api == "gemini" else base_url,
+        "api_key": key(call) or _NO_KEY,
+    }
+
+
+def _options(call: Call) -> Mapping[str, Any]:
+    unknown = sorted(call.provider.options.keys() - PROVIDER_OPTIONS)
+    if unknown:
+        raise GatewayError(
+            f"The provider {call.provider_name!r} has options that this gateway does not pass on: remove "
+            f"{', '.join(unknown)}."
+        )
+    return call.provider.options
+
+
+def _parameters(call: Call, provider: str) -> dict[str, Any]:
+    wanted = CHAT_PARAMETERS | OPENAI_PARAMETERS if provider in _OPENAI else CHAT_PARAMETERS
+    named: dict[str, Any] = {}
+    for name, value in call.body.items():
+        if name in OURS or value is None or says_nothing(name, value):
+            continue
+        if name in wanted:
+            named[name] = copied(value)
+        elif name not in BOOKKEEPING:
+            lacks(call, f"The provider {call.provider_name!r}", name)
+    return named
+
+
+def _messages(call: Call, api: str) -> list[dict[str, Any]]:
+    messages = call.body.get("messages")
+    if api in _RULES:
+        return prepared(messages, _RULES[api])
+    if not isinstance(messages, list | tuple) or not all(isinstance(message, Mapping) for message in messages):
+        raise InvalidRequest("messages must be a list of objects: send the conversation there.", param="messages")
+    return [dict(copied(message)) for message in messages]

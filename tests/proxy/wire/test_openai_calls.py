@@ -1,0 +1,125 @@
+"""Tool-call pieces find their call, whatever the server leaves out."""
+
+from typing import Any
+
+import pytest
+
+from policies.events import ToolCall
+from proxy.wire.fields import Unreadable
+from proxy.wire.openai_calls import Calls
+
+
+def piece(index: int | None = None, id: str | None = None, name: str | None = None, arguments: Any = None) -> Any:
+    function = {"name": name, "arguments": arguments}
+    return {"index": index, "id": id, "type": "function", "function": function}
+
+
+def stream(*chunks: list[Any], guarded: bool = False) -> list[ToolCall]:
+    calls = Calls(0, guarded)
+    return [event for pieces in chunks for event in calls.tools(pieces, whole=False)]
+
+
+def joined(events: list[ToolCall]) -> list[tuple[int, str | None, str | None, str]]:
+    """(index, id, name, arguments) of each call; None as id where we minted one."""
+    found: dict[int, list[Any]] = {}
+    for event in events:
+        if event.index not in found:
+            assert event.id and event.name is not None, "id and name come with the first piece"
+            found[event.index] = [None if event.id.startswith("call_") else event.id, event.name, ""]
+        else:
+            assert event.id is None and event.name is None, "and only there"
+        found[event.index][2] += event.arguments
+    return [(index, *call) for index, call in found.items()]
+
+
+A = (0, "a", "f", "{}")
+B = (1, "b", "g", "[]")
+
+SERVERS: dict[str, tuple[list[list[Any]], list[Any]]] = {
+    "OpenAI": ([[piece(0, "a", "f", "")], [piece(0, arguments="{")], [piece(0, arguments="}")]], [A]),
+    "in parallel": (
+        [[piece(0, "a", "f", "")], [piece(1, "b", "g", "[")], [piece(0, arguments="{}"), piece(1, arguments="]")]],
+        [A, B],
+    ),
+    "id and name with each piece": ([[piece(0, "a", "f", "{")], [piece(0, "a", "f", "}")]], [A]),
+    "counted from one": ([[piece(1, "a", "f", "{}")], [piece(2, "b", "g", "[]")]], [A, B]),
+    "no index, whole calls": ([[piece(None, "a", "f", "{}")], [piece(None, "b", "g", "[]")]], [A, B]),
+    "no index, in one chunk": ([[piece(None, "a", "f", "{}"), piece(None, "b", "g", "[]")]], [A, B]),
+    "no index, the id tells": (
+        [
+            [piece(None, "a", "f", "{"), piece(None, "b", "g", "[")],
+            [piece(None, "a", None, "}")],
+            [piece(None, "b", None, "]")],
+        ],
+        [A, B],
+    ),
+    "no index, no id, a name begins a call": (
+        [[piece(None, None, "f", "{")], [piece(None, None, None, "}")], [piece(None, None, "g", "[]")]],
+        [(0, None, "f", "{}"), (1, None, "g", "[]")],
+    ),
+    "an index only at first": (
+        [[piece(3, "a", "f", "{")], [piece(None, "a", None, "}")], [piece(None, "b", "g", "[]")]],
+        [A, B],
+    ),
+    "arguments as an object": ([[piece(0, "a", "f", {"x": [1, "é"]})]], [(0, "a", "f", '{"x":[1,"é"]}')]),
+    "no arguments": ([[piece(0, "a", "f", None)], [{"index": 0}], [piece(0, None, None, "")]], [(0, "a", "f", "")]),
+    "no name": ([[{"index": 0, "id": "a"}]], [(0, "a", "", "")]),
+    "pieces that are none": ([[None, 7, "x", piece(0, "a", "f", "{}")]], [A]),
+}
+
+
+@pytest.mark.parametrize(("chunks", "calls"), SERVERS.values(), ids=SERVERS.keys())
+def test_each_servers_pieces_make_the_same_calls(chunks: list[list[Any]], calls: list[Any]) -> None:
+    assert joined(stream(*chunks)) == calls
+
+
+def test_a_missing_id_is_made_up_and_differs_between_calls() -> None:
+    first, second = stream([piece(0, None, "f", "")], [piece(1, "", "f", "")])
+    assert first.id and second.id and first.id != second.id
+
+
+def test_pieces_that_say_nothing_more_are_left_out() -> None:
+    assert len(stream([piece(0, "a", "f", "")], [piece(0, "a", "f", "")], [piece(0, None, None, "")])) == 1
+
+
+def test_a_custom_tool_has_free_text() -> None:
+    first = {"index": 0, "id": "a", "type": "custom", "custom": {"name": "f", "input": "x"}}
+    events = stream([first], [{"index": 0, "custom": {"input": "y"}}])
+    assert events == [ToolCall(0, 0, "a", "f", "x", "custom"), ToolCall(0, 0, arguments="y", kind="custom")]
+
+
+def test_further_members_are_extra_and_only_signatures_when_guarded() -> None:
+    signed = piece(0, "a", "f", "") | {
+        "extra_content": {"google": {"thought_signature": "s", "copy": "text"}},
+        "x": None,
+    }
+    (open_event,), (guarded,) = stream([signed]), stream([signed], guarded=True)
+    assert open_event.extra == {"extra_content": {"google": {"thought_signature": "s", "copy": "text"}}}
+    assert guarded.extra == {"extra_content": {"google": {"thought_signature": "s"}}}
+    assert stream([piece(0, "a", "f", "") | {"copy": "text"}], guarded=True)[0].extra is None
+
+
+def test_in_a_whole_answer_each_entry_is_a_call() -> None:
+    entries = [piece(0, "a", "f", "{}"), piece(0, "a", "g", "[]")]
+    calls = list(Calls(0, False).tools(entries, whole=True))
+    assert [(call.index, call.id, call.name) for call in calls] == [(0, "a", "f"), (1, "a", "g")]
+
+
+def test_the_legacy_call_is_counted_with_the_others() -> None:
+    calls = Calls(0, False)
+    assert not calls
+    tool, *_ = calls.tools([piece(0, "a", "f", "{}")], whole=False)
+    legacy, *_ = calls.legacy({"name": "g", "arguments": "["})
+    (more,) = calls.legacy({"arguments": "]"})
+    assert calls
+    assert (tool.index, legacy.index, legacy.name, legacy.kind) == (0, 1, "g", "function_call")
+    assert more == ToolCall(0, 1, arguments="]", kind="function_call")
+
+
+def test_more_calls_than_openai_allows_are_unreadable() -> None:
+    calls = Calls(0, False)
+    assert len(list(calls.tools([piece(None, str(n), "f", "") for n in range(128)], whole=False))) == 128
+    with pytest.raises(Unreadable):
+        list(calls.tools([piece(None, "more", "f", "")], whole=False))
+    with pytest.raises(Unreadable):
+        list(calls.legacy({"name": "f"}))
