@@ -46,11 +46,6 @@ class Keyring:
     def __repr__(self) -> str:
         return "Keyring(open)" if self._clients is None else f"Keyring({len(self._clients)} keys)"
 
-    @property
-    def is_open(self) -> bool:
-        """Whether requests need no key."""
-        return self._clients is None
-
     def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Client:
         """The client that a request's headers name (as ASGI gives them: names in lower case). Raises `Unauthorized`."""
         if self._clients is None:

@@ -68,7 +68,9 @@ def _is_allowed(origins: Sequence[bytes], allowed: Sequence[str]) -> bool:
 def _has_body(found: dict[bytes, list[bytes]]) -> bool:
     """Whether the request has a body, or says what type it has; an unreadable length counts as one."""
     lengths = found[b"content-length"]
-    return bool(found[b"transfer-encoding"] or found[b"content-type"]) or any(set(size) != {48} for size in lengths)
+    return bool(found[b"transfer-encoding"] or found[b"content-type"]) or any(
+        not size or size.strip(b"0") for size in lengths
+    )
 
 
 def _is_json(types: Sequence[bytes]) -> bool:

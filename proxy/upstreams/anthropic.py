@@ -16,7 +16,7 @@ from typing import Any
 
 from proxy.upstreams import litellm
 from proxy.upstreams.base import Call
-from proxy.upstreams.content import ANTHROPIC
+from proxy.upstreams.content import ANTHROPIC, fault
 from proxy.upstreams.messages import prepared
 from proxy.upstreams.outbound import HttpRequest, client_headers, endpoint, headers, key, streams
 from proxy.upstreams.parameters import Dialect, chosen
@@ -43,6 +43,8 @@ def anthropic_request(call: Call) -> HttpRequest:
     parameters = chosen(call, _DIALECT, known if litellm.knows("anthropic", model) else known | _REASONING)
     ready = prepared_tools(parameters.mapped, _is_native)
     messages = prepared(call.body.get("messages"), ANTHROPIC)
+    if all(message["role"] == "system" for message in messages):
+        raise fault("messages", "hold no user's message, which Anthropic requires: add one.")
     asked = litellm.Asked(model, messages, _schema_first(ready), parameters.native, call.settings.drop_params)
     mapping = litellm.map_anthropic(asked, client_headers(call), key(call))
     body = mapping.body

@@ -103,7 +103,8 @@ def load() -> ModuleType:
 
 
 def warm(apis: Iterable[str]) -> None:
-    """Do the first mapping of each of `apis`, which takes longer than all that follow. Nothing for `openai`."""
+    """Do the first mapping of each of `apis`, which takes longer than all that follow; for `litellm`, which stands for
+    calls through it, a first call that goes nowhere. Nothing for `openai`."""
     wanted = set(apis) - {"openai"}
     if not wanted:
         return
@@ -115,6 +116,16 @@ def warm(apis: Iterable[str]) -> None:
         map_anthropic(Asked("claude-sonnet-4-5", copied(messages), parameters), {}, None)
     if "gemini" in wanted:
         map_gemini(Asked("gemini-2.5-flash", copied(messages), parameters))
+    if "litellm" in wanted:
+        _warm_calls(messages)
+
+
+def _warm_calls(messages: list[dict[str, Any]]) -> None:
+    named = {"custom_llm_provider": "openai", "api_key": _NO_KEY, "stream": True, "mock_response": "c"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for chunk in load().completion(model="gpt-4o-mini", messages=copied(messages), **named):
+            chunk.model_dump(exclude_none=True, warnings=False)
 
 
 def knows(api: Mapped, model: str) -> bool:

@@ -30,15 +30,22 @@ async def sim(anyio_backend: object) -> AsyncIterator[Simulator]:
         yield simulator
 
 
+def plain_client(**settings: Any) -> httpx.AsyncClient:
+    """A client that loads no certificates, which would be most of a test's time."""
+    return httpx.AsyncClient(trust_env=False, verify=False, timeout=5, **settings)
+
+
 @pytest.fixture
 async def http(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sim.url, trust_env=False, timeout=5) as client:
+    async with plain_client(base_url=sim.url) as client:
         yield client
 
 
 @pytest.fixture
 async def openai(sim: Simulator) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(base_url=sim.url + "/v1", api_key="key", max_retries=0, timeout=5) as client:
+    async with AsyncOpenAI(
+        base_url=sim.url + "/v1", api_key="key", max_retries=0, http_client=plain_client()
+    ) as client:
         yield client
 
 

@@ -12,6 +12,7 @@ from proxy.simulator import Answer, Fault, Simulator
 pytestmark = pytest.mark.anyio
 Build = Callable[..., Any]
 Connect = Callable[[], Awaitable[Any]]
+MORE_THAN_SOCKETS_HOLD = 20_000_000
 
 STATES: dict[str, tuple[Answer, bytes | None]] = {
     "before the head": (Answer("text", fault=Fault("stall")), None),
@@ -68,12 +69,12 @@ async def test_leaving_a_whole_request_is_noticed(sim: Simulator, connect: Conne
 @pytest.mark.parametrize("pace", [0, 0.0001])
 async def test_leaving_is_noticed_when_the_socket_takes_no_more(sim: Simulator, post: Build, pace: float) -> None:
     """The client reads nothing at all, so that every buffer on the way fills up, then closes."""
-    sim.answers["m"] = Answer("x" * 32_000_000, chunk=100_000, pace=pace)
+    sim.answers["m"] = Answer("x" * MORE_THAN_SOCKETS_HOLD, chunk=100_000, pace=pace)
     with socket.create_connection((sim.host, sim.port)) as client:
         client.sendall(post("openai").wire)
         call = await sim.next_call(timeout=10)
         await until_still(lambda: call.bytes_sent)
-        assert call.outcome is None and call.bytes_sent < 32_000_000
+        assert call.outcome is None and call.bytes_sent < MORE_THAN_SOCKETS_HOLD
     await call.left(timeout=2)
 
 
@@ -90,7 +91,7 @@ async def test_leaving_with_a_request_sent_ahead_is_noticed(sim: Simulator, conn
 async def test_a_client_that_got_all_has_not_left(sim: Simulator, connect: Connect, post: Build) -> None:
     wire = await connect()
     wire.writer.write(post("openai").wire)
-    await wire.until(b"0\r\n\r\n")
+    await wire.until(b"\r\n0\r\n\r\n")
     wire.writer.close()
     call = await sim.next_call()
     assert await call.end() == "completed"
@@ -101,7 +102,7 @@ async def test_a_client_that_got_all_has_not_left(sim: Simulator, connect: Conne
 
 async def test_a_slow_reader_gets_all(sim: Simulator, post: Build) -> None:
     """Back-pressure loses nothing: the writes resume as the client reads."""
-    sim.answers["m"] = Answer("x" * 32_000_000, chunk=100_000)
+    sim.answers["m"] = Answer("x" * MORE_THAN_SOCKETS_HOLD, chunk=100_000)
     reader, writer = await asyncio.open_connection(sim.host, sim.port, limit=2**30)
     writer.write(post("openai").wire)
     call = await sim.next_call(timeout=10)
@@ -112,7 +113,7 @@ async def test_a_slow_reader_gets_all(sim: Simulator, post: Build) -> None:
     async with asyncio.timeout(10):
         response = await reader.readuntil(b"\r\n0\r\n\r\n")
     writer.close()
-    assert response.count(b"x") >= 32_000_000 and await call.end() == "completed"
+    assert response.count(b"x") >= MORE_THAN_SOCKETS_HOLD and await call.end() == "completed"
 
 
 async def until_still(read: Callable[[], int]) -> None:

@@ -14,7 +14,7 @@ Build = Callable[..., Any]
 Connect = Callable[[], Awaitable[Any]]
 PROVIDERS = ["openai", "anthropic", "gemini"]
 TEXT = "abcdefghijkl"
-LAST_CHUNK = b"0\r\n\r\n"
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 def said(response: bytes) -> list[str]:
@@ -22,7 +22,6 @@ def said(response: bytes) -> list[str]:
     return [TEXT[at : at + 4] for at in range(0, len(TEXT), 4) if TEXT[at : at + 4].encode() in response]
 
 
-@pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
     ("provider", "status", "kind"),
     [
@@ -35,14 +34,15 @@ def said(response: bytes) -> list[str]:
     ],
 )
 async def test_an_error_before_the_first_byte_has_the_provider_s_shape_and_retry_after(
-    sim: Simulator, http: httpx.AsyncClient, post: Build, provider: str, status: int, kind: str, stream: bool
+    sim: Simulator, http: httpx.AsyncClient, post: Build, provider: str, status: int, kind: str
 ) -> None:
     sim.answers["m"] = Answer(TEXT, fault=Fault("status", status=status, retry_after=7))
-    response = await http.post(**post(provider, stream=stream).arguments)
-    error = response.json()["error"]
-    assert (response.status_code, response.headers["retry-after"]) == (status, "7")
-    assert kind in (error.get("type"), error.get("code"), error.get("status"))
-    assert (await sim.next_call()).outcome == ("refused" if status < 500 else "failed")
+    for stream in (True, False):
+        response = await http.post(**post(provider, stream=stream).arguments)
+        error = response.json()["error"]
+        assert (response.status_code, response.headers["retry-after"]) == (status, "7")
+        assert kind in (error.get("type"), error.get("code"), error.get("status"))
+        assert (await sim.next_call()).outcome == ("refused" if status < 500 else "failed")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -104,7 +104,8 @@ async def test_a_clean_end_without_a_finish_keeps_the_connection(
     assert said(response) == ["abcd", "efgh", "ijkl"]
     assert not any(end in response for end in (b'"stop"', b"[DONE]", b"end_turn", b"message_stop", b"STOP"))
     wire.writer.write(post(provider).wire)
-    assert any(end in await wire.until(LAST_CHUNK) for end in (b"[DONE]", b"message_stop", b"STOP"))
+    response = await wire.until(LAST_CHUNK)
+    assert any(end in response for end in (b"[DONE]", b"message_stop", b"STOP"))
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -128,7 +129,7 @@ async def test_a_stall_is_silence_on_an_open_connection(
     wire = await connect()
     wire.writer.write(post("openai").wire)
     await wire.until(seen)
-    assert (b"data:" in wire.seen) == (after == 0) is False
+    assert said(bytes(wire.seen)) == []
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             while await wire.reader.read(65536):

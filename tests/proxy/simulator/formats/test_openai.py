@@ -90,9 +90,13 @@ async def test_a_missing_or_bad_key_is_an_authentication_error(
 ) -> None:
     response = await http.post("/v1/chat/completions", json={"model": "m", "messages": ASK}, headers=headers)
     assert response.status_code == 401 and response.json()["error"]["code"] == "invalid_api_key"
-    async with AsyncOpenAI(base_url=sim.url + "/v1", api_key="bad-key", max_retries=0) as client:
-        with pytest.raises(sdk.AuthenticationError):
-            await client.chat.completions.create(model="m", messages=ASK)
+
+
+async def test_the_client_raises_its_own_class_for_an_error(sim: Simulator, openai: AsyncOpenAI) -> None:
+    with pytest.raises(sdk.AuthenticationError):
+        await openai.with_options(api_key="bad-key").chat.completions.create(model="m", messages=ASK)
+    with pytest.raises(sdk.RateLimitError):
+        await openai.chat.completions.create(model="sim.fail-429", messages=ASK)
 
 
 CALL = {
