@@ -51,6 +51,7 @@ class Simulator:
         self._arrived = asyncio.Event()
         self._count = 0
         self._connections: set[Connection] = set()
+        self._unconnected = asyncio.Event()
         self._connected = 0
         self._answered: dict[str, int] = {}
         self._server: asyncio.Server | None = None
@@ -78,6 +79,8 @@ class Simulator:
         self._server.close()
         for connection in list(self._connections):
             connection.abort()
+        if self._connections:
+            await self._unconnected.wait()
         await self._server.wait_closed()
         self._server = None
 
@@ -106,9 +109,15 @@ class Simulator:
 
     def _connection(self) -> Connection:
         self._connected += 1
-        connection = Connection(self._connected, self._respond, self._connections.discard)
+        connection = Connection(self._connected, self._respond, self._lost)
         self._connections.add(connection)
+        self._unconnected.clear()
         return connection
+
+    def _lost(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._unconnected.set()
 
     def _respond(self, connection: Connection, request: Request) -> tuple[Script, Call | None, bytes]:
         stamp = secrets.token_hex(12).encode()

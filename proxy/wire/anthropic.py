@@ -77,7 +77,9 @@ class AnthropicDecoder:
                 return self._fail(UNREADABLE)
             kind = body.get("type")
             handler = self._handlers.get(kind) if type(kind) is str else None
-            return handler(body) if handler is not None else ()
+            if handler is not None:
+                return handler(body)
+            return self._error(body) if type(body.get("error")) is dict else ()
         except (ValueError, Unreadable):
             return self._fail(UNREADABLE)
 
@@ -87,9 +89,7 @@ class AnthropicDecoder:
             return ()
         try:
             message = obj(loads(body))
-            if message.get("type") == "error":
-                return self._error(message)
-            return self._play(message)
+            return self._error(message) if type(message.get("error")) is dict else self._play(message)
         except (ValueError, Unreadable):
             return self._fail(UNREADABLE)
 

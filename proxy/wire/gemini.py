@@ -124,7 +124,7 @@ class GeminiDecoder:
         return out
 
     def _answer(self, body: _Object) -> Sequence[Decoded]:
-        if "error" in body:
+        if body.get("error") is not None:
             return self._error(obj(body["error"]))
         if self.meta.id is None:
             self.meta.id = label(body.get("responseId"), self._guarded)

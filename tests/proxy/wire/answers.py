@@ -12,9 +12,9 @@ from proxy.wire.sse import Parser
 USAGE = Usage(3, 5, cached=1, reasoning=2, details={"prompt_tokens_details": {"audio_tokens": 0}, "cost": 0.5})
 
 _texts = st.text(max_size=6) | st.sampled_from(["\ud83d", "\ude00", '"', "\\", "\u2028", "密碼", ""])
-_names = st.sampled_from(["seed", "channel", "x"])
-_values = st.integers() | st.lists(st.integers() | st.dictionaries(_names, _texts, max_size=2), max_size=2)
-_members = st.dictionaries(_names, _values, min_size=1, max_size=2)
+_names = st.sampled_from(["a", "b"])
+_items = st.integers() | st.dictionaries(_names, _texts, max_size=2)
+_members = st.fixed_dictionaries({}, optional={"seed": st.integers(), "token_ids": st.lists(_items, max_size=2)})
 _token = st.fixed_dictionaries({"token": _texts, "logprob": st.just(-0.5), "top_logprobs": st.just([])})
 _logprobs = st.fixed_dictionaries({"content": st.lists(_token, min_size=1, max_size=2)})
 
@@ -47,11 +47,11 @@ def answers(draw: st.DrawFn, *, plain: bool = False) -> list[list[Event]]:
                 events.append(Opaque(choice, "choice", {"logprobs": draw(_logprobs)}))
             case "attachment":
                 name = draw(st.sampled_from(["annotations", "images", "thinking_blocks"]))
-                events.append(Attachment(choice, name, [draw(_members)]))
+                events.append(Attachment(choice, name, [draw(_members.filter(bool))]))
             case "chunk":
-                events.append(Opaque(None, "chunk", draw(_members)))
+                events.append(Opaque(None, "chunk", draw(_members.filter(bool))))
             case place:
-                events.append(Opaque(choice, place, draw(_members)))
+                events.append(Opaque(choice, place, draw(_members.filter(bool))))
     events += [Finish(choice, "stop") for choice in open_choices]
     return _batches(draw, events)
 

@@ -68,6 +68,12 @@ def test_usage_of_several_rounds_is_their_sum() -> None:
     assert got.usage[-1] == Usage(1057, 88, cached=900, cache_write=7)
 
 
+def test_thinking_is_counted_by_the_rounds_or_else_by_the_whole() -> None:
+    rounds: list[Any] = [{"output_tokens": 10, "output_tokens_details": {"thinking_tokens": n}} for n in (3, 4)]
+    assert seen(*ended(output_tokens=10, iterations=rounds)).usage[-1].reasoning == 7
+    assert seen(*ended(**rounds[0], iterations=[{"output_tokens": 10}])).usage[-1].reasoning == 3
+
+
 @pytest.mark.parametrize("value", [-1, True, "7", 1.5, 10**400, None, [7]])
 def test_a_count_that_is_none_is_nothing(value: Any) -> None:
     assert seen(*ended(input_tokens=5, output_tokens=value)).usage[-1].completion in (0, 1)
@@ -92,6 +98,13 @@ def test_an_error_is_a_fault_with_the_status_it_would_have_had(kind: str, status
     error = {"type": "error", "error": {"type": kind, "message": "No."}}
     assert seen(*text(0, "x"), error, *ended()).end == Fault("No.", status, kind)
     assert AnthropicDecoder(True).whole(sse({**error, "request_id": "req_1"})) == (Fault("No.", status, kind),)
+
+
+def test_an_error_in_an_events_place_is_a_fault_whatever_the_events_type() -> None:
+    error = {"error": {"type": "overloaded_error", "message": "No."}}
+    for event in (error, {"type": "strange", **error}):
+        assert seen(event).end == Fault("No.", 529, "overloaded_error")
+        assert fold(AnthropicDecoder(True).whole(sse(event))).end == Fault("No.", 529, "overloaded_error")
 
 
 def test_a_faults_message_is_the_providers_and_cut() -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from openai.types.chat import ChatCompletionChunk
 
 from policies.events import Attachment, End, Event, Finish, Opaque, Text, Tick, ToolCall, Usage
@@ -296,6 +296,7 @@ def members(seen: Seen) -> dict[Any, list[Any]]:
     return found
 
 
+@settings(deadline=None)
 @given(answers())
 def test_an_answer_survives_encoding_and_decoding_in_any_batches(batches: list[list[Event]]) -> None:
     made = encoder(include_usage=True)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
@@ -197,6 +197,7 @@ def surrogates(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
+@settings(deadline=None)
 @given(answers())
 def test_the_joined_answer_is_the_accumulated_stream(batches: list[list[Event]]) -> None:
     parts, joined = both(batches)
@@ -214,6 +215,7 @@ def test_the_joined_answer_is_the_accumulated_stream(batches: list[list[Event]])
     assert streamed == joined
 
 
+@settings(deadline=None)
 @given(answers(plain=True))
 def test_the_sdk_accumulates_the_stream_to_the_joined_answer(batches: list[list[Event]]) -> None:
     parts, joined = both(batches)

@@ -198,6 +198,7 @@ def test_a_faults_message_is_the_providers_and_cut() -> None:
     assert isinstance(end, Fault) and end.message == "m" * 500
     end = seen({"error": "no object"}).end
     assert isinstance(end, Fault) and end.message
+    assert seen({**said("x", finish="STOP"), "error": None}).end == End("natural")
 
 
 @pytest.mark.parametrize("data", [b"{", b"null", b"\xff\xfe", b'"text"', b"[" * 100_000])

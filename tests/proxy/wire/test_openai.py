@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.events import Attachment, End, Event, Finish, Opaque, Text, ToolCall, Usage
@@ -328,18 +328,21 @@ STREAM = [
 ]
 
 
+@settings(deadline=None)
 @given(damaged(STREAM), st.booleans())
 def test_a_damaged_stream_never_raises_and_keeps_the_rules(events: list[bytes], guarded: bool) -> None:
     seen = fold(play(OpenAIDecoder(guarded), events))
     assert not (guarded and seen.opaque)
 
 
+@settings(deadline=None)
 @given(damaged([whole_answer()]), st.booleans())
 def test_a_damaged_whole_answer_never_raises_and_keeps_the_rules(bodies: list[bytes], guarded: bool) -> None:
     for body in bodies:
         assert fold(OpenAIDecoder(guarded).whole(body)).end is not None
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     fold(

@@ -5,7 +5,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.wire.sse import EventTooLarge, Parser, Record
@@ -85,6 +85,7 @@ pieces = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(pieces, max_size=30).map(b"".join), st.lists(st.integers(0, 120), max_size=12))
 def test_random_cuts_of_random_text_give_the_oracles_events(data: bytes, cuts: list[int]) -> None:
     places = [0, *sorted(cut for cut in cuts if cut <= len(data)), len(data)]
