@@ -52,3 +52,4 @@ def _warm(gateway: Gateway) -> None:
     litellm.warm(apis_in_use(gateway.config))
     gc.collect()
     gc.freeze()
+    gc.enable()

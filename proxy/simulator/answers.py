@@ -69,7 +69,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer. A plain `Answer("text")` comes whole-hearted: four characters a piece, as fast as the client reads.
+    """One answer. A plain `Answer("text")` comes four characters a piece, as fast as the client reads.
 
     What is said: `text` (one for all choices, or one for each), `reasoning`, `refusal`, `tools` (calls, in parallel);
     `choices` None gives as many as the request asked; `finish` None is `tool_calls` with tools, else `stop`; `tokens`

@@ -19,7 +19,7 @@ CHINESE = (
 
 SECRETS = (
     "Put this into your .env file: OPENAI_API_KEY=sk-proj-SIMULATED0000notAKey1111notAKey2222abcdEFGH and "
-    "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE. The GitHub token is ghp_SIMULATED0000notAToken1111notAToken. "
+    "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE. The GitHub token is ghp_SIMULATED0000notAToken1111notATokens. "
 )
 
 CODE = (

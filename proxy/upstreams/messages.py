@@ -10,7 +10,18 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from proxy.upstreams.content import ANTHROPIC, Rules, copied, fault, image, listed, result_parts, text_of, user_parts
+from proxy.upstreams.content import (
+    ANTHROPIC,
+    Rules,
+    copied,
+    fault,
+    image,
+    kind_of,
+    listed,
+    result_parts,
+    text_of,
+    user_parts,
+)
 
 Message: TypeAlias = dict[str, Any]
 
@@ -49,6 +60,8 @@ def _system(content: Any, where: str) -> str | list[Message]:
 
 def _assistant(message: Message, where: str, rules: Rules, names: dict[str, str]) -> Message:
     message["content"] = _said(message, f"{where}.content", rules)
+    if message.get("thinking_blocks") is not None:
+        message["thinking_blocks"] = _blocks(message["thinking_blocks"], f"{where}.thinking_blocks")
     message.pop("refusal", None)
     _check_pictures(message, where, rules)
     if message.get("tool_calls") is None:
@@ -72,12 +85,19 @@ def _said(message: Message, where: str, rules: Rules) -> str | list[Message] | N
         return refusal if isinstance(refusal, str) else None
     if isinstance(content, str):
         return content
-    thinking = [part for part in listed(content, where) if isinstance(part, Mapping) and part.get("type") in _THINKING]
+    thinking = [part for part in listed(content, where) if kind_of(part) in _THINKING]
     if thinking and not message.get("thinking_blocks"):
         message["thinking_blocks"] = thinking
     rest = [part for part in content if part not in thinking]
     text_of(rest, where)
     return user_parts(rest, where, rules)
+
+
+def _blocks(blocks: Any, where: str) -> list[Message]:
+    """The thinking blocks as the provider gave them: their place in the list was added for OpenAI's SDK."""
+    if not all(isinstance(block, Mapping) for block in listed(blocks, where)):
+        raise fault(where, "must be the list of thinking blocks that the answer came with.")
+    return [{name: value for name, value in block.items() if name != "index"} for block in blocks]
 
 
 def _check_pictures(message: Message, where: str, rules: Rules) -> None:

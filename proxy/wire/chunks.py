@@ -29,6 +29,7 @@ KNOWN_MEMBERS: Mapping[str, frozenset[str]] = {
 
 _CALL_MEMBERS = frozenset({"index", "id", "type", "function", "custom"})
 _REMEMBERED = 64
+"""Names of chunk members that are kept at most; real servers have less than ten."""
 
 
 class ChunkEncoder:
@@ -42,6 +43,7 @@ class ChunkEncoder:
         self._affixes: dict[tuple[int, str], tuple[bytes, bytes]] = {}
         self._waiting: dict[tuple[int | None, str], dict[str, Any]] = {}
         self._sent: set[str] = set()
+        self._counts: dict[tuple[int, str], int] = {}
 
     def use(self, meta: Meta) -> None:
         """Take over what the provider says of its answer, but its id."""
@@ -95,9 +97,19 @@ class ChunkEncoder:
             case Finish(choice, reason, by):
                 out.append(self._chunk(choice, {}, reason, by))
             case Attachment(choice, field, value):
-                out.append(self._chunk(choice, {field: value}))
+                out.append(self._chunk(choice, {field: self._numbered(choice, field, value)}))
             case Opaque():
                 self._wait(out, event)
+
+    def _numbered(self, choice: int, field: str, value: Any) -> Any:
+        """The entries of a list with their place in the whole list: OpenAI's SDK joins lists of objects by `index`."""
+        if not isinstance(value, list):
+            return value
+        first = self._counts.get((choice, field), 0)
+        self._counts[choice, field] = first + len(value)
+        return [
+            {**entry, "index": first + place} if isinstance(entry, dict) else entry for place, entry in enumerate(value)
+        ]
 
     def _text(self, choice: int, channel: str, run: list[str]) -> bytes:
         text = run[0] if len(run) == 1 else "".join(run)
@@ -143,6 +155,9 @@ class ChunkEncoder:
         waiting = self._waiting.get((choice, place), {})
         if choice is not None and not fields.keys().isdisjoint(waiting):
             out.append(self._chunk(choice, {}))
+            waiting = {}
+        elif choice is None and len(waiting) > _REMEMBERED:
+            out.append(_sse({**self._top, **self._take(None, "chunk"), "choices": []}))
             waiting = {}
         if fields:
             self._waiting[choice, place] = waiting | fields

@@ -11,6 +11,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import JSONEncoder
 from typing import Any, Protocol
 
 from proxy.simulator.answers import Answer, Tokens
@@ -22,6 +23,9 @@ STAMP = b"\x01" * 24
 
 PLACEHOLDER = secrets.token_hex(12)
 """The id that encoders write, to be made `STAMP` by `encode`. Random, so that no text holds it."""
+
+COMPACT = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+SPACED = JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +80,12 @@ class Format(Protocol):
         """The provider's own response headers, with the answer's id."""
 
 
-def encode(value: Any, separators: tuple[str, str] = (",", ":")) -> bytes:
+def encode(value: Any, style: JSONEncoder = COMPACT) -> bytes:
     """JSON text in UTF-8, as providers write it, with `STAMP` for `PLACEHOLDER`; lone surrogates as escapes."""
-    text = json.dumps(value, ensure_ascii=False, separators=separators)
     try:
-        data = text.encode()
+        data = style.encode(value).encode()
     except UnicodeEncodeError:
-        data = json.dumps(value, separators=separators).encode()
+        data = json.dumps(value, separators=(style.item_separator, style.key_separator)).encode()
     return data.replace(PLACEHOLDER.encode(), STAMP)
 
 

@@ -5,16 +5,17 @@ Function calls come whole. Reasoning is told as parts with `thought`.
 """
 
 from collections.abc import Mapping
+from json import JSONEncoder
 from typing import Any
 
 from proxy.simulator.answers import Answer, tokens_in
 from proxy.simulator.asks import Ask, Refused, ToolSpec
-from proxy.simulator.formats.base import PLACEHOLDER, Telling, Terms, encode, require, text_in
+from proxy.simulator.formats.base import PLACEHOLDER, SPACED, Telling, Terms, encode, require, text_in
 from proxy.simulator.formats.gemini_request import camel_keys, check, generation
 from proxy.simulator.formats.jsonvalue import as_object
 from proxy.simulator.pieces import Piece, pieces_of
 
-_SEPARATORS = (",", ": ")
+_STYLE = JSONEncoder(ensure_ascii=False, separators=(",", ": "))
 _FINISH = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
 _STATUSES = {
     400: "INVALID_ARGUMENT",
@@ -96,10 +97,10 @@ class Gemini:
             parts += [_call(index, answer) for index in range(len(answer.tools))]
             candidates.append(_candidate(choice, parts, _reason(answer)))
         usage = _usage(terms, _visible(terms), terms.tokens.reasoning)
-        return encode(_response(terms, answer, candidates, usage), _SEPARATORS)
+        return encode(_response(terms, answer, candidates, usage), _STYLE)
 
     def error(self, refused: Refused, retry_after: int | None = None) -> bytes:
-        return encode(_error(refused, retry_after), _SEPARATORS)
+        return encode(_error(refused, retry_after), _STYLE)
 
     def error_event(self, refused: Refused) -> bytes:
         return _event(_error(refused, None))
@@ -112,7 +113,7 @@ class Gemini:
 
 
 def _event(data: dict[str, Any]) -> bytes:
-    return b"data: " + encode(data, _SEPARATORS) + b"\r\n\r\n"
+    return b"data: " + encode(data, _STYLE) + b"\r\n\r\n"
 
 
 def _response(terms: Terms, answer: Answer, candidates: list[dict[str, Any]], usage: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +190,7 @@ def _tools(body: dict[str, Any]) -> list[ToolSpec]:
 def _results(turn: dict[str, Any]) -> tuple[str, ...]:
     parts = [camel_keys(part) for part in turn["parts"]]
     answers = [part["functionResponse"].get("response") for part in parts if "functionResponse" in part]
-    return tuple(encode(answer, (", ", ": ")).decode() for answer in answers)
+    return tuple(encode(answer, SPACED).decode() for answer in answers)
 
 
 def _text(turn: dict[str, Any]) -> str:

@@ -74,6 +74,7 @@ def post() -> Callable[..., Post]:
     """A minimal request to a provider; further members go into its body."""
 
     def build(provider: str, model: str = "m", *, stream: bool = True, **members: Any) -> Post:
+        body: dict[str, Any]
         match provider:
             case "gemini":
                 verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
@@ -87,7 +88,7 @@ def post() -> Callable[..., Post]:
                 path, body = "/v1/chat/completions", {"model": model}
         if provider != "gemini":
             body |= {"messages": [{"role": "user", "content": "hi"}], "stream": stream}
-        return Post(path, HEADERS[provider], body | members)
+        return Post(path, dict(HEADERS[provider]), body | members)
 
     return build
 

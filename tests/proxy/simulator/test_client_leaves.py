@@ -66,8 +66,11 @@ async def test_leaving_a_whole_request_is_noticed(sim: Simulator, connect: Conne
     assert call.bytes_sent == 0
 
 
+@pytest.mark.parametrize("leave", [socket.socket.close, lambda client: client.shutdown(socket.SHUT_WR)])
 @pytest.mark.parametrize("pace", [0, 0.0001])
-async def test_leaving_is_noticed_when_the_socket_takes_no_more(sim: Simulator, post: Build, pace: float) -> None:
+async def test_leaving_is_noticed_when_the_socket_takes_no_more(
+    sim: Simulator, post: Build, pace: float, leave: Callable[[socket.socket], None]
+) -> None:
     """The client reads nothing at all, so that every buffer on the way fills up, then closes."""
     sim.answers["m"] = Answer("x" * MORE_THAN_SOCKETS_HOLD, chunk=100_000, pace=pace)
     with socket.create_connection((sim.host, sim.port)) as client:
@@ -75,7 +78,8 @@ async def test_leaving_is_noticed_when_the_socket_takes_no_more(sim: Simulator, 
         call = await sim.next_call(timeout=10)
         await until_still(lambda: call.bytes_sent)
         assert call.outcome is None and call.bytes_sent < MORE_THAN_SOCKETS_HOLD
-    await call.left(timeout=2)
+        leave(client)
+        await call.left(timeout=2)
 
 
 async def test_leaving_with_a_request_sent_ahead_is_noticed(sim: Simulator, connect: Connect, post: Build) -> None:

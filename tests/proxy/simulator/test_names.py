@@ -54,7 +54,7 @@ def test_an_option_changes_the_answer(option: str, members: dict[str, Any]) -> N
 
 
 def test_every_option_has_a_row_above() -> None:
-    rows = test_an_option_changes_the_answer.pytestmark[0].args[1]  # type: ignore[attr-defined]
+    rows = test_an_option_changes_the_answer.pytestmark[0].args[1]
     used = {part.partition("-")[0] for option, _ in rows for part in option.split(".")}
     assert used == OPTIONS.keys()
 

@@ -69,6 +69,21 @@ def _batches(draw: st.DrawFn, events: Sequence[Event]) -> list[list[Event]]:
     return [list(events[a:b]) for a, b in zip([0, *cuts], [*cuts, len(events)], strict=True)]
 
 
+def unnumbered(events: Sequence[Any]) -> list[Any]:
+    """The events, with the entries of attachments as they were before the encoder numbered them for OpenAI's SDK."""
+    return [
+        Attachment(event.choice, event.field, without_places(event.value))
+        if isinstance(event, Attachment) and isinstance(event.value, list)
+        else event
+        for event in events
+    ]
+
+
+def without_places(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List entries without their `index`."""
+    return [{name: value for name, value in entry.items() if name != "index"} for entry in entries]
+
+
 def datas(stream: bytes) -> list[bytes]:
     """The data of each event."""
     return [record.data for record in Parser().feed(stream)]

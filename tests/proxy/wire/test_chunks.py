@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
 from policies.events import Attachment, End, Event, Finish, Opaque, Text, Tick, ToolCall, Usage
@@ -14,7 +15,7 @@ from proxy.errors import UpstreamError
 from proxy.wire.base import Meta
 from proxy.wire.chunks import ChunkEncoder, unknown, usage_object
 from proxy.wire.openai import OpenAIDecoder
-from tests.proxy.wire.answers import USAGE, answers, chunks, datas
+from tests.proxy.wire.answers import USAGE, answers, chunks, datas, unnumbered, without_places
 from tests.proxy.wire.folding import Seen, fold, play
 
 A = Text(0, "content", "a")
@@ -176,6 +177,16 @@ def test_members_of_a_chunk_alone_never_make_a_chunk_without_choices_in_mid_stre
     assert (got["obfuscation"], got["a"]) == ("y", 1)
 
 
+def test_a_server_that_only_sends_members_does_not_fill_the_memory() -> None:
+    made = encoder()
+    sent = chunks(b"".join(made.encode([Opaque(None, "chunk", {f"m{n}": n})]) for n in range(1000)))
+    assert 10 < len(sent) < 20
+    (rest,) = chunks(made.encode([A]))
+    assert [chunk[name] for chunk in [*sent, rest] for name in chunk if name.startswith("m") and name != "model"] == [
+        *range(1000)
+    ]
+
+
 def test_members_that_come_last_go_with_the_usage_or_alone_if_they_are_news() -> None:
     last = [Finish(0, "stop"), Opaque(None, "chunk", {"obfuscation": "y", "moderation": {"flagged": False}})]
     first = [Opaque(None, "chunk", {"obfuscation": "x"}), A]
@@ -269,7 +280,7 @@ EVENTS: list[Event] = [
 def test_each_event_survives_encoding_and_decoding(event: Event) -> None:
     made = encoder(include_usage=True)
     stream = made.encode([event]) + made.done(USAGE)
-    got = play(OpenAIDecoder(False), datas(stream))
+    got = unnumbered(play(OpenAIDecoder(False), datas(stream)))
     ends = (
         [Finish(event.choice, "tool_calls" if isinstance(event, ToolCall) else "stop")]
         if hasattr(event, "choice")
@@ -278,6 +289,17 @@ def test_each_event_survives_encoding_and_decoding(event: Event) -> None:
     usage = Usage(3, 5, cached=1, reasoning=2, details=usage_object(USAGE))
     expected = [event, usage, *([] if isinstance(event, Finish) or event.choice is None else ends), End("natural")]
     assert got == expected
+
+
+def test_list_entries_are_numbered_so_that_the_sdk_can_join_them() -> None:
+    made = encoder()
+    blocks = [{"type": "redacted_thinking", "data": "a"}, {"type": "redacted_thinking", "data": "b"}]
+    stream = b"".join(made.encode([Attachment(0, "thinking_blocks", [block])]) for block in blocks)
+    state = ChatCompletionStreamState()
+    for chunk in chunks(stream + made.encode([Finish(0, "stop")])):
+        state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
+    message = state.get_final_completion().choices[0].message
+    assert without_places(message.thinking_blocks) == blocks  # type: ignore[attr-defined]
 
 
 def test_a_legacy_function_call_survives_encoding_and_decoding() -> None:
@@ -304,7 +326,7 @@ def test_an_answer_survives_encoding_and_decoding_in_any_batches(batches: list[l
     for chunk in chunks(stream):
         ChatCompletionChunk.model_validate(chunk)
     want = fold(event for batch in batches for event in batch)
-    got = fold(play(OpenAIDecoder(False), datas(stream)))
+    got = fold(unnumbered(play(OpenAIDecoder(False), datas(stream))))
     assert {key: text for key, text in want.text.items() if text} == _whole_characters(got.text)
     assert (got.calls, got.attached, got.finish, got.end) == (want.calls, want.attached, want.finish, End("natural"))
     assert members(got) == members(want)

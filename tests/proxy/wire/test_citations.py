@@ -10,7 +10,12 @@ from tests.proxy.wire.gemini_events import CHUNKS, answer, citation, said, seen,
 def test_grounding_is_annotations_in_characters_though_the_provider_counts_bytes() -> None:
     text = "Grüße aus 東京. Warm."
     start = len("Grüße aus ".encode())
-    supports = [support(None, start, 0), support(start, start + 7, 0, 1, 2, -1), support(0, 10_000, 0)]
+    supports = [
+        support(None, start, 0),
+        support(start, start + 7, 0, 1, 2, -1),
+        support(0, 10_000, 0),
+        support(3, 3, 0),
+    ]
     metadata = {"groundingChunks": CHUNKS, "groundingSupports": supports}
     got = seen(*map(said, text), answer(finish="STOP", groundingMetadata=metadata), answer(groundingMetadata=metadata))
     assert got.attached[0, "annotations"] == [

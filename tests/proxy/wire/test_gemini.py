@@ -83,6 +83,10 @@ def test_images_are_attached_and_numbered() -> None:
     ]
 
 
+def test_an_images_type_cannot_carry_text_past_a_guard() -> None:
+    assert seen(answer({"inlineData": {"mimeType": "image/png; my card is 4111", "data": "AAAA"}})) == Seen()
+
+
 def test_other_parts_are_never_content_or_calls_and_kept_for_a_chain_without_guards_only() -> None:
     draft = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thought": True}
     parts = [CODE, {"toolCall": {"id": "x"}}, {"inlineData": {"mimeType": "audio/wav", "data": "AAAA"}}, draft]

@@ -55,6 +55,7 @@ def test_nesting_is_bounded_and_what_is_allowed_can_be_written() -> None:
     deepest = loads(nested(MAX_DEPTH))
     for beside in (1, "\ud800", 2**70):
         assert json.loads(dumps({"choices": [{"delta": {"unknown": deepest, "beside": beside}}]}))
+    assert loads(b"[[],[]," + nested(MAX_DEPTH - 1) + b"]")
     for depth in (MAX_DEPTH + 1, 500, 5_000, 200_000):
         for text in (nested(depth), nested(depth, b'{"a":', b"}")):
             with pytest.raises(ValueError):

@@ -46,7 +46,7 @@ TEXTS: dict[str, tuple[Any, Sequence[Event]]] = {
     "refusal": ({"refusal": "no"}, [Text(0, "refusal", "no")]),
     "reasoning_content": ({"reasoning_content": "hm", "content": None}, [Text(0, "reasoning", "hm")]),
     "reasoning": ({"reasoning": "hm", "content": ""}, [Text(0, "reasoning", "hm")]),
-    "both names of reasoning": ({"reasoning": "a", "reasoning_content": "a"}, [Text(0, "reasoning", "a")]),
+    "both names of reasoning": ({"reasoning": "b", "reasoning_content": "a"}, [Text(0, "reasoning", "a")]),
     "one name of reasoning empty": ({"reasoning": "a", "reasoning_content": ""}, [Text(0, "reasoning", "a")]),
     "reasoning comes first": (
         {"content": "a", "reasoning": "hm"},
@@ -95,7 +95,9 @@ def test_a_finish_follows_the_text_of_its_chunk(given: Any, reason: Any) -> None
 
 @pytest.mark.parametrize("reason", ["error", "abort", "network_error"])
 def test_a_finish_reason_that_means_failure_is_a_fault(reason: str) -> None:
-    text, fault = decode(chunk({"content": "a"}, 0, reason, usage={"prompt_tokens": 1}), b"[DONE]")
+    event = chunk({"content": "a"}, 0, reason, usage={"prompt_tokens": 1})
+    event["choices"].append({"index": 1, "delta": {"content": "b"}})
+    text, fault = decode(event, b"[DONE]")
     assert text == Text(0, "content", "a")
     assert isinstance(fault, Fault) and fault.status == 502
 

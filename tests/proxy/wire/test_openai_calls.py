@@ -43,6 +43,7 @@ SERVERS: dict[str, tuple[list[list[Any]], list[Any]]] = {
     ),
     "id and name with each piece": ([[piece(0, "a", "f", "{")], [piece(0, "a", "f", "}")]], [A]),
     "counted from one": ([[piece(1, "a", "f", "{}")], [piece(2, "b", "g", "[]")]], [A, B]),
+    "counted from one, then not at all": ([[piece(1, "a", "f", "{}")], [piece(None, "b", "g", "[]")]], [A, B]),
     "no index, whole calls": ([[piece(None, "a", "f", "{}")], [piece(None, "b", "g", "[]")]], [A, B]),
     "no index, in one chunk": ([[piece(None, "a", "f", "{}"), piece(None, "b", "g", "[]")]], [A, B]),
     "no index, the id tells": (

@@ -34,6 +34,7 @@ ERRORS: dict[str, tuple[dict[str, Any], Fault]] = {
     ),
     "text": ({"error": "It broke", "status_code": 503}, Fault("It broke", 503)),
     "a status as text": ({"error": {"message": "m", "code": "429"}}, Fault("m", 429)),
+    "a status of its own": ({"error": {"message": "m", "code": "x", "status": 504}}, Fault("m", 504, "x")),
     "rate limit": (
         {"error": {"message": "m", "type": "tokens", "code": "rate_limit_exceeded"}},
         Fault("m", 429, "rate_limit_exceeded"),
