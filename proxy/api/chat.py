@@ -58,12 +58,12 @@ class ChatCompletions:
         await self._drive(job, resolved, client, _Connection(scope, receive, send, headers))
 
     def _resolve(self, request: ChatRequest, client: Client) -> Resolved:
+        if not client.may_use(request.model):  # asked first, so that a key learns nothing of models beyond its own
+            message = f"The key {client.name!r} may not use the model {request.model!r}: ask the operator to allow it."
+            raise Forbidden(message, param="model", code="model_not_allowed")
         resolved = resolve(self._gateway.config, request.model)
         if resolved is None:
             raise model_not_found(self._gateway.config, request.model, client)
-        if not client.may_use(request.model):
-            message = f"The key {client.name!r} may not use the model {request.model!r}: ask the operator to allow it."
-            raise Forbidden(message, param="model", code="model_not_allowed")
         return resolved
 
     def _job(self, request: ChatRequest, resolved: Resolved, record: Record) -> Job:

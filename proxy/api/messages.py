@@ -23,7 +23,8 @@ def check_messages(messages: Any) -> None:
     if not messages:
         raise wrong_value("messages", "empty array. Expected at least one message.", "empty_array")
     if len(messages) > MOST_MESSAGES:
-        raise wrong_value("messages", f"array too long. Expected at most {MOST_MESSAGES} messages.", "array_above_max")
+        why = f"array too long. Expected at most {MOST_MESSAGES} messages."
+        raise wrong_value("messages", why, "array_above_max_length")
     for index, message in enumerate(messages):
         _check_message(message, f"messages[{index}]")
 

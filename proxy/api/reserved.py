@@ -24,7 +24,7 @@ NAMES: frozenset[str] = frozenset(
     acompletion additional_drop_params aembedding aimg_generation allm_passthrough_route
     allow_client_keepalive_override allowed_model_region allowed_openai_params
     anthropic_disable_workload_identity_federation anthropic_organization_id anthropic_service_account_id
-    api_base api_key api_version assistant_continue_message async_call atext_completion atranscription
+    api_base api_key api_version assistant_continue_message async_call atext_completion
     attempted_targets azure base_model base_url bedrock_tags bos_token bucket_name budget_duration cache
     cache_key caching caching_groups citation_cost_per_token client client_id client_secret client_side_timeout
     complete_response completion_call_id configurable_clientside_auth_params context_window_fallback_dict

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 _Sized = TypeVar("_Sized", bound=Sized)
 
 _SECRET = re.compile(r"[\x21-\x7e]{1,4096}", re.ASCII)
+_VARIABLE = re.compile(r"\$[A-Z_][A-Z0-9_]*")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.ASCII)
 _SHORTEST_KEY = 8
 
@@ -42,6 +43,10 @@ def _header_value(secret: SecretStr) -> SecretStr:
         raise ValueError("is empty: give the key, or set the variable that it comes from")
     if not _SECRET.fullmatch(value):
         raise ValueError("holds a space, a line break or a character beyond ASCII: check how the key was pasted")
+    if _VARIABLE.fullmatch(value):
+        raise ValueError("is the name of a variable, not a key: write ${NAME}, with braces")
+    if value[0] in "\"'":
+        raise ValueError("begins with a quotation mark: set the variable without quotes")
     return secret
 
 

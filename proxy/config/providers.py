@@ -17,6 +17,17 @@ NAMED: Mapping[str, Api] = {"openai": "openai", "anthropic": "anthropic", "gemin
 """Providers whose name says their wire format, and for OpenAI's the address too."""
 
 
+LITELLM_OPTIONS = frozenset(
+    {"api_base", "api_version", "custom_llm_provider", "organization", "deployment_id", "base_model"}
+    | {"azure_ad_token", "tenant_id", "client_id", "client_secret", "azure_scope"}
+    | {"aws_region_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_session_name"}
+    | {"aws_profile_name", "aws_role_name", "aws_web_identity_token", "aws_bedrock_runtime_endpoint"}
+    | {"vertex_project", "vertex_location", "vertex_credentials"}
+    | {"project_id", "space_id", "zen_api_key", "region_name"}
+)
+"""What the `options` of a provider with `api: litellm` may hold."""
+
+
 def complete(name: str, provider: Provider) -> Provider:
     """The provider with `api` and `base_url` filled in from its name."""
     api = api_of(name, provider)

@@ -13,13 +13,12 @@ from policies.base import PolicyType
 from proxy.config.fields import is_loopback
 from proxy.config.names import did_you_mean, model_name_fault
 from proxy.config.problems import Fault, Path
-from proxy.config.providers import NAMED
+from proxy.config.providers import LITELLM_OPTIONS, NAMED
 
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _POLICY_ID = re.compile(r"([a-z][a-z0-9_]{0,63})/([A-Za-z0-9][A-Za-z0-9._-]{0,63})", re.ASCII)
 _APIS = ("openai", "anthropic", "gemini", "litellm")
 _VERSION_ENDINGS = {"anthropic": "/v1", "gemini": "/v1beta"}
-_OWN_OPTIONS = frozenset({"model", "messages", "stream", "stream_options", "api_key", "custom_llm_provider"})
 
 
 def check(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[Fault]:
@@ -91,16 +90,16 @@ def _provider(name: str, provider: Any) -> Iterator[Fault]:
     if api not in _APIS:
         return
     yield from _address(path, name, provider, api)
-    if provider.get("include_usage") is not None and api != "openai":
-        yield Fault((*path, "include_usage"), "is for `api: openai` only: leave it out")
+    if provider.get("include_usage") is not None and api in _VERSION_ENDINGS:
+        yield Fault((*path, "include_usage"), "is for OpenAI-format servers only: leave it out")
     yield from _options(path, provider, api)
 
 
 def _address(path: Path, name: str, provider: Mapping[str, Any], api: str) -> Iterator[Fault]:
     base_url = provider.get("base_url")
     if api == "litellm":
-        if base_url is not None:
-            yield Fault((*path, "base_url"), "is not for `api: litellm`: set `options: {api_base: …}`")
+        if base_url is not None and "api_base" in _mapping(provider, "options"):
+            yield Fault((*path, "base_url"), "is given as `options.api_base` too: keep one")
         return
     if base_url is None and api == "openai" and name != "openai":
         yield Fault((*path, "base_url"), "is missing: give the server's address, such as http://127.0.0.1:11434/v1")
@@ -118,10 +117,10 @@ def _options(path: Path, provider: Mapping[str, Any], api: str) -> Iterator[Faul
         return
     for option, value in options.items():
         place: Path = (*path, "options", option)
-        if not option.isidentifier() or not option.isascii() or option.startswith("_"):
-            yield Fault(place, "must be the name of a LiteLLM parameter, such as api_base", "key")
-        elif option in _OWN_OPTIONS:
-            yield Fault(place, "is set by the gateway itself; a key goes in the provider's `api_key`", "key")
+        if option == "api_key":
+            yield Fault(place, "goes in the provider's own `api_key`", "key")
+        elif option not in LITELLM_OPTIONS:
+            yield Fault(place, f"unknown option{did_you_mean(option, sorted(LITELLM_OPTIONS))}", "key")
         elif not isinstance(value, str | int | float):
             yield Fault(place, "must be text, a number, or true or false")
 

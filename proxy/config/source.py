@@ -24,13 +24,17 @@ LARGEST = 1024 * 1024
 """Bytes of a configuration."""
 
 _DEEPEST = 32
+_LONGEST_SHOWN = 200
 _MOST_VALUES = 100_000
 _SHIELD = 0x10FF00  # the end of the last private-use plane: 128 characters that no text needs
 _SHIELDED = re.compile(f"[{chr(_SHIELD)}-{chr(_SHIELD + 0x7F)}]")
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_REFERENCE = re.compile(rf"\$?\$\{{{_NAME}(?::-[^}}\n]*)?\}}")
-_DOLLAR = re.compile(rf"\$(?P<escaped>\$\{{)|\$\{{(?P<name>{_NAME})(?::-(?P<default>[^}}\n]*))?\}}|(?P<bad>\$\{{)")
-_NO_REFERENCE = "holds `${` that begins no ${NAME} or ${NAME:-default}; write `$${` for a literal one, in quotes"
+_DEFAULT = r"(?:[^}\n$]|\$(?!\{))*+"
+_REFERENCE = re.compile(rf"\$?\$\{{{_NAME}(?::-{_DEFAULT})?\}}")
+_DOLLAR = re.compile(rf"\$(?P<escaped>\$\{{)|\$\{{(?P<name>{_NAME})(?::-(?P<default>{_DEFAULT}))?\}}|(?P<bad>\$\{{)")
+_NO_REFERENCE = (
+    "holds `${` that begins no ${NAME} or ${NAME:-default} (they do not nest); write '$${' for a literal one"
+)
 _YAML = "tag:yaml.org,2002:"
 _TAGS: Mapping[type[Node], frozenset[str]] = {
     MappingNode: frozenset({"map"}),
@@ -108,7 +112,7 @@ class _Reader:
             raise Unreadable(f"holds more than {_MOST_VALUES} values, anchors counted as often as used", _start(node))
         tag = node.tag.removeprefix(_YAML)
         if tag not in _TAGS[type(node)]:
-            self._fault(path, f"the tag {tag!r} is not supported: write plain YAML")
+            self._fault(path, f"the tag {tag[:_LONGEST_SHOWN]!r} is not supported: write plain YAML")
             return None
         match node:
             case MappingNode():
@@ -172,9 +176,6 @@ class _Reader:
             self._fault(path, _NO_REFERENCE)
             return ""
         name, default = match["name"], match["default"]
-        if default is not None and "${" in default:
-            self._fault(path, f"the default of ${{{name}}} holds another reference: they cannot be nested")
-            return ""
         value = self._environ.get(name)
         if default is not None and not value:
             return default
@@ -232,5 +233,6 @@ def _yaml_message(error: yaml.MarkedYAMLError, text: str) -> str:
     mark = error.problem_mark
     if mark and text[mark.index - 1 : mark.index + 1] == "${":
         return _NO_REFERENCE
-    parts = [part for part in (error.context, error.problem) if part]
-    return "is not valid YAML: " + _unshield(", ".join(parts) or "cannot be parsed")
+    said = ", ".join(part for part in (error.context, error.problem) if part)
+    hint = "; quote a text that begins with *" if "alias" in said else ""
+    return f"is not valid YAML: {_unshield(said)[:_LONGEST_SHOWN]}{hint}"

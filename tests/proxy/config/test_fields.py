@@ -21,6 +21,7 @@ from proxy.config.fields import BaseUrl, ClientKey, Digest, Host, Origin, Provid
         (Host, "gateway.internal", "gateway.internal"),
         (Digest, "AB" * 32, "ab" * 32),
         (Seconds, "2.5", 2.5),
+        (BaseUrl, "http://h", "http://h"),
     ],
 )
 def test_a_good_value_is_taken_and_brought_to_one_form(kind: Any, value: str, expected: object) -> None:
@@ -57,6 +58,8 @@ def test_a_good_value_is_taken_and_brought_to_one_form(kind: Any, value: str, ex
         (ProviderKey, "sk-1 2", "holds a space"),
         (ProviderKey, "sk-secret\n", "holds a space, a line break"),
         (ProviderKey, "sk-sécret", "beyond ASCII"),
+        (ProviderKey, "$OPENAI_API_KEY", "write ${NAME}, with braces"),
+        (ProviderKey, '"sk-secret"', "begins with a quotation mark"),
         (ClientKey, "short", "is shorter than 8"),
         (Digest, "ab", "must be 64 hexadecimal digits"),
         (Seconds, True, "must be a number, not true or false"),

@@ -3,7 +3,8 @@
 import pytest
 
 from proxy.config.models import Config, Model, Provider
-from proxy.config.providers import api_of, apis_in_use, complete
+from proxy.config.providers import LITELLM_OPTIONS, api_of, apis_in_use, complete
+from proxy.upstreams.arguments import PROVIDER_OPTIONS
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,7 @@ def test_apis_in_use_are_those_of_the_models_targets() -> None:
         models={"a": Model(target="openai/a"), "b": Model(target="x/azure/b")},
     )
     assert apis_in_use(config) == {"openai", "litellm"}
+
+
+def test_an_option_that_the_file_may_hold_is_passed_on() -> None:
+    assert LITELLM_OPTIONS == PROVIDER_OPTIONS

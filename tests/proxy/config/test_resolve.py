@@ -16,9 +16,9 @@ CONFIG = Config(
     },
     models={
         "gpt-4o": Model(target="openai/gpt-4o-2024-11-20"),
+        "*-latest": Model(target="openai/*"),
         "gemini-*": Model(target="gemini/gemini-*"),
         "gemini-2.5-*": Model(target="gemini/new-*-x"),
-        "*-latest": Model(target="openai/*"),
         "gemini-2.5-pro": Model(target="gemini/exact"),
         "local/*": Model(target="local/*"),
         "az/*": Model(target="az/azure/*"),
