@@ -56,12 +56,14 @@ def create_app(gateway: Gateway) -> Starlette:
             for upstream in gateway.upstreams.values():
                 await upstream.aclose()
 
-    return Starlette(
+    app = Starlette(
         routes=_routes(gateway),
         middleware=_middleware(gateway.config),
-        exception_handlers={HTTPException: _http_error, GatewayError: _gateway_error},
+        exception_handlers={HTTPException: _http_error, GatewayError: _gateway_error, Exception: _failure},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # it would send clients, with their keys, to an address made from `Host`
+    return app
 
 
 def _routes(gateway: Gateway) -> list[BaseRoute]:
@@ -112,6 +114,11 @@ async def _gateway_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, GatewayError):
         raise error
     return _json(request, error, {})
+
+
+async def _failure(request: Request, error: Exception) -> Response:
+    message = "The gateway failed; the operator finds the cause in its log."
+    return _json(request, GatewayError(message, code="internal_error"), {})
 
 
 def _json(request: Request, error: GatewayError, headers: Mapping[str, str]) -> Response:

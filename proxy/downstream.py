@@ -6,7 +6,7 @@ until then a failure can still be a proper HTTP status. After the first *event* 
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from proxy.api.envelope import envelope, error_headers
 from proxy.errors import GatewayError
@@ -24,17 +24,29 @@ STREAM_HEADERS: Headers = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
-ABORT = "sluice.abort"
-"""The ASGI extension by which `proxy.server` lets us drop a connection."""
+CONNECTION = "sluice.connection"
+"""The ASGI extension in which `proxy.server` gives the request's `Connection`."""
 
 KEEP_ALIVE = b": keep-alive\n\n"
+
+
+class Connection(Protocol):
+    """What a server can do that ASGI has no words for."""
+
+    def abort(self) -> None:
+        """Drop the connection with what it has not taken."""
+
+    def unread(self) -> int:
+        """The bytes that the client has not taken yet."""
 
 
 class Downstream:
     """Sends one response. `headers` go with it whatever its kind; each send runs under the write limit."""
 
     def __init__(self, scope: Scope, send: Send, headers: Headers, interrupts: Interrupts) -> None:
-        self._abort: Callable[[], None] | None = scope.get("extensions", {}).get(ABORT)
+        self._connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
+        if self._connection is not None:
+            interrupts.measure_writes(self._connection.unread)
         self._send = send
         self._headers = headers
         self._interrupts = interrupts
@@ -74,8 +86,8 @@ class Downstream:
 
     def abort(self) -> None:
         """Drop the connection with what it has not taken. Without our server this is left to the server at hand."""
-        if self._abort is not None:
-            self._abort()
+        if self._connection is not None:
+            self._connection.abort()
 
     async def _stream(self, data: bytes, *, more: bool = True) -> None:
         if self.status is None:
@@ -83,12 +95,14 @@ class Downstream:
         await self._body(data, more=more)
 
     async def _start(self, status: int, headers: Headers) -> None:
-        self.status = status
+        self._interrupts.begin_write()
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
+        self._interrupts.end_write()
+        self.status = status  # an interrupted send has sent nothing
 
     async def _body(self, data: bytes, *, more: bool) -> None:
-        self.bytes += len(data)
-        self.complete = not more
         self._interrupts.begin_write()
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         self._interrupts.end_write()
+        self.bytes += len(data)
+        self.complete = not more

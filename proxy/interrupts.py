@@ -12,6 +12,7 @@ comes before the time it is armed for, so a chunk costs no timer call.
 import asyncio
 import enum
 import math
+from collections.abc import Callable
 
 from proxy.config.models import Timeouts
 
@@ -49,6 +50,8 @@ class Interrupts:
         self._upstream_at = NEVER
         self._first_token_at = NEVER
         self._write_at = NEVER
+        self._unread: Callable[[], int] = lambda: 0
+        self._left: int | None = None
         self._beat_at = NEVER
         self._tick_at = NEVER
         self._armed_at = NEVER
@@ -113,9 +116,14 @@ class Interrupts:
         """The wait is over; limits of the provider rest."""
         self._waiting = False
 
+    def measure_writes(self, unread: Callable[[], int]) -> None:
+        """`unread` tells how many bytes the client has yet to take: as long as they grow fewer, it is only slow."""
+        self._unread = unread
+
     def begin_write(self) -> None:
         """The driver begins to send: the write limit runs."""
-        self._write_at = self._loop.time() + self._limits.write
+        self._left = None
+        self._write_at = self._loop.time() + self._limits.write / 2
         if self._write_at < self._armed_at:
             self._arm()
 
@@ -167,12 +175,19 @@ class Interrupts:
             self._total_at = NEVER
             return Reason.TOTAL
         if now >= self._write_at:
-            self._write_at = NEVER
-            return Reason.WRITE
+            return self._stuck(now)
         if self._waiting and now >= self._upstream_at:
             self._upstream_at = NEVER
             return Reason.IDLE if self._first_token_at == NEVER else Reason.FIRST_TOKEN
         return None
+
+    def _stuck(self, now: float) -> Reason | None:
+        """Half of the write limit has passed; the write is stuck if the client took nothing in it, nor in the one
+        before."""
+        before, self._left = self._left, self._unread()
+        stuck = before is not None and self._left >= before
+        self._write_at = NEVER if stuck else now + self._limits.write / 2
+        return Reason.WRITE if stuck else None
 
     def _wake(self) -> None:
         self._waiting = False

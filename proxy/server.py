@@ -11,7 +11,7 @@ import contextlib
 import functools
 import logging
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from proxy.api.envelope import envelope
 from proxy.config.models import Config
-from proxy.downstream import ABORT
+from proxy.downstream import CONNECTION
 from proxy.errors import GatewayError, InvalidRequest
 from proxy.streams import Streams
 from proxy.wire.jsontext import dumps
@@ -32,7 +32,8 @@ log = logging.getLogger("sluice")
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on a connection. Times are in seconds: from the first byte to the whole head, between two pieces of a
-    body, and for the client to take the rest of a finished response; `head_bytes` bounds request line and headers."""
+    body (or for a body that nobody wants to end), and for the client to take more of a finished response. `head_bytes`
+    bounds request line and headers."""
 
     head: float = 20
     body: float = 30
@@ -45,80 +46,118 @@ class Protocol(HttpToolsProtocol):
 
     A request that comes before the last one was answered (pipelining) is dropped and the connection closed behind the
     answer, as HTTP allows: its client sends it again. A half-closed connection counts as a client that left.
+
+    A response that ends the connection before the request has come in full is followed by the end of our side alone,
+    and the rest of the request is discarded for a while: a plain close would reset the connection, and take the
+    response from a client that is still sending.
     """
 
     def __init__(self, *, limits: Limits = Limits(), **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
         self._limits = limits
         self._head_bytes = 0
-        self._pipelined = False
+        self._deaf = False
+        """Whether what still comes is discarded: the connection ends behind the response at hand."""
         self._deadline: asyncio.TimerHandle | None = None
+        self._left = 0
 
     # ---- the transport's side
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect(self._limits.head)
+        self._expect(self._limits.head, self._slow)
 
     def data_received(self, data: bytes) -> None:
-        if self._pipelined:
+        if self._deaf:
             return
         super().data_received(data)
-        if self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete:
-            self._expect(self._limits.body)
+        if self._busy() and self.cycle.more_body:
+            self._expect(self._limits.body, self._slow)
+        elif self._deadline is None and not self._busy():  # neither a request nor idle: the rest of a body, empty lines
+            self._expect(self._limits.head, self._slow)
 
     def eof_received(self) -> None:
-        self._drop()
+        self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect(None)
+        self._expect_nothing()
         super().connection_lost(exc)
+        if self.cycle is not None:
+            self.cycle.transport = self.transport  # no reference cycle is left
 
     # ---- the parser's side
     def on_message_begin(self) -> None:
         if self._busy():
-            self._pipelined = True
+            self._deaf = True
             self.cycle.keep_alive = False
             return
         super().on_message_begin()
-        self.scope["extensions"] = {ABORT: self._drop}  # type: ignore[dict-item]
-        self._head_bytes = 0
-        self._expect(self._limits.head)
+        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
+        self._expect(self._limits.head, self._slow)
 
     def on_url(self, url: bytes) -> None:
-        if not self._pipelined:
+        if not self._deaf:
             self._count_head(len(url))
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._pipelined:
+        if not self._deaf:
             self._count_head(len(name) + len(value))
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if not self._pipelined:
-            self._expect(None)
+        if not self._deaf:
+            self._head_bytes = 0
+            self._expect_nothing()
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if not self._pipelined:
+        if not self._deaf:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._pipelined:
-            self._expect(None)
+        if not self._deaf:
+            self._expect_nothing()
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.transport.get_write_buffer_size() > 0:
-            self._expect(self._limits.write)
+        if not self._deaf:
+            self._await_reader()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(
-            InvalidRequest("The request is not valid HTTP/1.1: see that the client and what is between speak it.")
-        )
+        if self._head_bytes > self._limits.head_bytes:
+            message = f"The request's head is over {self._limits.head_bytes} bytes: send fewer or shorter headers."
+            self._refuse(InvalidRequest(message, status=431, code="head_too_large"))
+        else:
+            message = "The request is not valid HTTP/1.1: see that the client and what is between speak it."
+            self._refuse(InvalidRequest(message))
 
-    # ---- what we add
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.transport = _Outlet(self)  # type: ignore[assignment]
+        super()._start_asgi_task(cycle, app)
+
+    # ---- what the application asks of it
+    def abort(self) -> None:
+        """The client is gone, or to be gone: tell the application at once and drop what the client has not taken."""
+        self._mark_disconnected()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def unread(self) -> int:
+        """See `Connection.unread`."""
+        return self.transport.get_write_buffer_size()
+
+    def end(self) -> None:
+        """Close behind what was written."""
+        self._deaf = True
+        if self.cycle is not None and not self.cycle.more_body:
+            self.transport.close()
+            self._await_reader()
+        elif not self.transport.is_closing():
+            self.transport.write_eof()
+            self._expect(self._limits.body, self.abort)
+
+    # ---- deadlines and refusals
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
@@ -127,41 +166,51 @@ class Protocol(HttpToolsProtocol):
         if self._head_bytes > self._limits.head_bytes:
             raise httptools.HttpParserError("request head too large")
 
-    def _expect(self, seconds: float | None) -> None:
-        """Something is due from the client within `seconds`; None: nothing is."""
+    def _expect(self, seconds: float, overdue: Callable[[], None]) -> None:
+        """Something is due from the client within `seconds`, else `overdue` is called."""
+        self._expect_nothing()
+        self._deadline = self.loop.call_later(seconds, overdue)
+
+    def _expect_nothing(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._overdue)
+            self._deadline = None
 
-    def _overdue(self) -> None:
-        self._deadline = None
-        if self.cycle is not None and self.cycle.response_complete:
-            if self.transport.get_write_buffer_size() > 0:
-                self._drop()
-        elif self._head_bytes or self.cycle is not None:
-            self._refuse(
-                GatewayError("The request did not arrive in time: send it again.", status=408, code="slow_request")
-            )
+    def _slow(self) -> None:
+        """A request did not come in time, if there is one at all."""
+        if self._head_bytes or self._busy():
+            message = "The request did not arrive in time: send it again."
+            self._refuse(GatewayError(message, status=408, type="invalid_request_error", code="slow_request"))
         else:
-            self._drop()
+            self.abort()
+
+    def _await_reader(self) -> None:
+        """The client is to take what is left of its response, and may be slow as long as it takes some of it."""
+        self._left = self.unread()
+        self._expect(self._limits.write, self._unread)
+
+    def _unread(self) -> None:
+        self._deadline = None
+        left = self.unread()
+        if left >= self._left > 0:
+            self.abort()
+        elif left:
+            self._await_reader()
+        elif not self._busy() and self.timeout_keep_alive_task is None:
+            self._expect(self._limits.head, self._slow)
 
     def _refuse(self, error: GatewayError) -> None:
         """Answer a request that never became one, if nothing was answered yet, and close."""
-        if not self._busy() or not self.cycle.response_started:
-            body = dumps(envelope(error))
-            head = f"HTTP/1.1 {error.status} Error\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-            self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
-            self._mark_disconnected()
-            self.transport.close()
-            self._expect(self._limits.write)
+        if self._busy() and self.cycle.response_started:
+            self.abort()
             return
-        self._drop()
-
-    def _drop(self) -> None:
-        """The client is gone, or to be gone: tell the application at once and drop what the client has not taken."""
+        body = dumps(envelope(error))
+        head = f"HTTP/1.1 {error.status} Error\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
         self._mark_disconnected()
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.abort()
+        self._deaf = True
+        self.transport.write_eof()
+        self._expect(self._limits.body, self.abort)
 
     def _mark_disconnected(self) -> None:
         cycle: RequestResponseCycle | None = self.cycle
@@ -169,6 +218,17 @@ class Protocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
             self.flow.resume_writing()
+
+
+class _Outlet:
+    """A connection's transport as a response sees it: its end is ours to choose."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, connection: Protocol) -> None:
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+        self.close = connection.end
 
 
 class Server(uvicorn.Server):
@@ -225,6 +285,8 @@ class Server(uvicorn.Server):
             await self._streams_end(1)
         self.config.timeout_graceful_shutdown = 1
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn would leave the application without its shutdown, to die with a stack trace
+            await self.lifespan.shutdown()
 
     async def _streams_end(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -233,9 +295,10 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.02)
 
 
-def make_server(app: Any, config: Config, streams: Streams) -> Server:
-    """A server for `app` as `config.server` says; run it with `await server.serve()`."""
-    limits = Limits(write=config.timeouts.write)
+def make_server(app: Any, config: Config, streams: Streams, limits: Limits | None = None) -> Server:
+    """A server for `app` as `config.server` says; run it with `await server.serve()`. `limits` None: those of
+    `config`."""
+    limits = limits or Limits(write=config.timeouts.write)
     settings = uvicorn.Config(
         app,
         host=config.server.host,

@@ -89,6 +89,7 @@ class Driver:
             if reason is None:
                 raise
             log.debug("%s: %s while ending", self._record.id, reason.value)
+            self._down.abort()  # its response has no end any more
         finally:
             self._interrupts.close()
             self._close_record()
@@ -105,7 +106,7 @@ class Driver:
         except GatewayError as error:
             await self._failed(error, _outcome(error), "death")
         except Exception as failure:
-            log.error("%s: failed with %s", self._record.id, _place(failure))
+            log.error("%s: failed with %s", self._record.id, place(failure))
             message = "The gateway failed; the operator finds the cause in its log."
             await self._failed(GatewayError(message, code="internal_error"), "failed", "death")
 
@@ -176,7 +177,7 @@ class Driver:
                     await self._fold_slices(event, out)
                 case Fault():
                     await self._flush_before_failure(out)
-                    raise UpstreamError(event.message, status=event.status, code=event.kind or "upstream_error")
+                    raise _reported(event)
                 case End():
                     ended = True
                     out += self._finish_unfinished()
@@ -209,7 +210,7 @@ class Driver:
         except Rejected as rejected:
             raise UpstreamError(str(rejected), code="rejected") from None
         except Exception as failure:
-            log.error("%s: a policy raised %s", self._record.id, _place(failure))
+            log.error("%s: a policy raised %s", self._record.id, place(failure))
             raise PolicyFailed("A policy of the gateway failed, so the answer was stopped.") from None
 
     def _finish_unfinished(self) -> list[Event]:
@@ -254,7 +255,10 @@ class Driver:
                 self._end_chain("cancel")
                 self._down.abort()
             case Reason.CANCELLED:
-                await self._cancelled()
+                try:
+                    await self._cancelled()
+                except GatewayError as error:
+                    await self._failed(error, _outcome(error), "cancel")
             case Reason.DRAINED:
                 message = "The gateway is shutting down: send the request again."
                 await self._failed(GatewayError(message, status=503, code="shutting_down"), "drained", "death")
@@ -283,7 +287,7 @@ class Driver:
         try:
             self._chain.feed(End(kind))
         except Exception as failure:
-            log.error("%s: at the end a policy raised %s", self._record.id, _place(failure))
+            log.error("%s: at the end a policy raised %s", self._record.id, place(failure))
 
     def _close_record(self) -> None:
         record = self._record
@@ -302,12 +306,26 @@ _TIMEOUTS = {
 }
 
 
+def _reported(fault: Fault) -> UpstreamError:
+    """An error that the provider sent within its answer: as it would be had it been the answer's status."""
+    match fault.status:
+        case 429:
+            status, kind = 429, "rate_limit_error"
+        case refused if refused < 500:
+            status, kind = refused, "invalid_request_error"
+        case 503 | 529:
+            status, kind = 503, "server_error"
+        case failed:
+            status, kind = 504 if failed == 504 else 502, "server_error"
+    return UpstreamError(fault.message, status=status, type=kind, code=fault.kind or "upstream_error")
+
+
 def _has_substance(events: Sequence[Event]) -> bool:
     return any(isinstance(e, SUBSTANCE) and not (isinstance(e, Text) and not e.text) for e in events)
 
 
-def _place(failure: Exception) -> str:
-    """Where it failed. Without the exception's own words, which may quote message text."""
+def place(failure: Exception) -> str:
+    """Where it failed, for the log. Without the exception's own words, which may quote message text."""
     return "".join([type(failure).__name__, "\n", *traceback.format_tb(failure.__traceback__)])
 
 

@@ -4,6 +4,7 @@ Rule: whatever is wrong with a request is found here, before anything goes to a 
 """
 
 import asyncio
+import logging
 import time
 from typing import Any
 
@@ -15,14 +16,16 @@ from proxy.api.surface import ClientLeft, admit, id_headers, mint_id, read_body,
 from proxy.api.validate import ChatRequest, parse_body, validate
 from proxy.config.resolve import Resolved, resolve
 from proxy.downstream import Downstream, Headers, Receive, Scope, Send
-from proxy.errors import Forbidden, GatewayError, InvalidRequest
+from proxy.errors import Forbidden, GatewayError, InvalidRequest, PolicyFailed
 from proxy.gateway import Gateway
 from proxy.interrupts import Interrupts, Reason
-from proxy.record import Record
-from proxy.stream import Driver, Job, Sink
+from proxy.record import Outcome, Record
+from proxy.stream import Driver, Job, Sink, place
 from proxy.streams import Overloaded
 from proxy.tasks import spawn
 from proxy.upstreams.base import Call
+
+log = logging.getLogger("sluice")
 
 
 class ChatCompletions:
@@ -37,7 +40,7 @@ class ChatCompletions:
         try:
             await self._answer(scope, receive, send, headers, record)
         except GatewayError as error:
-            record.outcome = "shed" if isinstance(error, Overloaded) else "refused"
+            record.outcome = _outcome(error)
             record.status, record.error = error.status, error.code
             await refuse(send, error, headers)
         except ClientLeft:
@@ -68,8 +71,12 @@ class ChatCompletions:
 
     def _job(self, request: ChatRequest, resolved: Resolved, record: Record) -> Job:
         context = Context(request.model, asyncio.get_running_loop().time, request.json_answer, request.n)
-        chain = self._gateway.chain(resolved.settings, context)
-        seen = chain.request(Request(request.body))
+        try:
+            chain = self._gateway.chain(resolved.settings, context)
+            seen = chain.request(Request(request.body))
+        except Exception as failure:
+            log.error("%s: a policy raised %s", record.id, place(failure))
+            raise PolicyFailed("A policy of the gateway failed, so the request was refused.") from None
         if isinstance(seen, Refuse):
             raise InvalidRequest(seen.message, status=seen.status, code=seen.code)
         call = Call(
@@ -132,6 +139,16 @@ async def _watch(receive: Receive, interrupts: Interrupts) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     interrupts.fire(Reason.CLIENT_LEFT)
+
+
+def _outcome(error: GatewayError) -> Outcome:
+    match error:
+        case Overloaded():
+            return "shed"
+        case PolicyFailed():
+            return "policy_error"
+        case _:
+            return "refused"
 
 
 def _sink(request: ChatRequest, resolved: Resolved, id: str) -> Sink:

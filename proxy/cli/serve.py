@@ -37,13 +37,25 @@ async def _serve(config: Config) -> int:
         if config.simulator is not None:
             from proxy.simulator import Simulator  # only for those who use it
 
-            simulator = await stack.enter_async_context(Simulator(port=config.simulator.port))
+            port = config.simulator.port
+            try:
+                simulator = await stack.enter_async_context(Simulator(port=port))
+            except OSError:
+                return _cannot_listen(f"port {port} for the built-in simulator", "simulator.port")
             log.info("the built-in simulator stands in for providers at %s", simulator.url)
         gateway = create_gateway(config)
         _warm(gateway)
         server = make_server(create_app(gateway), config, gateway.streams)
-        await server.serve()
+        try:
+            await server.serve()
+        except SystemExit:  # so uvicorn says that it cannot listen; it has logged why
+            return _cannot_listen(f"{config.server.host}:{config.server.port}", "server.port or --port")
         return 0 if server.started else 1
+
+
+def _cannot_listen(where: str, setting: str) -> int:
+    print(f"Cannot listen on {where}: another process may do; choose another with {setting}.", file=sys.stderr)
+    return 1
 
 
 def _warm(gateway: Gateway) -> None:

@@ -18,7 +18,7 @@ from proxy.upstreams import litellm
 from proxy.upstreams.base import Call
 from proxy.upstreams.content import ANTHROPIC, fault
 from proxy.upstreams.messages import prepared
-from proxy.upstreams.outbound import HttpRequest, client_headers, endpoint, headers, key, streams
+from proxy.upstreams.outbound import HttpRequest, client_headers, endpoint, format_headers, key, streams
 from proxy.upstreams.parameters import Dialect, chosen
 from proxy.upstreams.tools import prepared_tools
 from proxy.wire.jsontext import dumps
@@ -49,13 +49,14 @@ def anthropic_request(call: Call) -> HttpRequest:
     mapping = litellm.map_anthropic(asked, client_headers(call), key(call))
     body = mapping.body
     json_tool = _json_answer(body, ready)
-    _forbid_dummy(body)
+    if not ready.get("tools"):
+        _forbid_dummy(body)
     _make_room_for_thinking(body)
     _drop_lone_thinking(body)
     body["stream"] = streams(call)
     return HttpRequest(
         url=endpoint(call, "/v1/messages"),
-        headers={**mapping.headers, **headers(call)},
+        headers={**mapping.headers, **format_headers(call)},
         body=dumps(body),
         stream=streams(call),
         json_tool=json_tool,
@@ -76,10 +77,11 @@ def _schema_first(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def _json_answer(body: dict[str, Any], parameters: dict[str, Any]) -> bool:
     """See to it that a JSON answer comes as one. True if it comes as the arguments of a tool."""
-    if not body.pop("json_mode", False) or "output_format" in body:
-        return False
-    if parameters["response_format"]["type"] == "json_object":
+    wanted = parameters.get("response_format", {}).get("type")
+    body.pop("json_mode", None)
+    if wanted == "json_object":
         body["system"] = [*body.get("system", []), {"type": "text", "text": _JSON_MODE}]
+    if wanted != "json_schema" or "output_format" in body:
         return False
     if parameters.get("tools") and "thinking" not in body:  # thinking forbids to force a tool
         _choose_among_all(body, parameters.get("tool_choice"))

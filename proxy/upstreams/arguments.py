@@ -8,6 +8,7 @@ a provider's configuration.
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.config.providers import LITELLM_OPTIONS
 from proxy.errors import GatewayError, InvalidRequest, UpstreamError
 from proxy.upstreams import litellm
 from proxy.upstreams.base import Call
@@ -26,16 +27,6 @@ CHAT_PARAMETERS = frozenset(
 
 OPENAI_PARAMETERS = frozenset({"store", "safety_identifier", "prompt_cache_key", "prediction"})
 """Further ones, for OpenAI and Azure alone."""
-
-PROVIDER_OPTIONS = frozenset(
-    {"api_base", "api_version", "custom_llm_provider", "organization", "deployment_id", "base_model"}
-    | {"azure_ad_token", "tenant_id", "client_id", "client_secret", "azure_scope"}
-    | {"aws_region_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_session_name"}
-    | {"aws_profile_name", "aws_role_name", "aws_web_identity_token", "aws_bedrock_runtime_endpoint"}
-    | {"vertex_project", "vertex_location", "vertex_credentials"}
-    | {"project_id", "space_id", "zen_api_key", "region_name"}
-)
-"""What a provider's `options` may hold."""
 
 _NO_KEY = "none"
 _RULES = {"anthropic": ANTHROPIC, "gemini": GEMINI}
@@ -93,7 +84,7 @@ def _where(call: Call, api: str) -> dict[str, Any]:
 
 
 def _options(call: Call) -> Mapping[str, Any]:
-    unknown = sorted(call.provider.options.keys() - PROVIDER_OPTIONS)
+    unknown = sorted(call.provider.options.keys() - LITELLM_OPTIONS)
     if unknown:
         raise GatewayError(
             f"The provider {call.provider_name!r} has options that this gateway does not pass on: remove "

@@ -117,10 +117,16 @@ def listed(content: Any, where: str) -> Sequence[Any]:
     return content
 
 
+def kind_of(value: Any) -> str | None:
+    """The `type` of a part, tool or choice."""
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    return kind if isinstance(kind, str) else None
+
+
 def _part(part: Any, where: str, rules: Rules, kinds: frozenset[str], remote: bool) -> Part:
-    kind = part.get("type") if isinstance(part, Mapping) else None
+    kind = kind_of(part)
     if kind not in kinds:
-        named = f"of type {kind!r} " if isinstance(kind, str) else "without a type "
+        named = f"of type {kind!r} " if kind else "without a type "
         raise fault(where, f"{named}cannot be sent to {rules.provider}: use one of {', '.join(sorted(kinds))}.")
     match kind:
         case "text" | "refusal":
@@ -143,7 +149,7 @@ def _copy(part: Mapping[str, Any]) -> Part:
 
 
 def _text(part: Any, where: str) -> Part:
-    kind = part.get("type") if isinstance(part, Mapping) else None
+    kind = kind_of(part)
     if kind not in ("text", "refusal") or not isinstance(part.get(kind), str):
         raise fault(where, 'must be a text part: {"type": "text", "text": "…"}.')
     cached = {"cache_control": copied(part["cache_control"])} if part.get("cache_control") else {}

@@ -30,6 +30,9 @@ from proxy.wire.openai import OpenAIDecoder
 _AHEAD = 1
 """Chunks that LiteLLM may be ahead of the reader."""
 
+_MOMENT = 0.001
+"""Seconds between looks at whether a request is made."""
+
 
 class LiteLLMEngine:
     """The `Upstream` of everything that goes through LiteLLM."""
@@ -113,7 +116,7 @@ class LiteLLMAnswer:
         """Read LiteLLM's answer until its end, a failure, or the cancel."""
         try:
             over = _Over()
-            await self._relay(await litellm.completion(**named), named["stream"])
+            await self._relay(await _opened(named), named["stream"])
         except Exception as error:
             over = _Over(error)
         if not self._begun.is_set():
@@ -137,8 +140,24 @@ class LiteLLMAnswer:
 
     def _failed(self, over: _Over) -> Exception:
         if over.error is not None:
-            return litellm_failure(self._call, over.error)
+            return litellm_failure(self._call, over.error, begun=over is not self._over)
         return UpstreamError(
             f"The provider {self._call.provider_name!r} ended its answer before it was complete: try again.",
             code="upstream_died",
         )
+
+
+async def _opened(named: dict[str, Any]) -> Any:
+    """LiteLLM's answer. A cancel waits for the moment in which LiteLLM can be cancelled."""
+    opening = spawn(litellm.completion(**named))
+    try:
+        await asyncio.wait({opening})
+    except asyncio.CancelledError:
+        while litellm.is_preparing(opening):
+            await asyncio.sleep(_MOMENT)
+        opening.cancel()
+        await asyncio.wait({opening})
+        if named["stream"] and not opening.cancelled() and opening.exception() is None:
+            await opening.result().aclose()
+        raise
+    return opening.result()

@@ -36,6 +36,7 @@ LONGEST_RETRY = 3600
 """Seconds: the longest `Retry-After` that is passed on."""
 
 _READ = 4 * LONGEST_MESSAGE
+_SHORTEST = 12
 _CLIENTS = frozenset({400, 413, 422})
 _OPERATORS = frozenset({401, 402, 403})
 _UNKNOWN = frozenset({404, 410})
@@ -79,12 +80,17 @@ def failure(call: Call, status: int, headers: Mapping[str, str], body: bytes) ->
 
 def scrubbed(text: str, call: Call) -> str:
     """A provider's text without our key, URLs, and what looks like a key or an account; one line, cut."""
-    secret = key(call)
     text = text[:_READ]
-    if secret:
+    for secret in _secrets(call):
         text = text.replace(secret, "[redacted]")
     text = _SECRET.sub("[redacted]", " ".join(text.split()))
     return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + "…"
+
+
+def _secrets(call: Call) -> list[str]:
+    """The provider's key, and what among its options may be one."""
+    options = (value for value in call.provider.options.values() if isinstance(value, str) and len(value) >= _SHORTEST)
+    return [secret for secret in (key(call), *options) if secret]
 
 
 def _classified(call: Call, status: int, said: _Said) -> UpstreamError:

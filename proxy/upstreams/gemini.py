@@ -38,8 +38,9 @@ _OTHER_TOOLS = frozenset(
     {"codeExecution", "code_execution", "googleMaps", "google_maps", "computerUse", "computer_use"}
 )
 _PENALTIES = ("frequency_penalty", "presence_penalty")
-_STAND_INS = (("gemini-1", "gemini-2.5-flash"), ("gemini-2", "gemini-2.5-flash"), ("gemma", None))
-_NEWEST = "gemini-3-pro-preview"
+_OLDER = ("gemini-1", "gemini-2")
+_NEWER_STAND_IN = "gemini-3.1-pro-preview"
+_STAND_IN = "gemini-2.5-flash"
 
 
 def gemini_request(call: Call) -> HttpRequest:
@@ -67,12 +68,10 @@ def _body(call: Call) -> dict[str, Any]:
 
 
 def _stand_in(model: str) -> str:
-    if litellm.knows("gemini", model):
+    if litellm.knows("gemini", model) or model.startswith("gemma"):
         return model
-    for prefix, stand_in in _STAND_INS:
-        if model.startswith(prefix):
-            return stand_in or model
-    return _NEWEST
+    newer = model.startswith("gemini-") and not model.startswith(_OLDER)
+    return _NEWER_STAND_IN if newer else _STAND_IN
 
 
 def _is_native(tool: Mapping[str, Any]) -> bool:

@@ -12,11 +12,12 @@ Before the import the environment is set, because LiteLLM reads it then: no pric
 fetched or read, images are never downloaded, and a stream that repeats itself is not taken for a broken one.
 """
 
+import asyncio
 import functools
 import importlib
+import inspect
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -187,6 +188,16 @@ async def completion(**named: Any) -> Any:
     return await load().acompletion(**named)
 
 
+def is_preparing(completion: asyncio.Task[Any]) -> bool:
+    """Whether a running `completion` still makes its request, in a thread. Cancelled there, LiteLLM would leave a
+    coroutine behind that nobody awaits, and Python would say so."""
+    name = ""
+    link: Any = completion.get_coro()
+    while inspect.iscoroutine(link):
+        name, link = link.cr_code.co_name, link.cr_await
+    return name == "acompletion"
+
+
 def is_provider(name: str) -> bool:
     """Whether LiteLLM has a provider of this name."""
     return name in {getattr(p, "value", p) for p in load().provider_list}
@@ -194,7 +205,7 @@ def is_provider(name: str) -> bool:
 
 async def aclose() -> None:
     """Close the HTTP clients that LiteLLM keeps."""
-    if "litellm" in sys.modules:
+    if load.cache_info().currsize:
         await load().close_litellm_async_clients()
 
 

@@ -29,14 +29,17 @@ _MISTAKES = frozenset({"KeyError", "TypeError", "ValueError", "AttributeError", 
 _LACKS = re.compile(r"does not support param(?:eter)?s: \[['\"](\w+)['\"]|does not support (\w+)=")
 
 
-def litellm_failure(call: Call, error: BaseException) -> GatewayError:
-    """The client's error for what `litellm.acompletion`, or its stream, raised."""
+def litellm_failure(call: Call, error: BaseException, *, begun: bool = False) -> GatewayError:
+    """The client's error for what `litellm.acompletion` raised, or its stream after the answer had `begun`."""
     chain = list(_chain(error))
     response = _response(chain)
     if response is not None:
         return failure(call, *response)
     names = {type(link).__name__ for link in chain}
-    return _request_fault(call, error, names) or _network_fault(call, names) or _rest(call, error, names)
+    network = _network_fault(call, names)
+    if begun:
+        return network or _reported(call, error)
+    return _request_fault(call, error, names) or network or _rest(call, error, names)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -57,7 +60,7 @@ def _response(chain: list[BaseException]) -> tuple[int, dict[str, str], bytes] |
     for link in reversed(chain):
         response = getattr(link, "response", None)
         status, headers = getattr(response, "status_code", None), getattr(response, "headers", None)
-        if isinstance(status, int) and headers:
+        if isinstance(status, int) and status >= 400 and headers:
             return status, {str(name): str(value) for name, value in headers.items()}, _body(response, chain)
     return None
 
@@ -99,6 +102,14 @@ def _network_fault(call: Call, names: set[str]) -> UpstreamError | None:
         text = f"The provider {provider!r} closed the connection before its answer was complete: try again."
         return UpstreamError(text, code="upstream_died")
     return None
+
+
+def _reported(call: Call, error: BaseException) -> UpstreamError:
+    """For an error in the stream itself. What the provider says there may quote its answer, so it is not repeated."""
+    status = getattr(error, "status_code", None)
+    if status in (429, 503, 529):
+        return failure(call, status, {}, b"")
+    return UpstreamError(f"The provider {call.provider_name!r} reported an error in its answer: try again.")
 
 
 def _rest(call: Call, error: BaseException, names: set[str]) -> GatewayError:

@@ -48,12 +48,16 @@ def endpoint(call: Call, path: str) -> str:
 
 def headers(call: Call, **credentials: str) -> dict[str, str]:
     """The client's allow-listed headers, ours over them, and the `credentials` given (names with `_` for `-`)."""
+    named = {name.replace("_", "-"): value for name, value in credentials.items()}
+    return {**client_headers(call), **format_headers(call), **named}
+
+
+def format_headers(call: Call) -> dict[str, str]:
+    """The headers that say what goes up and what is to come back."""
     return {
-        **client_headers(call),
         "content-type": "application/json",
         "accept": "text/event-stream" if streams(call) else "application/json",
         "accept-encoding": "identity",
-        **{name.replace("_", "-"): value for name, value in credentials.items()},
     }
 
 

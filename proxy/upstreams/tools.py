@@ -11,7 +11,7 @@ or `none` says nothing and is left out.
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from proxy.upstreams.content import copied, fault, listed
+from proxy.upstreams.content import copied, fault, kind_of, listed
 
 Tool: TypeAlias = dict[str, Any]
 
@@ -53,20 +53,19 @@ def _tool(tool: Any, where: str, native: Callable[[Mapping[str, Any]], bool]) ->
 
 
 def _choice(choice: Any) -> Any:
-    if isinstance(choice, str) and choice in _CHOICES:
-        return _CHOICES[choice]
     if isinstance(choice, Mapping):
-        function = choice.get("function", choice if choice.get("type") == "tool" else None)
-        name = function.get("name") if isinstance(function, Mapping) else None
+        named = choice if kind_of(choice) == "tool" else choice.get("function")
+        name = named.get("name") if isinstance(named, Mapping) else None
         if isinstance(name, str) and name:
             return {"type": "function", "function": {"name": name}}
-        if function is None and choice.get("type") in _CHOICES:
-            return _CHOICES[choice["type"]]
+    word = choice if isinstance(choice, str) else kind_of(choice)
+    if word in _CHOICES:
+        return _CHOICES[word]
     raise fault("tool_choice", "must be auto, none, required or the name of one function: use one of these.")
 
 
 def _format(form: Any) -> Any:
-    kind = form.get("type") if isinstance(form, Mapping) else None
+    kind = kind_of(form)
     if kind not in ("text", "json_object", "json_schema"):
         raise fault("response_format.type", "must be text, json_object or json_schema: use one of these.")
     if kind == "json_schema":

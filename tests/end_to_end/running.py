@@ -11,7 +11,7 @@ from proxy.app import create_app, create_gateway
 from proxy.config.load import parse
 from proxy.gateway import Gateway
 from proxy.record import Record
-from proxy.server import Server, make_server
+from proxy.server import Limits, Server, make_server
 from proxy.simulator import Simulator
 from proxy.tasks import spawn
 
@@ -61,13 +61,17 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(
-    config: str = CONFIG, extra: str = "", policies: Mapping[str, PolicyType] = POLICIES
+    config: str = CONFIG,
+    extra: str = "",
+    policies: Mapping[str, PolicyType] = POLICIES,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Running]:
-    """Serve `config` (with the simulator's address for `{url}`) and `extra` YAML behind it, until the block is left."""
+    """Serve `config` (with the simulator's address for `{url}`) and `extra` YAML behind it, until the block is left.
+    `limits` are those of connections."""
     async with Simulator() as sim:
         parsed = parse(config.format(url=sim.url) + extra.format(url=sim.url), policies=policies)
         gateway = create_gateway(parsed, policies=policies)
-        server = make_server(create_app(gateway), parsed, gateway.streams)
+        server = make_server(create_app(gateway), parsed, gateway.streams, limits)
         serving = spawn(server.serve())
         while not server.started:
             await asyncio.sleep(0.005)
@@ -79,3 +83,15 @@ async def running(
         finally:
             server.should_exit = True
             await serving
+
+
+@contextlib.asynccontextmanager
+async def fresh(run: Running) -> AsyncIterator[Running]:
+    """A gateway that tests share, without a trace of the earlier ones. Afterwards no request may be left running."""
+    run.sim.forget()
+    run.sim.answers.clear()
+    run.records.clear()
+    yield run
+    async with asyncio.timeout(2):
+        while run.gateway.streams:
+            await asyncio.sleep(0.005)

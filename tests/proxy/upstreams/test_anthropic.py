@@ -102,7 +102,9 @@ def test_system_messages_are_the_system_prompt() -> None:
 
 def test_a_cached_message_and_tool() -> None:
     mark = {"type": "ephemeral"}
-    body = sent({**said({"type": "text", "text": "a", "cache_control": mark}), "tools": [{**WEATHER, "cache_control": mark}]})
+    body = sent(
+        {**said({"type": "text", "text": "a", "cache_control": mark}), "tools": [{**WEATHER, "cache_control": mark}]}
+    )
     assert body["messages"][0]["content"][0]["cache_control"] == mark
     assert body["tools"][0]["cache_control"] == mark
 
@@ -169,7 +171,10 @@ def test_tools_that_run_at_anthropic_go_as_they_are() -> None:
 
 
 def test_a_conversation_with_parallel_calls_and_signed_thinking() -> None:
-    thinking = [{"type": "thinking", "thinking": "hm", "signature": "c2ln"}, {"type": "redacted_thinking", "data": "eA=="}]
+    thinking = [
+        {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "eA=="},
+    ]
     calls = [
         {"id": "toolu_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"A"}'}},
         {"id": "toolu_2", "type": "function", "function": {"name": "weather", "arguments": ""}},
@@ -230,12 +235,6 @@ def test_reasoning_effort_none_says_nothing() -> None:
     assert "thinking" not in sent({"reasoning_effort": "none"}, model=OLDER)
 
 
-def test_a_model_that_cannot_think_refuses_reasoning_effort() -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        request({"reasoning_effort": "low"}, model=OLDER)
-    assert refused.value.param == "reasoning_effort"
-
-
 def test_a_json_schema_natively() -> None:
     made = request({"response_format": TYPED})
     body = json.loads(made.body)
@@ -292,6 +291,11 @@ def test_calls_in_the_history_without_tools_bring_a_tool_that_must_not_be_called
     body = sent({"messages": messages})
     assert len(body["tools"]) == 1
     assert body["tool_choice"] == {"type": "none"}
+
+
+def test_a_clients_tool_of_that_name_is_its_own() -> None:
+    own = {"type": "function", "function": {"name": "dummy_tool", "parameters": SCHEMA}}
+    assert sent({"tools": [own], "tool_choice": "required"})["tool_choice"] == {"type": "any"}
 
 
 def test_a_refusal_in_the_history_is_text() -> None:
