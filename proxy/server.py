@@ -2,8 +2,9 @@
 drain.
 
 What stock uvicorn (0.54) does otherwise: after a pipelined request it stops reading, so it never learns that the client
-left; half-sent requests and unread responses hold a connection for ever; request heads are unbounded; SIGTERM closes
-the listener at once and the process ends by the signal.
+left; half-sent requests and unread responses hold a connection for ever; request heads are unbounded; a request that
+offers an upgrade (Java's client offers HTTP/2) loses its body; SIGTERM closes the listener at once and the process ends
+by the signal.
 """
 
 import asyncio
@@ -69,7 +70,15 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self._refuse_unreadable()
+            return
         if self._busy() and self.cycle.more_body:
             self._expect(self._limits.body, self._slow)
         elif self._deadline is None and not self._busy():  # neither a request nor idle: the rest of a body, empty lines
@@ -86,6 +95,8 @@ class Protocol(HttpToolsProtocol):
 
     # ---- the parser's side
     def on_message_begin(self) -> None:
+        if self._deaf:
+            return
         if self._busy():
             self._deaf = True
             self.cycle.keep_alive = False
@@ -115,7 +126,7 @@ class Protocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._deaf:
+        if not self._deaf and not (self.parser.should_upgrade() and self._framing()):
             self._expect_nothing()
             super().on_message_complete()
 
@@ -124,7 +135,7 @@ class Protocol(HttpToolsProtocol):
         if not self._deaf:
             self._await_reader()
 
-    def send_400_response(self, msg: str) -> None:
+    def _refuse_unreadable(self) -> None:
         if self._head_bytes > self._limits.head_bytes:
             message = f"The request's head is over {self._limits.head_bytes} bytes: send fewer or shorter headers."
             self._refuse(InvalidRequest(message, status=431, code="head_too_large"))
@@ -135,6 +146,23 @@ class Protocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.transport = _Outlet(self)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Go on in HTTP/1.1. The parser has taken the head for all of the request: another is set to behind a head with
+        the same framing, and reads on."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        if self._framing() and not self._deaf:
+            self._deaf = True
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % self._framing())
+            self._deaf = False
+        self.data_received(rest)
+
+    def _framing(self) -> bytes:
+        """The header that says where the request's body ends; empty if it has none."""
+        framing = {b"content-length", b"transfer-encoding"}
+        lines = [name + b": " + value for name, value in self.headers if name in framing and value.strip(b"0")]
+        return b"\r\n".join(lines)
 
     # ---- what the application asks of it
     def abort(self) -> None:

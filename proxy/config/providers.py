@@ -5,7 +5,7 @@ Rule: addresses are as in the provider's own SDK, without a closing slash.
 
 from collections.abc import Mapping
 
-from proxy.config.models import Api, Config, Provider
+from proxy.config.models import Api, Config, Model, Provider
 
 BASE_URLS: Mapping[Api, str] = {
     "openai": "https://api.openai.com/v1",
@@ -41,6 +41,10 @@ def api_of(name: str, provider: Provider) -> Api:
 
 
 def apis_in_use(config: Config) -> frozenset[Api]:
-    """The wire formats that some model's target speaks."""
-    names = {model.target.partition("/")[0] for model in config.models.values()}
-    return frozenset(api_of(name, config.providers[name]) for name in names)
+    """The wire formats that some model's target speaks; `litellm` for those that go through it too."""
+    return frozenset(_way(config, model) for model in config.models.values())
+
+
+def _way(config: Config, model: Model) -> Api:
+    name = model.target.partition("/")[0]
+    return "litellm" if model.engine == "litellm" else api_of(name, config.providers[name])

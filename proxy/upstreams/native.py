@@ -6,6 +6,7 @@ own: `max_streams` is the limit.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import ssl
@@ -120,7 +121,7 @@ class NativeUpstream:
         parts = urllib.parse.urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._proxies:
-            bypass = bool(urllib.request.proxy_bypass(parts.hostname or ""))
+            bypass = bool(urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]))
             self._proxies[origin] = None if bypass else urllib.request.getproxies().get(parts.scheme)
         return self._proxies[origin]
 
@@ -138,15 +139,18 @@ class NativeAnswer:
         self._streamed = streamed and response.content_type != "application/json"
         self._body = bytearray()
         self._ended = False
+        self._broken = False
         self.meta: Meta = decoder.meta
 
     async def read(self) -> Sequence[Event | Fault]:
         """See `Answer.read`."""
         while True:
             try:
-                data = await self._content.readany()
+                data = b"" if self._broken else await self._content.readany()
             except (aiohttp.ClientError, OSError):
-                raise _died(self._call.provider_name) from None
+                data = self._rest()
+            if self._broken and not data:
+                raise _died(self._call.provider_name)
             events = self._decode(data) if self._streamed else self._collect(data)
             if events:
                 last = events[-1]
@@ -154,6 +158,12 @@ class NativeAnswer:
                 return [*events[:-1], _reported(self._call, last)] if isinstance(last, Fault) else events
             if not data:
                 raise _died(self._call.provider_name)
+
+    def _rest(self) -> bytes:
+        """What came before the connection broke, which may well be the end of the answer."""
+        self._broken = True
+        self._content.set_exception(None)  # type: ignore[arg-type]  # with one it gives nothing
+        return self._content.read_nowait()
 
     def _decode(self, data: bytes) -> Sequence[Event | Fault]:
         try:
@@ -175,7 +185,7 @@ class NativeAnswer:
 
     async def aclose(self) -> None:
         """See `Answer.aclose`. An answer that did not end by itself is closed before anything is awaited."""
-        if self._ended and not self._content.at_eof():
+        if self._ended and not self._broken and not self._content.at_eof():
             await self._linger()
         if self._ended and self._content.at_eof():
             self._response.release()
@@ -221,12 +231,13 @@ def _reported(call: Call, fault: Fault) -> Fault:
 
 
 async def _read_error(response: aiohttp.ClientResponse) -> bytes:
-    """What the provider says of its refusal, as much of it as is worth reading."""
-    try:
+    """What the provider says of its refusal, as much of it as came and is worth reading."""
+    body = b""
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
         async with asyncio.timeout(ERROR_SECONDS):
-            return await response.content.read(MOST_ERROR_BYTES)
-    except (TimeoutError, aiohttp.ClientError, OSError):
-        return b""
+            while len(body) < MOST_ERROR_BYTES and (data := await response.content.readany()):
+                body += data
+    return body[:MOST_ERROR_BYTES]
 
 
 def _refuses_to_stream(error: UpstreamError) -> bool:

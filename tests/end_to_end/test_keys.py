@@ -137,11 +137,13 @@ async def test_a_key_is_shown_its_models_only(http: httpx.AsyncClient, key: str,
         assert one.status_code == (200 if allowed else 404)
 
 
-async def test_close_names_are_those_of_the_key(http: httpx.AsyncClient) -> None:
-    for key, close in ((CLEAR, True), (HASHED, False)):
-        response = await http.post(CHAT, json=ask("gpt-4"), headers=bearer(key))
-        assert response.status_code == 404
-        assert ("'gpt-4o'" in response.json()["error"]["message"]) is close
+async def test_a_key_learns_nothing_of_models_that_are_not_its_own(http: httpx.AsyncClient) -> None:
+    mistyped = await http.post(CHAT, json=ask("gpt-4"), headers=bearer(CLEAR))
+    assert mistyped.status_code == 404
+    assert "'gpt-4o'" in mistyped.json()["error"]["message"]
+    foreign = [await http.post(CHAT, json=ask(model), headers=bearer(HASHED)) for model in ("gpt-4o", "gpt-4x")]
+    assert [response.status_code for response in foreign] == [403, 403]
+    assert foreign[0].text.replace("gpt-4o", "gpt-4x") == foreign[1].text
 
 
 async def test_keys_show_nowhere(keyed: Running, http: httpx.AsyncClient) -> None:

@@ -6,7 +6,7 @@ Deadlines and clients that leave are in tests/end_to_end (test_slow_clients.py, 
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -171,9 +171,30 @@ async def test_the_head_of_a_resource_has_no_body(wire: Client) -> None:
 )
 async def test_an_offer_to_upgrade_is_declined_by_answering(run: Running, wire: Client, upgrade: str) -> None:
     """Java's HTTP client makes one with each first request."""
-    for _ in range(2):
-        await wire.send(chat("openai-sim-chat", "Connection: Upgrade, HTTP2-Settings", upgrade))
-        assert (await wire.response()).events[-1] == "[DONE]"
+    offer = ("Connection: Upgrade, HTTP2-Settings", upgrade)
+    await wire.send(chat("openai-sim-chat", *offer))
+    assert (await wire.response()).events[-1] == "[DONE]"
+    await wire.send(GET.replace(b"\r\n\r\n", "\r\n".join(("", *offer, "", "")).encode()))
+    assert (await wire.response()).status == 200
+    await wire.send(post("/v1/chat/completions", b"", *offer))
+    assert "empty" in (await wire.response()).error["message"]
+    request = chat("openai-sim-chat", *offer, prompt="cut anywhere")
+    for at in range(0, len(request), 7):
+        await wire.send(request[at : at + 7])
+        await asyncio.sleep(0)
+    assert (await wire.response()).events[-1] == "[DONE]"
+    await wire.send(chat("openai-sim-chat"))
+    assert (await wire.response()).events[-1] == "[DONE]"
+    assert len(run.sim.calls) == 3
+
+
+async def test_an_offer_to_upgrade_with_a_chunked_body_is_declined_by_answering(run: Running, wire: Client) -> None:
+    request = chat("openai-sim-chat", "Transfer-Encoding: chunked", "Connection: Upgrade", "Upgrade: h2c")
+    head, _, body = request.partition(b"\r\n\r\n")
+    head = b"\r\n".join(line for line in head.split(b"\r\n") if not line.startswith(b"content-length"))
+    pieces = b"".join(b"%x\r\n%b\r\n" % (len(body[at : at + 10]), body[at : at + 10]) for at in range(0, len(body), 10))
+    await wire.send(head + b"\r\n\r\n" + pieces + b"0\r\n\r\n" + GET)
+    assert (await wire.response()).events[-1] == "[DONE]"
 
 
 @pytest.mark.parametrize(
@@ -254,13 +275,6 @@ async def test_an_application_that_ends_the_connection_early_does_not_cost_the_c
 
 
 # ---- the end of the process
-@asynccontextmanager
-async def ending(number: signal.Signals, drain_seconds: float) -> AsyncIterator[Running]:
-    """A gateway that gets a signal as soon as `signalled` is called on it."""
-    async with running(CONFIG.replace("drain_seconds: 0", f"drain_seconds: {drain_seconds}")) as run:
-        yield run
-
-
 def drain(run: Running, number: signal.Signals = signal.SIGINT) -> None:
     """What the server does when it gets the signal. SIGINT is the one without notice."""
     run.server._on_signal(number)
@@ -318,19 +332,25 @@ async def test_a_request_that_has_no_answer_in_time_is_a_503(stream: bool) -> No
 
 
 async def test_a_client_that_does_not_read_does_not_keep_the_server() -> None:
-    async with draining("openai-sim-long.tokens-200000.chunk-4000", 0) as (run, wire):
+    async with draining("openai-sim-long.tokens-200000.chunk-4000", 0) as (run, _):
         await until(lambda: not run.gateway.streams, seconds=5)
     assert run.records
 
 
 async def test_a_second_signal_ends_at_once() -> None:
-    async with draining("openai-sim-long.pace-20", 60) as (run, wire):
-        await ended(run)
+    """Whatever runs is left to the end of the process."""
+    async with AsyncExitStack() as stack:
+        config = CONFIG.replace("drain_seconds: 0", "drain_seconds: 60")
+        async with asyncio.timeout(5), running(config) as run:
+            wire = await stack.enter_async_context(client(run.port))
+            await wire.send(chat("openai-sim-long.pace-20"))
+            await wire.until(b'"content":"')
+            drain(run)
+            await ended(run)
+            drain(run)
         assert run.gateway.streams
-        drain(run)
-        [response] = responses(await wire.rest())
-        assert not response.complete or response.error["code"] == "shutting_down"
-        await until(lambda: not run.gateway.streams)
+    await until(lambda: not run.gateway.streams)
+    await run.gateway.upstreams["native"].aclose()
 
 
 async def test_idle_connections_are_closed_by_a_drain() -> None:

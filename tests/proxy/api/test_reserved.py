@@ -8,6 +8,7 @@ import pytest
 from openai.resources.chat.completions import AsyncCompletions
 
 from proxy.api.reserved import FAMILIES, NAMES, reserved
+from proxy.upstreams.litellm import load
 
 OF_OPENAIS_SDK = {"self", "extra_headers", "extra_query", "extra_body", "timeout"}
 PROVIDERS_SWITCHES = {"thinking", "context_management"}
@@ -16,12 +17,11 @@ PROVIDERS_SWITCHES = {"thinking", "context_management"}
 @pytest.fixture(scope="module")
 def litellms_names() -> set[str]:
     """Every keyword of `acompletion`, and every name that LiteLLM takes for one of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        import litellm
-        from litellm.constants import DEFAULT_CHAT_COMPLETION_PARAM_VALUES
-        from litellm.types.router import GenericLiteLLMParams
-        from litellm.types.utils import all_litellm_params
+    litellm = load()
+    from litellm.constants import DEFAULT_CHAT_COMPLETION_PARAM_VALUES
+    from litellm.types.router import GenericLiteLLMParams
+    from litellm.types.utils import all_litellm_params
+
     keywords: set[str] = {
         name
         for name, parameter in inspect.signature(litellm.acompletion).parameters.items()
@@ -48,9 +48,7 @@ def test_the_list_holds_nothing_that_litellm_no_longer_knows(litellms_names: set
 
 @pytest.mark.filterwarnings("ignore")
 def test_names_that_litellm_reads_beside_its_lists_are_refused() -> None:
-    import litellm
-
-    source = (Path(litellm.__file__).parent / "main.py").read_text()
+    source = (Path(str(load().__file__)).parent / "main.py").read_text()
     for name in ("mock_tool_calls", "mock_delay", "extra_body", "organization", "gigachat_auth_url", "azure_ad_token"):
         assert f'"{name}"' in source and reserved([name]) == [name]
 

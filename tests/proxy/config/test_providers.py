@@ -3,8 +3,7 @@
 import pytest
 
 from proxy.config.models import Config, Model, Provider
-from proxy.config.providers import LITELLM_OPTIONS, api_of, apis_in_use, complete
-from proxy.upstreams.arguments import PROVIDER_OPTIONS
+from proxy.config.providers import api_of, apis_in_use, complete
 
 
 @pytest.mark.parametrize(
@@ -34,5 +33,6 @@ def test_apis_in_use_are_those_of_the_models_targets() -> None:
     assert apis_in_use(config) == {"openai", "litellm"}
 
 
-def test_an_option_that_the_file_may_hold_is_passed_on() -> None:
-    assert LITELLM_OPTIONS == PROVIDER_OPTIONS
+def test_a_model_that_goes_through_litellm_uses_it_whatever_its_provider() -> None:
+    model = Model(target="anthropic/a", engine="litellm")
+    assert apis_in_use(Config(providers={"anthropic": Provider()}, models={"a": model})) == {"litellm"}

@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 import re
 import warnings
 from collections import defaultdict
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from policies.events import Usage
+from proxy.upstreams.litellm import load
 from proxy.wire.anthropic import AnthropicDecoder
 from proxy.wire.anthropic_blocks import JSON_TOOL
 from proxy.wire.base import Fault
@@ -251,8 +251,8 @@ def without_index(entry: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def iterators() -> Iterator[dict[str, Callable[[str], Any]]]:
-    """LiteLLM's decoders by provider; imported here because it takes seconds, and without its price list's download."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    """LiteLLM's decoders by provider; imported here because it takes seconds, and set up as the gateway does."""
+    load()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from litellm.constants import RESPONSE_FORMAT_TOOL_NAME
