@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 
 from benchmarks.load import Ask, Outcome, load
-from benchmarks.servers import Process, gateway, nginx, simulator
+from benchmarks.servers import Process, bare, gateway, nginx, simulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,9 @@ def run(streams: int, seconds: int, rate: int) -> int:
                 print("nginx is not installed: apt-get install nginx-light", file=sys.stderr)
             else:
                 rows.append(_measure("nginx, unbuffered", server, openai_ask(server.url, model), streams))
+        with bare(upstream.url) as server:
+            ask = openai_ask(server.url, model)
+            rows.append(_measure("bare uvicorn and aiohttp", server, ask, streams))
         for provider in ("openai", "anthropic", "gemini"):
             with gateway(upstream.url) as server:
                 ask = openai_ask(server.url, f"{provider}-{model}")

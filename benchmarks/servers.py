@@ -79,6 +79,14 @@ def gateway(upstream: str, extra: str = "") -> Iterator[Process]:
 
 
 @contextlib.contextmanager
+def bare(upstream: str) -> Iterator[Process]:
+    """uvicorn and aiohttp passing bytes through: the floor for this stack."""
+    port = free_port()
+    with _running([sys.executable, "-m", "benchmarks.bare", upstream, str(port)], port, "/_sim/calls") as process:
+        yield process
+
+
+@contextlib.contextmanager
 def nginx(upstream: str) -> Iterator[Process | None]:
     """nginx, passing through unbuffered; None where it is not installed."""
     binary = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")

@@ -118,10 +118,8 @@ class Driver:
         async with Attempt(self._upstream, self._job.call) as attempt:
             answer = await self._open(attempt)
             self._interrupts.set_tick(self._chain.deadline())
-            while not await self._forward(await self._read(answer)):
+            while not await self._forward(answer, await self._read(answer)):
                 pass
-            if self._chain.stopped:  # the provider first: a slow client must not keep it running
-                await answer.aclose()
             self._record.outcome = "policy_stopped" if self._chain.stopped else "completed"
             await self._sink.done(self._down, self._record.usage)
             self._interrupts.close()
@@ -167,7 +165,7 @@ class Driver:
             await self._down.keep_alive()
 
     # ---- the way of a batch
-    async def _forward(self, events: Sequence[Event | Fault]) -> bool:
+    async def _forward(self, answer: Answer, events: Sequence[Event | Fault]) -> bool:
         """Fold a batch and send what comes out; whether the answer is over for the client."""
         out: list[Event] = []
         ended = False
@@ -186,9 +184,12 @@ class Driver:
                     out += self._feed(event)
         if self._chain.policies:
             self._interrupts.set_tick(self._chain.deadline())
+        over = self._over()
+        if over and not ended:  # the provider first: a slow client must not keep it running
+            await answer.aclose()
         if out:
             await self._send(out)
-        return ended or self._over()
+        return ended or over
 
     async def _fold_slices(self, event: Text, out: list[Event]) -> None:
         self._note(event)

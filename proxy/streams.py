@@ -32,7 +32,13 @@ class Streams:
             raise Overloaded("The gateway has as many streams as it may have: try again shortly.", retry_after=1)
 
     def add(self, id: str, interrupts: Interrupts, client: Client) -> None:
-        """A request has begun."""
+        """A request has begun. Raises `Overloaded`, its interrupts closed, when others took the room that it was
+        admitted to while it came in."""
+        try:
+            self.admit()
+        except Overloaded:
+            interrupts.close()
+            raise
         self._running[id] = (interrupts, client)
 
     def remove(self, id: str) -> None:

@@ -1,0 +1,503 @@
+"""The driver between a provider that says batches of events and a client that takes ASGI messages.
+
+That real connections close is asserted in tests/end_to_end; here is what the client is told, what policies see, and
+what is recorded.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from policies.events import End, Event, Finish, Note, Opaque, Reject, Stop, Text, Tick, Usage, Verdict
+from proxy.config.models import Timeouts
+from proxy.errors import UpstreamError
+from proxy.interrupts import Reason
+from proxy.stream import MOST_PENDING, SLICE
+from proxy.wire.base import Fault
+from tests.end_to_end.wire import until
+from tests.proxy.driving import HELLO, LONG, Asked, Client, Provider, Through, drive, driven, never, text
+
+pytestmark = pytest.mark.anyio
+
+NATURAL = End("natural")
+DIED = UpstreamError("The provider died.", code="upstream_died")
+WHOLE = Asked(stream=False)
+WORDS = "the secret words of a message"
+"""What an exception may quote and nobody must be told."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def ends(policy: Through) -> list[str]:
+    return [event.kind for event in policy.seen if isinstance(event, End)]
+
+
+def raising(at: type[Event]) -> Through:
+    """A policy that fails when it sees such an event."""
+
+    def feed(event: Event) -> Iterable[Verdict]:
+        if isinstance(event, at):
+            raise ValueError(WORDS)
+        return [event]
+
+    return Through(feed)
+
+
+def stopping(after: int) -> Through:
+    """A policy that stops each choice at its `after`th piece of text."""
+    counts: dict[int, int] = {}
+
+    def feed(event: Event) -> Iterator[Verdict]:
+        yield event
+        if isinstance(event, Text):
+            counts[event.choice] = counts.get(event.choice, 0) + 1
+            if counts[event.choice] == after:
+                yield Stop(event.choice, "length", "cap")
+
+    return Through(feed)
+
+
+# ---- answers
+async def test_a_stream_is_sent_and_ended() -> None:
+    policy = Through()
+    run = await driven([[text("Hel")], [text("lo"), Finish(0, "stop")], [NATURAL]], Asked(policies=[policy]))
+    response = run.client.response
+    assert (response.status, response.text, response.events[-1]) == (200, "Hello", "[DONE]")
+    assert response.headers["x-id"] == "1" and response.complete
+    assert policy.seen == [text("Hel"), text("lo"), Finish(0, "stop"), NATURAL]
+
+
+async def test_a_whole_answer_is_joined_and_sent_once() -> None:
+    run = await driven([[text("Hel")], [text("lo"), Finish(0, "stop")], [NATURAL]], WHOLE)
+    assert run.client.response.json["choices"][0]["message"]["content"] == "Hello"
+    assert len(run.client.bodies) == 1
+
+
+async def test_events_that_came_together_go_out_in_one_message() -> None:
+    run = await driven([[text("a"), text("b"), text("c")], [text("d"), text("e")], [Finish(0, "stop"), NATURAL]])
+    assert len(run.client.bodies) == 4  # with the [DONE]
+    assert run.client.response.text == "abcde"
+
+
+async def test_the_record_tells_how_it_went() -> None:
+    usage = Usage(3, 2)
+    note = Note("through", "seen")
+    policy = Through(lambda event: [event, note] if isinstance(event, Finish) else [event])
+    run = await driven([[text("Hi")], [Finish(0, "stop"), usage, NATURAL]], Asked(policies=[policy]))
+    record = run.record
+    assert (record.outcome, record.status, record.error, record.attempts) == ("completed", 200, None, 1)
+    assert (record.usage, record.provider_id, record.notes) == (usage, "provider-1", [note])
+    assert (record.finish_reasons, record.stopped_by) == ({0: "stop"}, None)
+    assert record.bytes == sum(map(len, run.client.bodies))
+    assert record.first_event is not None and 0 < record.first_event <= record.duration
+
+
+async def test_choices_that_the_provider_left_open_end_as_stop() -> None:
+    run = await driven([[text("a", 0), text("b", 1), Finish(1, "length")], [NATURAL]], Asked(choices=2))
+    assert run.record.finish_reasons == {0: "stop", 1: "length"}
+
+
+async def test_an_empty_answer_is_a_failure() -> None:
+    run = await driven([[Usage(3, 0)], [NATURAL]])
+    assert (run.client.response.status, run.client.response.error["code"]) == (502, "empty_answer")
+
+
+async def test_a_long_text_is_folded_in_slices_and_others_get_their_turn() -> None:
+    policy = Through()
+    words = "x" * (10 * SLICE + 1)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.get_running_loop().create_task(other())
+    provider = Provider([[text(words)], [Finish(0, "stop"), NATURAL]])
+    run = await drive(provider, Asked(policies=[policy]))
+    before = turns
+    await run.finished()
+    task.cancel()
+    pieces = [event.text for event in policy.seen if isinstance(event, Text)]
+    assert "".join(pieces) == words and len(pieces) == 11
+    assert turns - before >= 10
+    assert run.client.response.text == words
+
+
+# ---- before the first event
+async def test_nothing_is_sent_before_there_is_substance() -> None:
+    gate = asyncio.Event()
+    run = await drive(Provider([[Usage(1, 0)], [text("")], gate, HELLO]))
+    await until(lambda: run.provider.reads == 2)
+    assert not run.client.messages
+    gate.set()
+    assert (await run.finished()).text == "Hello"
+
+
+@pytest.mark.parametrize("asked", [Asked(), WHOLE])
+@pytest.mark.parametrize("before", [[], [[Usage(1, 0)]], [[text("")]]])
+async def test_a_failure_before_the_first_event_is_a_status(before: list[Any], asked: Asked) -> None:
+    policy = Through()
+    run = await driven([*before, DIED], Asked(asked.stream, policies=[policy]))
+    response = run.client.response
+    assert (response.status, response.error["code"]) == (502, "upstream_died")
+    assert response.headers["x-should-retry"] == "false"
+    assert (run.record.outcome, run.record.error, run.record.status) == ("upstream_error", "upstream_died", 502)
+    assert ends(policy) == ["death"]
+
+
+async def test_an_opening_that_fails_is_a_status() -> None:
+    run = await drive(Provider([], opening=UpstreamError("No.", status=429, provider_status=429, retry_after=7)))
+    response = await run.finished()
+    assert (response.status, response.headers["retry-after"]) == (429, "7")
+    assert run.record.provider_status == 429
+
+
+async def test_a_whole_answer_that_dies_half_way_is_a_status() -> None:
+    run = await driven([[text("Hel")], DIED], WHOLE)
+    assert run.client.response.status == 502 and "Hel" not in run.client.response.body.decode()
+
+
+async def test_events_without_substance_are_not_kept_without_bound() -> None:
+    unknown = Opaque(None, "chunk", {"x": 1})
+    run = await drive(Provider([[unknown]] * MOST_PENDING + [never()]))
+    await until(lambda: run.client.messages)
+    assert run.client.response.status == 200
+    run.interrupts.fire(Reason.CLIENT_LEFT)
+    await run.finished()
+
+
+# ---- failures after the first event
+async def test_a_failure_after_the_first_event_is_an_error_event_and_no_done() -> None:
+    run = await driven([[text("Hel")], DIED])
+    response = run.client.response
+    assert (response.status, response.text, response.error["code"]) == (200, "Hel", "upstream_died")
+    assert response.complete and b"[DONE]" not in response.body
+    assert (run.record.outcome, run.record.status) == ("upstream_error", 200)
+
+
+async def test_what_came_before_an_error_of_the_provider_is_sent_first() -> None:
+    run = await driven([[text("Hel")], [text("lo"), Fault("overloaded", 529, "overloaded_error")]])
+    response = run.client.response
+    assert (response.text, response.error["code"]) == ("Hello", "overloaded_error")
+    assert b"[DONE]" not in response.body
+
+
+async def test_an_error_of_the_provider_before_anything_was_sent_is_a_status() -> None:
+    run = await driven([[text("Hel"), Fault("overloaded", 529, "overloaded_error")]])
+    assert (run.client.response.status, run.client.response.error["code"]) == (503, "overloaded_error")
+
+
+@pytest.mark.parametrize("asked", [Asked(), WHOLE])
+async def test_a_failure_of_ours_tells_nothing_of_it(asked: Asked, caplog: pytest.LogCaptureFixture) -> None:
+    run = await driven([ValueError(WORDS)], asked)
+    response = run.client.response
+    assert (response.status, response.error["code"]) == (500, "internal_error")
+    assert run.record.outcome == "failed"
+    assert "ValueError" in caplog.text and "secret" not in caplog.text + response.body.decode()
+
+
+# ---- policies
+async def test_a_policy_that_raises_before_the_first_event_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    run = await driven([HELLO], Asked(policies=[raising(Text)]))
+    response = run.client.response
+    assert (response.status, response.error["code"]) == (500, "policy_error")
+    assert run.record.outcome == "policy_error"
+    assert "ValueError" in caplog.text and "secret" not in caplog.text + response.body.decode()
+
+
+async def test_a_policy_that_raises_after_it_stops_the_answer() -> None:
+    run = await driven([[text("Hel")], [Finish(0, "stop"), NATURAL]], Asked(policies=[raising(Finish)]))
+    response = run.client.response
+    assert (response.text, response.error["code"]) == ("Hel", "policy_error")
+    assert b"[DONE]" not in response.body
+
+
+@pytest.mark.parametrize("asked", [Asked(), WHOLE])
+async def test_a_policy_that_raises_at_a_cancel_fails_closed(asked: Asked) -> None:
+    run = await drive(Provider([[text("Hel")], never()]), Asked(asked.stream, policies=[raising(Finish)]))
+    await until(lambda: run.provider.reads == 1)
+    run.interrupts.fire(Reason.CANCELLED)
+    response = await run.finished()
+    assert response.error["code"] == "policy_error" and b"[DONE]" not in response.body
+    assert run.record.outcome == "policy_error" and run.provider.closed == 1
+
+
+async def test_a_policy_that_raises_at_an_end_by_death_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    run = await driven([[text("Hel")], DIED], Asked(policies=[raising(End)]))
+    assert run.client.response.error["code"] == "upstream_died"
+    assert run.record.outcome == "upstream_error" and "ValueError" in caplog.text
+
+
+async def test_a_policy_that_rejects_the_answer_is_a_failure() -> None:
+    policy = Through(lambda event: [Reject("guard", "no JSON")] if isinstance(event, Finish) else [])
+    run = await driven([HELLO], Asked(policies=[policy]))
+    assert (run.client.response.status, run.client.response.error["code"]) == (502, "rejected")
+
+
+@pytest.mark.parametrize("asked", [Asked(), WHOLE])
+async def test_a_policy_that_stops_the_answer_closes_the_provider_first(asked: Asked) -> None:
+    """A client that reads nothing must not keep the provider running."""
+    client, gate = Client(), asyncio.Event()
+    provider = Provider([[text("a")], gate, [text("b")], never()])
+    run = await drive(provider, Asked(asked.stream, policies=[stopping(2)]), client)
+    await until(lambda: provider.reads == 1)
+    gate.set()
+    client.reads.clear()
+    await until(lambda: provider.closed)
+    assert not run.task.done()
+    client.reads.set()
+    response = await run.finished()
+    assert response.complete
+    assert (run.record.outcome, run.record.stopped_by) == ("policy_stopped", "cap")
+    if asked.stream:
+        assert (response.text, response.events[-1]) == ("ab", "[DONE]")
+        assert response.events[-2]["x_sluice"] == {"stopped_by": "cap"}
+    else:
+        assert response.headers["x-sluice-stopped-by"] == "cap"
+
+
+async def test_an_answer_goes_on_until_its_last_choice_is_stopped() -> None:
+    said = [[text("a", 0), text("b", 0)], [text("c", 0), text("d", 1)], [text("e", 1)], never()]
+    run = await driven(said, Asked(choices=2, policies=[stopping(2)]))
+    assert run.provider.reads == 3
+    assert run.client.response.text == "abde"
+
+
+async def test_what_a_policy_would_still_say_at_a_death_is_not_sent() -> None:
+    policy = Through(lambda event: [text("held secret"), event] if isinstance(event, End) else [event])
+    run = await driven([[text("Hel")], DIED], Asked(policies=[policy]))
+    assert run.client.response.text == "Hel"
+
+
+# ---- time
+def holding(run_for: Callable[[], float]) -> Through:
+    """A policy that gives its text with the next tick."""
+    held: list[Event] = []
+
+    def feed(event: Event) -> Iterator[Verdict]:
+        if isinstance(event, Text):
+            held.append(event)
+            policy.deadline = run_for()
+        elif isinstance(event, Tick):
+            policy.deadline = None
+            yield from held
+        else:
+            yield event
+
+    policy = Through(feed)
+    return policy
+
+
+async def test_a_policy_gets_its_tick_while_the_provider_is_silent() -> None:
+    loop = asyncio.get_running_loop()
+    gate = asyncio.Event()
+    policy = holding(lambda: loop.time() + 0.02)
+    run = await drive(Provider([[text("Hello")], gate, [Finish(0, "stop"), NATURAL]]), Asked(policies=[policy]))
+    await until(lambda: run.client.response.text == "Hello")
+    assert sum(isinstance(event, Tick) for event in policy.seen) == 1
+    gate.set()
+    await run.finished()
+    assert run.provider.opened == 1
+
+
+async def test_a_policy_can_stop_the_answer_at_a_tick() -> None:
+    loop = asyncio.get_running_loop()
+
+    def feed(event: Event) -> Iterator[Verdict]:
+        if isinstance(event, Tick):
+            policy.deadline = None
+            yield Stop(0, "length", "clock")
+        else:
+            policy.deadline = loop.time() + 0.02
+            yield event
+
+    policy = Through(feed)
+    run = await driven([[text("Hel")], never()], Asked(policies=[policy]))
+    assert run.client.response.events[-1] == "[DONE]"
+    assert run.record.stopped_by == "clock"
+
+
+async def test_silence_is_told_in_comments_and_the_waiting_goes_on() -> None:
+    opening, gate = asyncio.Event(), asyncio.Event()
+    run = await drive(Provider([gate, HELLO], opening=opening), Asked(keep_alive=0.02))
+    await until(lambda: len(run.client.bodies) >= 2)
+    opening.set()
+    before = len(run.client.bodies)
+    await until(lambda: len(run.client.bodies) >= before + 2)
+    gate.set()
+    response = await run.finished()
+    assert set(run.client.bodies[: before + 2]) == {b": keep-alive\n\n"}
+    assert response.text == "Hello" and run.provider.opened == 1
+    assert run.record.first_event is not None
+
+
+async def test_a_failure_after_a_comment_is_an_event_but_may_be_tried_elsewhere() -> None:
+    gate = asyncio.Event()
+    run = await drive(Provider([gate, DIED]), Asked(keep_alive=0.02))
+    await until(lambda: run.client.bodies)
+    assert run.record.first_event is None
+    gate.set()
+    response = await run.finished()
+    assert (response.status, response.error["code"]) == (200, "upstream_died")
+
+
+async def test_no_comment_goes_into_a_whole_answer() -> None:
+    gate = asyncio.Event()
+    run = await drive(Provider([gate, HELLO]), Asked(stream=False, keep_alive=0.01))
+    await asyncio.sleep(0.05)
+    assert not run.client.messages
+    gate.set()
+    assert (await run.finished()).status == 200
+
+
+LIMITS: list[tuple[Timeouts, Event, str]] = [
+    (Timeouts(first_token=0.02), Usage(1, 0), "timeouts.first_token"),
+    (Timeouts(idle=0.02), text("Hel"), "timeouts.idle"),
+    (Timeouts(total=0.02), text("Hel"), "timeouts.total"),
+]
+
+
+@pytest.mark.parametrize("asked", [Asked(), WHOLE])
+@pytest.mark.parametrize(("limits", "said", "named"), LIMITS)
+async def test_a_limit_that_passes_ends_the_request(limits: Timeouts, said: Event, named: str, asked: Asked) -> None:
+    policy = Through()
+    run = await driven([[said], never()], Asked(asked.stream, policies=[policy], limits=limits))
+    assert named in run.client.response.error["message"]
+    assert (run.record.outcome, run.record.error) == ("timeout", "upstream_timeout")
+    assert ends(policy) == ["timeout"]
+
+
+# ---- clients
+async def test_the_provider_is_not_read_while_the_client_does_not_read() -> None:
+    client = Client()
+    client.reads.clear()
+    run = await drive(Provider([[text(word)] for word in "abcdef"]), client=client)
+    await until(lambda: run.provider.reads)
+    await asyncio.sleep(0.02)
+    assert run.provider.reads == 1
+    client.reads.set()
+    await until(lambda: run.provider.reads == 6)
+    run.interrupts.fire(Reason.CLIENT_LEFT)
+    await run.finished()
+
+
+@pytest.mark.parametrize("reason", [Reason.CLIENT_LEFT, Reason.CANCELLED, Reason.DRAINED])
+@pytest.mark.parametrize("asked", [Asked(), WHOLE])
+@pytest.mark.parametrize("where", ["opening", "reading", "writing"])
+async def test_an_interruption_closes_the_provider_and_tells_the_client(
+    where: str, asked: Asked, reason: Reason
+) -> None:
+    policy, client = Through(), Client()
+    provider = Provider([[text("Hel")], never()], opening=never() if where == "opening" else ())
+    if where == "writing":
+        provider.said[1:] = [[Finish(0, "stop"), NATURAL]]
+        client.reads.clear()
+    run = await drive(provider, Asked(asked.stream, policies=[policy]), client)
+    await until(lambda: provider.opened if where == "opening" else provider.reads)
+    await asyncio.sleep(0.005)
+    run.interrupts.fire(reason)
+    await until(lambda: provider.closed == 1)
+    client.reads.set()
+    response = await run.finished()
+    outcomes = {Reason.CLIENT_LEFT: "client_cancelled", Reason.CANCELLED: "client_cancelled", Reason.DRAINED: "drained"}
+    assert run.record.outcome == outcomes[reason]
+    if reason is Reason.CLIENT_LEFT:
+        assert not response.complete and not client.aborted
+    elif reason is Reason.CANCELLED:
+        assert response.complete and run.record.status == 200
+    else:
+        assert response.error["code"] == "shutting_down" and b"[DONE]" not in response.body
+    assert provider.closed == 1
+
+
+async def test_a_cancel_drops_what_a_policy_holds() -> None:
+    def feed(event: Event) -> Iterator[Verdict]:
+        if isinstance(event, Finish) and event.reason == "stop":
+            yield text("the rest of a secret")
+        if not (isinstance(event, Text) and event.text == "secr"):
+            yield event
+
+    run = await drive(Provider([[text("Hello, ")], [text("secr")], never()]), Asked(policies=[Through(feed)]))
+    await until(lambda: run.provider.reads == 2)
+    run.interrupts.fire(Reason.CANCELLED)
+    response = await run.finished()
+    assert (response.text, response.events[-1]) == ("Hello, ", "[DONE]")
+    assert run.record.finish_reasons == {0: "length"} and run.record.stopped_by == "cancel"
+
+
+async def test_a_client_that_does_not_read_is_dropped() -> None:
+    client = Client(left=100)
+    client.reads.clear()
+    run = await drive(Provider([[text("Hel")], never()]), Asked(limits=Timeouts(write=0.04)), client)
+    await run.finished()
+    assert client.aborted and run.provider.closed == 1
+    assert (run.record.outcome, run.record.status) == ("client_timeout", None)
+
+
+async def test_a_client_that_reads_slowly_is_not_dropped() -> None:
+    """A write may last as long as the client takes some of it."""
+    client = Client(left=1000)
+    client.reads.clear()
+    run = await drive(Provider([HELLO]), Asked(limits=Timeouts(write=0.06)), client)
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+        client.left -= 10
+    assert not client.aborted
+    client.reads.set()
+    assert (await run.finished()).text == "Hello"
+
+
+@pytest.mark.parametrize("second", [Reason.CLIENT_LEFT, Reason.DRAINED, Reason.CANCELLED])
+async def test_a_client_that_cannot_be_told_of_an_end_is_dropped(second: Reason) -> None:
+    """It would wait for ever in a response that has no end."""
+    client, gate = Client(), asyncio.Event()
+    run = await drive(Provider([[text("Hel")], gate, DIED]), client=client)
+    await until(lambda: client.bodies)
+    client.reads.clear()
+    gate.set()
+    await until(lambda: run.provider.closed)
+    run.interrupts.fire(second)
+    response = await run.finished()
+    assert client.aborted and not response.complete
+    assert run.record.outcome == "upstream_error"
+
+
+async def test_the_end_of_a_response_that_was_not_taken_is_told_again_as_a_failure() -> None:
+    """The last message was blocked when the limit passed, so the client has not got it."""
+    client, gate = Client(), asyncio.Event()
+    provider = Provider([[text("Hel")], gate, [NATURAL]])
+    run = await drive(provider, Asked(limits=Timeouts(total=0.05)), client)
+    await until(lambda: client.bodies)
+    client.reads.clear()
+    gate.set()
+    await until(lambda: run.provider.closed)
+    client.reads.set()
+    response = await run.finished()
+    assert response.complete and response.error["code"] == "upstream_timeout"
+
+
+async def test_the_servers_own_cancel_goes_on() -> None:
+    run = await drive(Provider([[text("Hel")], never()]))
+    await until(lambda: run.client.bodies)
+    run.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run.finished()
+    assert run.provider.closed == 1
+    assert run.client.response.error["code"] == "shutting_down"
+    assert run.record.outcome == "drained"
+
+
+async def test_an_interruption_after_the_end_does_nothing() -> None:
+    run = await driven([HELLO], Asked(limits=LONG))
+    run.interrupts.fire(Reason.CANCELLED)
+    await asyncio.sleep(0)
+    assert run.record.outcome == "completed"
