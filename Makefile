@@ -28,4 +28,4 @@ lock: install  ## Pin the dependencies' current versions with their hashes
 	@scripts/lock
 
 clean:  ## Remove what the other targets made
-	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis node_modules
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/end_to_end/node/node_modules

@@ -281,7 +281,7 @@ class Driver:
         if isinstance(error, UpstreamError):
             self._record.provider_status = error.provider_status
         self._end_chain(end)
-        await self._down.error(error, self._sink.error(error), retried=True)
+        await self._down.error(error, self._sink.error(error), retried=self._record.attempts > 1)
 
     def _end_chain(self, kind: EndKind) -> None:
         """Let the policies drop what they hold. What a policy would still send at such an end is not sent."""

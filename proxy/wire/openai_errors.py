@@ -18,6 +18,9 @@ _STATUSES = (
     ("overloaded", 503),
     ("unavailable", 503),
     ("timeout", 504),
+    ("api_key", 401),
+    ("authentication", 401),
+    ("permission", 403),
     ("invalid_request", 400),
     ("context_length", 400),
 )

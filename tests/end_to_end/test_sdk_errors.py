@@ -92,7 +92,7 @@ async def test_a_refusal_raises_the_exception_of_its_class(
         await drained(client, f"{provider}-m", stream)
     error = caught.value
     assert error.status_code == refusal.status
-    assert error.response.headers["x-should-retry"] == "false"
+    assert "x-should-retry" not in error.response.headers  # the gateway has not tried again, so the SDK may
     assert error.response.headers.get("retry-after") == ("7" if refusal.status in (408, 409, 429, 503) else None)
     assert refusal.code is None or error.code == refusal.code
     assert ("No. Try 不同的." in error.message) == (refusal.sent in (400, 408, 409, 413, 422, 429))
@@ -113,7 +113,7 @@ async def test_a_provider_that_cuts_the_connection_is_a_502(
     with pytest.raises(openai.InternalServerError) as caught:
         await drained(client, f"{provider}-m", stream)
     assert (caught.value.status_code, caught.value.code) == (502, "upstream_died")
-    assert caught.value.response.headers["x-should-retry"] == "false"
+    assert "x-should-retry" not in caught.value.response.headers  # the gateway has not tried again, so the SDK may
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ async def test_a_whole_answer_that_fails_is_an_error_without_a_part_of_it(
     with pytest.raises(openai.InternalServerError) as caught:
         await drained(client, f"{provider}-m", stream=False)
     assert "one two" not in caught.value.response.text
-    assert caught.value.response.headers["x-should-retry"] == "false"
+    assert "x-should-retry" not in caught.value.response.headers  # the gateway has not tried again, so the SDK may
     assert (await run.recorded()).outcome == "upstream_error"
 
 

@@ -47,7 +47,7 @@ async def test_a_first_token_that_is_late_is_a_504(run: Running, provider: str, 
     response = await ask(run, f"{provider}-sim-chat.{silence}", stream=stream)
     assert (response.status, response.error["code"]) == (504, "upstream_timeout")
     assert "timeouts.first_token" in response.error["message"]
-    assert response.headers["x-should-retry"] == "false"
+    assert "x-should-retry" not in response.headers  # the gateway has not tried again, so the SDK may
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -73,4 +73,8 @@ def test_a_long_message_is_cut() -> None:
     "chunk", [{}, {"error": None}, {"error": {}}, {"error": ""}, {"object": "chat.completion.chunk"}]
 )
 def test_a_chunk_whose_error_is_empty_is_none(chunk: dict[str, Any]) -> None:
-    assert not is_error(chunk)
+    assert not is_error(chunk)    (
+        {"error": {"message": "m", "type": "invalid_request_error", "code": "invalid_api_key"}},
+        Fault("m", 401, "invalid_api_key"),
+    ),
+
