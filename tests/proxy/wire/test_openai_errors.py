@@ -35,6 +35,10 @@ ERRORS: dict[str, tuple[dict[str, Any], Fault]] = {
     "text": ({"error": "It broke", "status_code": 503}, Fault("It broke", 503)),
     "a status as text": ({"error": {"message": "m", "code": "429"}}, Fault("m", 429)),
     "a status of its own": ({"error": {"message": "m", "code": "x", "status": 504}}, Fault("m", 504, "x")),
+    "a bad key": (
+        {"error": {"message": "m", "type": "invalid_request_error", "code": "invalid_api_key"}},
+        Fault("m", 401, "invalid_api_key"),
+    ),
     "rate limit": (
         {"error": {"message": "m", "type": "tokens", "code": "rate_limit_exceeded"}},
         Fault("m", 429, "rate_limit_exceeded"),
@@ -73,8 +77,4 @@ def test_a_long_message_is_cut() -> None:
     "chunk", [{}, {"error": None}, {"error": {}}, {"error": ""}, {"object": "chat.completion.chunk"}]
 )
 def test_a_chunk_whose_error_is_empty_is_none(chunk: dict[str, Any]) -> None:
-    assert not is_error(chunk)    (
-        {"error": {"message": "m", "type": "invalid_request_error", "code": "invalid_api_key"}},
-        Fault("m", 401, "invalid_api_key"),
-    ),
-
+    assert not is_error(chunk)
