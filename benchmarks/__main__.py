@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from benchmarks import gateway
+from benchmarks import cancel, gateway, redact
 
 
 @click.group()
@@ -19,6 +19,20 @@ def main() -> None:
 def gateway_command(streams: int, seconds: int, rate: int) -> None:
     """CPU, latency and memory of the gateway beside nginx."""
     sys.exit(gateway.run(streams, seconds, rate))
+
+
+@main.command("cancel")
+@click.option("--rounds", default=10, show_default=True, help="Runs of each cell.")
+def cancel_command(rounds: int) -> None:
+    """How soon a client's leaving closes the provider's connection."""
+    sys.exit(cancel.run(rounds))
+
+
+@main.command("redact")
+@click.argument("sections", nargs=-1, type=click.Choice(list(redact.SECTIONS)))
+def redact_command(sections: tuple[str, ...]) -> None:
+    """What the redaction engine costs, and how much it holds: all sections but `peers`, or those named."""
+    redact.run(sections)
 
 
 if __name__ == "__main__":

@@ -4,5 +4,9 @@
 """
 
 from policies.base import PolicyType
+from policies.redact.config import RedactConfig
+from policies.redact.policy import build, build_together, guards
 
-POLICIES: dict[str, PolicyType] = {}
+POLICIES: dict[str, PolicyType] = {
+    "redact": PolicyType(RedactConfig, build, stage=20, guards=guards, together=build_together),
+}

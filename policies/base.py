@@ -6,7 +6,7 @@ must, and releases it when it sees the choice's `Finish` with a natural reason, 
 policy that raises ends the stream: fail closed.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -70,3 +70,6 @@ class PolicyType:
     build: Build
     stage: int
     guards: Callable[[Any], bool]
+    together: Callable[[Sequence[tuple[str, Any]], Context], Policy] | None = None
+    """Makes one policy of all (policy id, config) of this type in a chain, for types of which several must act as
+    one."""

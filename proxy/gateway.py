@@ -3,8 +3,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from policies.base import Context, PolicyType
+from policies.base import Context, Policy, PolicyType
 from policies.chain import Chain
 from proxy.access.keys import Keyring
 from proxy.config.models import Config, Model
@@ -29,13 +30,15 @@ class Gateway:
         return self.upstreams["litellm" if "litellm" in (api, model.engine) else "native"]
 
     def chain(self, model: Model, context: Context) -> Chain:
-        """The policies of one request, in the order of their stages."""
+        """The policies of one request, in the order of their stages; those of a type that act as one are one."""
         ids = self.config.default_policies if model.policies is None else model.policies
-        rows = [(self.policies[id.partition("/")[0]], id, self.config.policies[id]) for id in ids]
-        rows.sort(key=lambda row: row[0].stage)
+        rows: dict[str, list[tuple[str, Any]]] = {}
+        for id in ids:
+            rows.setdefault(id.partition("/")[0], []).append((id, self.config.policies[id]))
+        kinds = sorted(rows, key=lambda name: self.policies[name].stage)
         return Chain(
-            [kind.build(id, config, context) for kind, id, config in rows],
-            guarded=any(kind.guards(config) for kind, _, config in rows),
+            [policy for name in kinds for policy in _built(self.policies[name], rows[name], context)],
+            guarded=any(self.policies[name].guards(config) for name in kinds for _, config in rows[name]),
         )
 
     def record(self, record: Record) -> None:
@@ -43,3 +46,9 @@ class Gateway:
         record.ended()
         for recorder in self.recorders:
             recorder(record)
+
+
+def _built(kind: PolicyType, rows: Sequence[tuple[str, Any]], context: Context) -> list[Policy]:
+    if kind.together is not None:
+        return [kind.together(rows, context)]
+    return [kind.build(id, config, context) for id, config in rows]

@@ -90,8 +90,11 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # nothing may hold on to the connection: no timer, no reference cycle
+        if self.scope is not None:
+            self.scope["extensions"] = {}
         if self.cycle is not None:
-            self.cycle.transport = self.transport  # no reference cycle is left
+            self.cycle.transport = self.transport
 
     # ---- the parser's side
     def on_message_begin(self) -> None:

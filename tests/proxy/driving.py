@@ -12,6 +12,7 @@ from policies.events import End, Event, Finish, Text, Verdict
 from proxy.api.sinks import StreamSink, WholeSink
 from proxy.config.models import Timeouts
 from proxy.downstream import Downstream, Message
+from proxy.errors import UpstreamError
 from proxy.interrupts import Interrupts
 from proxy.record import Record
 from proxy.stream import Driver, Job, Sink
@@ -25,6 +26,8 @@ Said: TypeAlias = Sequence[Event | Fault] | Exception | asyncio.Event
 """What a provider does next: says a batch, fails, or waits until the event is set."""
 
 LONG = Timeouts(first_token=60, idle=60, write=60, total=60)
+NATURAL = End("natural")
+DIED = UpstreamError("The provider died.", code="upstream_died")
 HELLO: list[Event] = [Text(0, "content", "Hello"), Finish(0, "stop"), End("natural")]
 
 
@@ -140,6 +143,11 @@ class Through:
         return self._feed(event)
 
 
+def ends(policy: Through) -> list[str]:
+    """How its answer ended for a policy."""
+    return [event.kind for event in policy.seen if isinstance(event, End)]
+
+
 @dataclass
 class Run:
     """A driver at work; `finished` gives the response once it is done."""
@@ -166,6 +174,9 @@ class Asked:
     limits: Timeouts = LONG
     keep_alive: float = 60
     usage: bool = False
+
+
+WHOLE = Asked(stream=False)
 
 
 async def drive(provider: Provider, asked: Asked = Asked(), client: Client | None = None) -> Run:

@@ -1,0 +1,377 @@
+"""A lane's automaton: the product of its factors, built lazily, one dictionary look-up a character once built.
+
+Why factors: an email rule is under way in every word, a card rule in every number, a word list somewhere in every
+sentence. As one DFA their combinations are all different states, each dear to build. So each kind of rule is a factor
+with its own small DFA, and a state here only says which states the factors are in and how their groups interleave: a
+*slot* is a start position at which some factor has a group, or which has a match already and waits for an earlier slot.
+
+What the factors cannot know of each other is settled here, by slot:
+- An accept that ended before the current character discards the later groups of all factors *before* they take it
+  (a group born with it must not lose nodes to a group that is discarded).
+- An accept that ends with the current character discards all later groups, one born with it included.
+
+A transition is `(state, effect)`. The effect, None for nothing, tells the scanner's registers what moved. When a
+validator must be asked, the state is None and the effect a `Question`, which remembers what follows each answer; for a
+character that reads as several, `Several`.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from policies.redact.characters import reads
+from policies.redact.effects import Effect, quiet_effect
+from policies.redact.factor import BORN, Factor, FactorState, Move
+from policies.redact.nfa import EDGE
+
+MAX_STATES: Final = 4_000
+STEP_WORK: Final = 15
+"""What building a transition costs beside the nodes it visits, in nodes."""
+CLASS_WORK: Final = 40
+"""What classifying a new character costs, in nodes."""
+MAX_CHARS: Final = 2_048
+"""Characters remembered by one state: the Chinese script alone would fill more."""
+
+
+class Paused(Exception):
+    """The work allowed for one slice of text is done; raised before a transition is built, so nothing is lost."""
+
+
+class _Unanswered(Exception):
+    def __init__(self, slot: int, rule: int, ended: int) -> None:
+        self.place = (slot, rule, ended)
+
+
+Classes = tuple[int | None, ...]
+Transition = tuple[Any, Any]
+Built = tuple[tuple[FactorState, ...], tuple[tuple[int, ...], ...], tuple[bool, ...], "Effect | None"]
+"""A transition's next state, by its three parts, and its effect."""
+
+
+@dataclass(slots=True, eq=False)
+class Question:
+    """Whether `rule`'s validator takes the match of `slot` that ended `ended` characters ago. `branches` are the
+    transitions after yes and no, built when first needed."""
+
+    state: "State"
+    classes: Classes
+    within: bool
+    births: bool
+    answers: tuple[bool, ...]
+    slot: int
+    rule: int
+    ended: int
+    branches: dict[bool, Transition]
+    quiet: ClassVar[bool] = False
+    skip: ClassVar[int] = -1
+
+    def answer(self, yes: bool) -> Transition:
+        """The transition (perhaps the next question) after an answer."""
+        known = self.branches.get(yes)
+        if known is None:
+            answers = (*self.answers, yes)
+            step = self.state.automaton.step
+            known = self.branches[yes] = step(self.state, self.classes, answers, self.within, self.births)
+        return known
+
+
+@dataclass(slots=True, eq=False)
+class Several:
+    """The effect in place of a transition for a raw character that reads as several."""
+
+    state: "State"
+    char: str
+    quiet: ClassVar[bool] = False
+    skip: ClassVar[int] = -1
+
+
+class State(dict[str, Transition]):
+    """Transitions by raw character, filled when missed. `matched` tells for each slot whether it has a match."""
+
+    __slots__ = ("automaton", "by_class", "matched", "parts", "slots")
+
+    def __init__(
+        self,
+        automaton: "Automaton",
+        parts: tuple[FactorState, ...],
+        slots: tuple[tuple[int, ...], ...],
+        matched: tuple[bool, ...],
+    ) -> None:
+        self.automaton = automaton
+        self.parts = parts
+        self.slots = slots
+        self.matched = matched
+        self.by_class: dict[Any, Transition] = {}
+
+    def __missing__(self, char: str) -> Transition:
+        automaton = self.automaton
+        if automaton.allowance <= 0:
+            raise Paused
+        classes = automaton.classify(char)
+        transition = (None, Several(self, char)) if classes is None else self.on(classes)
+        if len(self) >= MAX_CHARS:
+            self.clear()
+        self[char] = transition
+        return transition
+
+    def on(self, classes: Classes) -> Transition:
+        """The transition on a character of these classes, one for each factor."""
+        known = self.by_class.get(classes)
+        if known is None:
+            known = self.by_class[classes] = self.automaton.step(self, classes, ())
+        return known
+
+    def within(self, char: str, index: int, births: bool) -> Transition:
+        """The transition on one of the several characters that the raw `char` reads as."""
+        key = (char, index, births)
+        known = self.by_class.get(key)
+        if known is None:
+            classes = self.automaton.classify_part(char, index)
+            known = self.by_class[key] = self.automaton.step(self, classes, (), index > 0, births)
+        return known
+
+    def sole(self) -> int | None:
+        """The one rule still under way in the first slot, or None when there are more (or none)."""
+        rules: set[int] = set()
+        for factor, part, at in zip(self.automaton.factors, self.parts, self.slots, strict=True):
+            if at and at[0] == 0:
+                rules.update(factor.nfa.rule[n] for n in part.groups[0])
+        return rules.pop() if len(rules) == 1 else None
+
+    def end(self) -> Transition:
+        """The transition at the text's natural end."""
+        return self.on(self.automaton.edge)
+
+
+class Automaton:
+    """The product of `factors`. `allowance` is the work left for the current slice."""
+
+    def __init__(self, factors: Sequence[Factor]) -> None:
+        self.factors = tuple(factors)
+        self.edge: Classes = (EDGE,) * len(self.factors)
+        self.allowance: float = float("inf")
+        self.first_ends = False
+        self._visited = 0
+        self._classes: dict[str, Classes | None] = {}
+        self._states: dict[object, State] = {}
+        self._remembered: deque[object] = deque()
+        self.initial = State(self, tuple(f.initial for f in factors), ((),) * len(self.factors), ())
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def classify(self, char: str) -> Classes | None:
+        """A class for each factor (None: the factor does not see the character), or None when normalisation makes
+        several characters of it."""
+        try:
+            return self._classes[char]
+        except KeyError:
+            pass
+        read = reads(char)
+        several = len(read) > 1 and any(f.normalize for f in self.factors)
+        classes = None if several else tuple(_classify(f, char, read) for f in self.factors)
+        if len(self._classes) >= 65_536:
+            self._classes.clear()
+        self._classes[char] = classes
+        self.allowance -= CLASS_WORK
+        return classes
+
+    def classify_part(self, char: str, index: int) -> Classes:
+        """The same for one of the several characters; a factor that does not normalise takes the raw one, once."""
+        part = reads(char)[index]
+        return tuple(
+            f.nfa.classify(part) if f.normalize else (None if index else f.nfa.classify(char)) for f in self.factors
+        )
+
+    def step(
+        self, state: State, classes: Classes, answers: tuple[bool, ...], within: bool = False, births: bool = True
+    ) -> Transition:
+        """Build one transition, given the validators' answers so far. `within`: this is not the first of the characters
+        that a raw one reads as. No match starts without `births`."""
+        if len(self.factors) == 1 and births and not answers:
+            plain = self._plain(state, classes[0])
+            if plain is not None:
+                return plain
+        step = _Step(self.factors, state, classes, iter(answers), births)
+        step.within = within
+        try:
+            parts, slots, matched, effect = step.result()
+        except _Unanswered as question:
+            return None, Question(state, classes, within, births, answers, *question.place, {})
+        finally:
+            self._charge(state)
+        return self.state(parts, slots, matched), effect
+
+    def _plain(self, state: State, cls: int | None) -> Transition | None:
+        """The short way for one factor in which nothing matches."""
+        if cls is None or cls == EDGE or any(state.matched):
+            return None
+        try:
+            move = self.factors[0].step(state.parts[0], cls, _unasked)
+        except _Unanswered:
+            return None
+        finally:
+            self._charge(state)
+        if move.accepts:
+            return None
+        count = len(move.sources)
+        following = self.state((move.state,), (tuple(range(count)),), (False,) * count)
+        return following, quiet_effect(move.sources, len(state.matched))
+
+    def _charge(self, state: State) -> None:
+        """Take what was just done off the slice's work."""
+        visited = sum([f.built for f in self.factors])
+        self.allowance -= STEP_WORK + len(state.matched) + visited - self._visited
+        self._visited = visited
+
+    def state(
+        self, parts: tuple[FactorState, ...], slots: tuple[tuple[int, ...], ...], matched: tuple[bool, ...]
+    ) -> State:
+        """The state in which the factors are in `parts`, with their groups in `slots`."""
+        key: object = parts[0] if len(parts) == 1 and not any(matched) else (parts, slots, matched)
+        state = self._states.get(key)
+        if state is None:
+            state = self._states[key] = State(self, parts, slots, matched)
+            self._remembered.append(key)
+            if len(self._remembered) > MAX_STATES:
+                self._forget()
+        return state
+
+    def _forget(self) -> None:
+        """Forget the two oldest states (see `Factor`); what they lead to is freed with them."""
+        for _ in range(2):
+            forgotten = self._states.pop(self._remembered.popleft())
+            forgotten.clear()
+            forgotten.by_class.clear()
+
+
+def _classify(factor: Factor, char: str, read: str) -> int | None:
+    if not factor.normalize:
+        return factor.nfa.classify(char)
+    return factor.nfa.classify(read) if read else factor.nfa.classify(char, faint=True)
+
+
+class _Step:
+    """The building of one transition."""
+
+    def __init__(self, factors: Sequence[Factor], state: State, classes: Classes, answers: Any, births: bool) -> None:
+        self.factors = factors
+        self.state = state
+        self.classes = classes
+        self.answers = answers
+        self.births = births
+        self.within = False
+        self.count = len(state.matched)
+
+    def result(self) -> Built:
+        moves = [self._move(i, None) for i in range(len(self.factors))]
+        if not any([move.accepts for move in moves]):
+            kept = [(move.state, self._slots(i, move)) for i, move in enumerate(moves)]
+            return self._transition(kept, {}, self.count, None)
+        looked = self._first_accept(moves, 1)
+        if looked is not None and self.within:  # it ends behind the raw character, so none starts within
+            self.births = False
+            moves = [self._move(i, looked) for i in range(len(self.factors))]
+        elif looked is not None:
+            for i, slots in enumerate(self.state.slots):
+                if slots and slots[-1] > looked:
+                    moves[i] = self._move(i, looked)
+        closed = self._first_accept(moves, 0)
+        last = self.count if closed is None else closed
+        kept = [self._kept(i, move, last) for i, move in enumerate(moves)]
+        return self._transition(kept, self._accepts(moves), last, looked)
+
+    def _transition(
+        self,
+        kept: Sequence[tuple[FactorState, tuple[int, ...]]],
+        accepts: dict[int, tuple[int, int]],
+        last: int,
+        looked: int | None,
+    ) -> Built:
+        """What is built, from each factor's next state with the old slots of its groups."""
+        alive = {slot for _, slots in kept for slot in slots}
+        survivors = [s for s in range(last + 1) if self._survives(s, alive, accepts, looked)]
+        done = next((i for i, s in enumerate(survivors) if s in alive), len(survivors))
+        number = {s: i - done for i, s in enumerate(survivors)}
+        return (
+            tuple(part for part, _ in kept),
+            tuple(tuple(number[s] for s in slots) for _, slots in kept),
+            tuple(s in accepts or self._matched(s) for s in survivors[done:]),
+            self._effect(survivors, accepts, done),
+        )
+
+    def _matched(self, slot: int) -> bool:
+        return slot < self.count and self.state.matched[slot]
+
+    def _slots(self, index: int, move: Move) -> tuple[int, ...]:
+        """The old slots of a move's groups."""
+        old, born = self.state.slots[index], self.count
+        return tuple([born if group == BORN else old[group] for group in move.sources])
+
+    def _slot(self, index: int, group: int) -> int:
+        return self.count if group == BORN else self.state.slots[index][group]
+
+    def _move(self, index: int, upto: int | None) -> Move:
+        """A factor's move; with `upto`, of its groups up to that slot only."""
+        factor, part, cls = self.factors[index], self.state.parts[index], self.classes[index]
+        if upto is None and self.births and cls is not None:
+            known = part.moves.get(cls)
+            if known is not None:
+                return known
+        if upto is not None:
+            part = factor.keep(part, sum(s <= upto for s in self.state.slots[index]))
+        if cls is None:
+            return Move(part, tuple(range(len(part.groups))), ())
+        move = factor.step(part, cls, lambda group, rule, ended: self._ask(self._slot(index, group), rule, ended))
+        if not self.births and BORN in move.sources:
+            move = Move(factor.keep(move.state, len(move.sources) - 1), move.sources[:-1], move.accepts)
+        if not self.births and any(group == BORN for group, _, _ in move.accepts):
+            move = Move(move.state, move.sources, tuple(a for a in move.accepts if a[0] != BORN))
+        return move
+
+    def _ask(self, slot: int, rule: int, ended: int) -> bool:
+        for answer in self.answers:
+            return bool(answer)
+        raise _Unanswered(slot, rule, ended)
+
+    def _first_accept(self, moves: Sequence[Move], ended: int) -> int | None:
+        found = [self._slot(i, g) for i, move in enumerate(moves) for g, _, e in move.accepts if e == ended]
+        return min(found, default=None)
+
+    def _kept(self, index: int, move: Move, last: int) -> tuple[FactorState, tuple[int, ...]]:
+        """A factor's next state without its groups behind slot `last`, and the old slots of the groups."""
+        slots = self._slots(index, move)
+        count = sum(s <= last for s in slots)
+        if count == len(slots):
+            return move.state, slots
+        return self.factors[index].keep(move.state, count), slots[:count]
+
+    def _accepts(self, moves: Sequence[Move]) -> dict[int, tuple[int, int]]:
+        """Each slot's new match, (ended, rule): the longest, on a tie the earlier rule."""
+        best: dict[int, tuple[int, int]] = {}
+        for i, move in enumerate(moves):
+            for group, rule, ended in move.accepts:
+                slot = self._slot(i, group)
+                best[slot] = min(best.get(slot, (ended, rule)), (ended, rule), key=self._rank)
+        return best
+
+    def _rank(self, accept: tuple[int, int]) -> tuple[int, int]:
+        ended, rule = accept
+        return (-ended if self.state.automaton.first_ends else ended), rule
+
+    def _survives(self, slot: int, alive: set[int], accepts: dict[int, tuple[int, int]], looked: int | None) -> bool:
+        if looked is not None and looked < slot < self.count:
+            return False
+        return slot in alive or slot in accepts or self._matched(slot)
+
+    def _effect(self, survivors: list[int], accepts: dict[int, tuple[int, int]], done: int) -> Effect | None:
+        sources = tuple([BORN if s == self.count else s for s in survivors])
+        if not done and not any(s in accepts for s in survivors):
+            return quiet_effect(sources, self.count)
+        swapped = tuple((accepts[s][1], accepts[s][0]) if s in accepts else None for s in survivors)
+        return Effect(sources, swapped, done)
+
+
+def _unasked(group: int, rule: int, ended: int) -> bool:
+    raise _Unanswered(group, rule, ended)

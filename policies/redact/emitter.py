@@ -1,0 +1,144 @@
+"""What goes out of a text: raw text, labels in the place of matches, and the bound on what is held.
+
+Rule: positions only grow. `emitted` is how far the text is dealt with; `covered` how far by labels, so that a match
+that starts before it has its label out already. `limit` is the block lane's hold: nothing at or behind it goes out.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from policies.redact.characters import normalized
+from policies.redact.rules import Rule
+from policies.redact.scanner import Found, Scanner
+
+OVERFLOW_LABEL: Final = "[REDACTED]"
+
+Relabel = Callable[[Rule, str], str]
+"""The label of a match whose rule has no fixed one, from the text that matched."""
+
+
+class Limits(NamedTuple):
+    """How much may be held, and whether what is beyond is let go (`opens`) or replaced."""
+
+    max_hold: int = 1024
+    opens: bool = False
+
+
+class Emitter:
+    """`buffer` is the raw text from position `base` on. `verbatim` while raw text goes out as it stands there.
+    `waiting` are finished matches behind the limit."""
+
+    __slots__ = ("_over", "_relabel", "_rules", "base", "buffer", "covered", "emitted", "limits", "verbatim", "waiting")
+
+    def __init__(self, rules: Sequence[Rule], limits: Limits, relabel: Relabel) -> None:
+        self.limits = limits
+        self.verbatim = True
+        self.buffer = ""
+        self.base = 0
+        self.emitted = 0
+        self.covered = 0
+        self._rules = rules
+        self._relabel = relabel
+        self.waiting: list[Found] = []
+        self._over = -1
+
+    def raw(self, start: int, end: int) -> str:
+        """The text between two positions as it goes out unredacted."""
+        return self.buffer[start - self.base : end - self.base]
+
+    def spell(self, label: str) -> str:
+        """A label as it goes out."""
+        return label
+
+    def emit(self, out: list[str], scanner: Scanner, limit: int) -> None:
+        """Give out what is certain."""
+        queue = self.waiting
+        if scanner.found:
+            queue.extend(scanner.found)
+            scanner.found.clear()
+        while queue and queue[0].start < limit:
+            self._finish(queue.pop(0), out)
+        if queue:
+            self.release(limit, out)
+            return
+        hold = scanner.held_from()
+        self.release(min(hold, limit), out)
+        if hold < limit:
+            best = scanner.sure()
+            if best is not None:
+                self._certain(hold, best, out)
+
+    def release(self, upto: int, out: list[str]) -> None:
+        """Give out raw text up to a position."""
+        if upto > self.emitted:
+            out.append(self.raw(self.emitted, upto))
+            self.emitted = upto
+
+    def overflow(self, out: list[str], scanner: Scanner | None, position: int) -> None:
+        """One character more is held than may be."""
+        if self.limits.opens:
+            self._let_go(out, scanner)
+            return
+        labelled = scanner is not None and scanner.held_from() < min(self.covered, position)
+        if not labelled and self.emitted != self._over:
+            out.append(self.spell(OVERFLOW_LABEL))
+        self.emitted = self.covered = self._over = position
+
+    def drop(self, position: int) -> None:
+        """Hold nothing any more."""
+        self.emitted = self.base = position
+        self.buffer = ""
+        self.waiting.clear()
+
+    def trim(self, low: int) -> None:
+        """Forget the text before a position, as far as it is dealt with."""
+        low = min(low, self.emitted)
+        if low > self.base:
+            self.buffer = self.buffer[low - self.base :]
+            self.base = low
+
+    def _let_go(self, out: list[str], scanner: Scanner | None) -> None:
+        best = scanner.best() if scanner is not None else None
+        if self.waiting and self.waiting[0].start <= self.emitted:
+            self._finish(self.waiting.pop(0), out)
+        elif not self.waiting and scanner and best and scanner.held_from() <= self.emitted < best[0]:
+            self._finish(Found(scanner.held_from(), *best), out)
+        else:
+            self.release(self.emitted + 1, out)
+
+    def _finish(self, found: Found, out: list[str]) -> None:
+        """A match is final: its label, or what is left of it."""
+        start, end, rule = found
+        self.release(start, out)
+        if end <= self.emitted:
+            return
+        if start >= self.covered:
+            self._label(start, end, self._rules[rule], out)
+            self.covered = end
+        self.emitted = end
+
+    def _label(self, start: int, end: int, rule: Rule, out: list[str]) -> None:
+        if rule.label is not None:
+            out.append(self.spell(rule.label))
+        elif rule.mask:
+            kept = end - rule.keep_last if end - start > rule.keep_last else end
+            out.append(self.spell(rule.mask * (kept - self.emitted)))
+            out.append(self.raw(max(kept, self.emitted), end))
+        elif self.emitted > start:
+            out.append(self.spell(OVERFLOW_LABEL))
+        else:
+            text = self.buffer[start - self.base : end - self.base]
+            out.append(self.spell(self._relabel(rule, normalized(text) if rule.normalize else text)))
+
+    def _certain(self, start: int, best: tuple[int, int], out: list[str]) -> None:
+        """The first match under way is sure to be of this rule and at least this long."""
+        end, index = best
+        rule = self._rules[index]
+        if start < self.covered:
+            self.emitted = max(self.emitted, end)
+        elif rule.label is not None:
+            out.append(self.spell(rule.label))
+            self.emitted = self.covered = max(self.emitted, end)
+        elif rule.mask and end - rule.keep_last > self.emitted:
+            out.append(self.spell(rule.mask * (end - rule.keep_last - self.emitted)))
+            self.emitted = end - rule.keep_last

@@ -1,0 +1,140 @@
+"""Validators: whether a match that looks like a number of some register could be one.
+
+Rule: a validator takes the matched text as the rule reads it and answers yes or no; it never raises. Tested against
+`python-stdnum` where that knows the number.
+"""
+
+import math
+from collections import Counter
+from ipaddress import AddressValueError, IPv6Address
+from typing import Final
+
+_LENGTHS: Final = (
+    # first digits from, to, and the lengths their issuer uses
+    ("4", "4", (13, 16, 19)),  # Visa
+    ("51", "55", (16,)),  # Mastercard
+    ("2221", "2720", (16,)),
+    ("34", "34", (15,)),  # American Express
+    ("37", "37", (15,)),
+    ("36", "36", (14, 15, 16, 17, 18, 19)),  # Diners Club
+    ("300", "305", (14, 16)),
+    ("38", "39", (14, 16, 17, 18, 19)),
+    ("3528", "3589", (16, 17, 18, 19)),  # JCB
+    ("6011", "6011", (16, 17, 18, 19)),  # Discover
+    ("644", "659", (16, 17, 18, 19)),
+    ("62", "62", (16, 17, 18, 19)),  # UnionPay
+    ("81", "81", (16, 17, 18, 19)),
+    ("2200", "2204", (16, 17, 18, 19)),  # Mir
+    ("5018", "5018", (13, 14, 15, 16, 17, 18, 19)),  # Maestro
+    ("5020", "5020", (13, 14, 15, 16, 17, 18, 19)),
+    ("5038", "5038", (13, 14, 15, 16, 17, 18, 19)),
+    ("56", "58", (13, 14, 15, 16, 17, 18, 19)),
+    ("6304", "6304", (13, 14, 15, 16, 17, 18, 19)),
+    ("67", "67", (13, 14, 15, 16, 17, 18, 19)),
+)
+
+_IBAN_COUNTRIES: Final = {  # by length, after the ISO 13616 registry
+    15: "NO",
+    16: "BE",
+    18: "DK FI FK FO GL NL SD",
+    19: "MK SI",
+    20: "AT BA EE KZ LT LU MN XK",
+    21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA",
+    23: "AE GI IL IQ OM SO TL",
+    24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "LY PT ST",
+    26: "IS TR",
+    27: "BI DJ FR GR IT MC MR SM",
+    28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
+    29: "BR EG PS QA UA",
+    30: "JO KW MU YE",
+    31: "MT SC",
+    32: "LC",
+    33: "RU",
+}
+_IBAN_LENGTHS: Final = {country: n for n, countries in _IBAN_COUNTRIES.items() for country in countries.split()}
+_TW_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVXYWZIO"
+_NINO_NEVER: Final = frozenset({"BG", "GB", "NK", "KN", "TN", "NT", "ZZ"})
+_RANDOM_BITS: Final = 4.3
+"""Bits a character that forty random base64 characters all but always have, and words and paths do not."""
+
+
+def digits_of(text: str) -> str:
+    """The ASCII digits of a text."""
+    return "".join(ch for ch in text if "0" <= ch <= "9")
+
+
+def luhn(digits: str) -> bool:
+    """The check digit of bank cards."""
+    total = 0
+    for place, ch in enumerate(reversed(digits)):
+        value = int(ch) * (1 + place % 2)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def credit_card(text: str) -> bool:
+    """Luhn, and a length that the issuer uses."""
+    digits = digits_of(text)
+    issued = any(low <= digits[: len(low)] <= high and len(digits) in lengths for low, high, lengths in _LENGTHS)
+    return issued and luhn(digits)
+
+
+def iban(text: str) -> bool:
+    """The country's length, and the remainder by 97."""
+    compact = text.replace(" ", "").replace("-", "").upper()
+    if not compact.isascii() or not compact.isalnum() or _IBAN_LENGTHS.get(compact[:2]) != len(compact):
+        return False
+    return int("".join(str(int(ch, 36)) for ch in compact[4:] + compact[:4])) % 97 == 1
+
+
+def tw_national_id(text: str) -> bool:
+    """Taiwan: citizens, and residents in the old form (two letters) and the new one."""
+    value = text.upper()
+    if len(value) != 10 or value[0] not in _TW_LETTERS:
+        return False
+    area = _TW_LETTERS.index(value[0]) + 10
+    second = str((_TW_LETTERS.index(value[1]) + 10) % 10) if value[1].isalpha() else value[1]
+    weighted = zip(second + value[2:], (8, 7, 6, 5, 4, 3, 2, 1, 1), strict=True)
+    return (area // 10 + area % 10 * 9 + sum(int(ch) * weight for ch, weight in weighted)) % 10 == 0
+
+
+def cn_resident_id(text: str) -> bool:
+    """China: ISO 7064 MOD 11-2 over 18 characters."""
+    total = sum((10 if ch in "Xx" else int(ch)) * pow(2, 17 - i, 11) for i, ch in enumerate(text))
+    return total % 11 == 1
+
+
+def jp_my_number(text: str) -> bool:
+    """Japan: the check digit of the individual number."""
+    digits = digits_of(text)
+    weights = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
+    rest = sum(int(ch) * weight for ch, weight in zip(digits, weights, strict=False)) % 11
+    return len(digits) == 12 and int(digits[11]) == (0 if rest <= 1 else 11 - rest)
+
+
+def uk_nino(text: str) -> bool:
+    """United Kingdom: prefixes that were never given out."""
+    return text[:2].upper() not in _NINO_NEVER
+
+
+def phone_number(text: str) -> bool:
+    """As many digits as a phone number has."""
+    return 9 <= len(digits_of(text)) <= 15
+
+
+def ipv6(text: str) -> bool:
+    """An address, and not merely the `::` of a programming language between two short names."""
+    try:
+        IPv6Address(text)
+    except AddressValueError:
+        return False
+    return any(ch.isdigit() for ch in text) or sum(map(bool, text.split(":"))) > 2
+
+
+def random_key(text: str) -> bool:
+    """Upper and lower case, digits, and as little order as chance has."""
+    kinds = any(ch.isupper() for ch in text), any(ch.islower() for ch in text), any(ch.isdigit() for ch in text)
+    shares = [count / len(text) for count in Counter(text).values()]
+    return all(kinds) and -sum(share * math.log2(share) for share in shares) > _RANDOM_BITS

@@ -1,0 +1,252 @@
+"""One factor: some rules' automaton, run as a lazily built DFA whose states keep threads apart by where they started.
+
+A state is an ordered tuple of groups, earliest start first, and the assertion bits of the character before. A group is
+the ordered tuple of the nodes under way from one start, in `re`'s order of preference. Three rules make a step exact:
+
+- An accept of a rule cuts that rule's less preferred nodes in its group: what `re` would not have tried any more.
+- An accept discards all later groups: their starts lie inside the match (or inside an earlier one that swallows it).
+- A node lives in its earliest group only: from there on both groups would do the same, and the earlier start wins. Not
+  so for rules with a validator, which looks at the whole match; such rules are bounded in length.
+
+An assertion on the character after stays in its group until that character (or the end) comes; an accept found then
+ended before that character (`ended` 1, else 0). A state knows no positions: those are the scanner's. Whether a
+validator agrees is asked of the caller, who knows the text.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from policies.redact.hopeless import hopeless
+from policies.redact.nfa import EDGE, Kind, Look, Nfa
+
+Group = tuple[int, ...]
+Ask = Callable[[int, int, int], bool]
+"""Whether the validator of a rule takes a match: (group or BORN, rule, ended)."""
+
+BORN: Final = -1
+"""The group that starts with the current character, in a move's sources."""
+MAX_STATES: Final = 4_000
+
+
+@dataclass(slots=True, eq=False)
+class FactorState:
+    """Interned: equal states of one factor are one object, as long as they are remembered."""
+
+    groups: tuple[Group, ...]
+    before: int | None
+    pending: bool
+    moves: dict[int, "Move"]
+    kept: dict[int, "FactorState"]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step: the next state, for each of its groups the group it comes from, and the accepts: (source group, rule,
+    ended)."""
+
+    state: FactorState
+    sources: tuple[int, ...]
+    accepts: tuple[tuple[int, int, int], ...]
+
+
+class Factor:
+    """The lazy DFA over one `Nfa`. `validated` are the rules with a validator."""
+
+    def __init__(self, nfa: Nfa, *, normalize: bool, validated: frozenset[int] = frozenset()) -> None:
+        self.nfa = nfa
+        self.normalize = normalize
+        self.validated = validated
+        self.built = 0
+        """Work done so far, in nodes visited: what a slice of text is measured by."""
+        self._states: dict[tuple[tuple[Group, ...], int | None], FactorState] = {}
+        self._remembered: deque[tuple[tuple[Group, ...], int | None]] = deque()
+        self._follows: dict[int, dict[int, Group]] = {}
+        self._born: dict[tuple[int | None, int], Group] = {}
+        self._hopeless = hopeless(nfa)
+        self._firsts = [(start, self._flat([start], None, None, through=True)) for start in nfa.starts]
+        self._may_start: dict[int, list[int]] = {}
+        self.initial = self._state((), None)
+
+    def step(self, state: FactorState, cls: int, ask: Ask) -> Move:
+        """The move on a character of class `cls`, or on the text's end (EDGE)."""
+        move = state.moves.get(cls)
+        if move is not None:
+            return move
+        asked = False
+
+        def asking(group: int, rule: int, ended: int) -> bool:
+            nonlocal asked
+            asked = True
+            return ask(group, rule, ended)
+
+        move = self._move(state, cls, asking)
+        if not asked:
+            state.moves[cls] = move
+        return move
+
+    def keep(self, state: FactorState, count: int) -> FactorState:
+        """The state without its groups from number `count` on."""
+        kept = state.kept.get(count)
+        if kept is None:
+            kept = state.kept[count] = self._state(state.groups[:count], state.before)
+        return kept
+
+    def _move(self, state: FactorState, cls: int, ask: Ask) -> Move:
+        accepts: list[tuple[int, int, int]] = []
+        faint = cls != EDGE and self.nfa.classes[cls].faint
+        groups = list(enumerate(state.groups))
+        if state.pending and not faint:
+            groups = self._look_ahead(groups, state.before, cls, ask, accepts)
+        if cls == EDGE:
+            return Move(self.initial, (), tuple(accepts))
+        born = () if faint else self._births(state.before, cls)
+        if born:
+            groups.append((BORN, born))
+        moved = self._advance(groups, cls, ask, accepts)
+        before = state.before if faint else self.nfa.classes[cls].bits
+        following = self._state(tuple(items for _, items in moved), before)
+        return Move(following, tuple(source for source, _ in moved), tuple(accepts))
+
+    def _look_ahead(
+        self,
+        groups: list[tuple[int, Group]],
+        before: int | None,
+        cls: int,
+        ask: Ask,
+        accepts: list[tuple[int, int, int]],
+    ) -> list[tuple[int, Group]]:
+        """Settle the assertions that waited for this character."""
+        result = []
+        kind = self.nfa.kind
+        for source, items in groups:
+            found = [m for n in items for m in (self._flat([n], before, cls) if kind[n] is Kind.LOOK else (n,))]
+            kept, rules = self._prefer(found, set(), lambda rule, source=source: ask(source, rule, 1))  # type: ignore[misc]
+            if kept:
+                result.append((source, tuple(kept)))
+            accepts.extend((source, rule, 1) for rule in rules)
+            if rules:
+                break
+        return result
+
+    def _advance(
+        self, groups: list[tuple[int, Group]], cls: int, ask: Ask, accepts: list[tuple[int, int, int]]
+    ) -> list[tuple[int, Group]]:
+        """Take the character in each group."""
+        result = []
+        earlier: set[int] = set()
+        follows = self._follows.setdefault(cls, {})
+        for source, items in groups:
+            found: list[int] = []
+            for n in items:
+                after = follows.get(n)
+                if after is None:
+                    after = follows[n] = self._follow(n, cls)
+                found.extend(after)
+            kept, rules = self._prefer(found, earlier, lambda rule, source=source: ask(source, rule, 0))  # type: ignore[misc]
+            if kept:
+                result.append((source, tuple(kept)))
+            accepts.extend((source, rule, 0) for rule in rules)
+            if rules:
+                break
+            earlier.update(kept if not self.validated else [n for n in kept if self.nfa.rule[n] not in self.validated])
+        return result
+
+    def _prefer(self, found: list[int], earlier: set[int], ask: Callable[[int], bool]) -> tuple[list[int], list[int]]:
+        """The nodes that stay, in order, and the rules that accept."""
+        self.built += len(found) + 1
+        kind, rule_of = self.nfa.kind, self.nfa.rule
+        seen: set[int] = set()
+        kept: list[int] = []
+        rules: list[int] = []
+        for n in found:
+            if n in seen or n in earlier or rule_of[n] in rules:
+                continue
+            seen.add(n)
+            if kind[n] is not Kind.ACCEPT:
+                kept.append(n)
+            elif rule_of[n] not in self.validated or ask(rule_of[n]):
+                rules.append(rule_of[n])
+        return kept, rules
+
+    def _births(self, before: int | None, cls: int) -> Group:
+        """The nodes from which a match may start with this character."""
+        key = (before, cls)
+        born = self._born.get(key)
+        if born is None:
+            starts = self._flat(self._candidates(cls), before, cls)
+            self.built += 20 + 2 * len(starts)
+            born = self._born[key] = tuple(n for n in starts if self._takes(n, cls))
+        return born
+
+    def _candidates(self, cls: int) -> list[int]:
+        """The starts of the rules that could take this character first, were it not for assertions."""
+        found = self._may_start.get(cls)
+        if found is None:
+            found = [start for start, firsts in self._firsts if any(self._takes(n, cls) for n in firsts)]
+            self._may_start[cls] = found
+            self.built += len(self._firsts)
+        return found
+
+    def _takes(self, node: int, cls: int) -> bool:
+        of, kind = self.nfa.classes[cls], self.nfa.kind[node]
+        if kind is Kind.CHAR:
+            return self.nfa.arg[node] in of.tests
+        return (of.folded if kind is Kind.TRIE_FOLD else of.letter) in self.nfa.arg[node]
+
+    def _follow(self, node: int, cls: int) -> Group:
+        """Where a node leads on a character; nowhere when it does not take it. A faint character it does not take
+        leaves it where it is."""
+        of, kind = self.nfa.classes[cls], self.nfa.kind[node]
+        if kind is Kind.LOOK or not self._takes(node, cls):
+            return (node,) if of.faint else ()
+        bits = of.bits
+        if kind is Kind.CHAR:
+            return self._flat([self.nfa.next[node]], bits, None)
+        child = self.nfa.arg[node][of.folded if kind is Kind.TRIE_FOLD else of.letter]
+        onward = (child,) if self.nfa.arg[child] else ()
+        accept = self.nfa.next[child]
+        return onward if accept < 0 else (*onward, *self._flat([accept], bits, None))
+
+    def _flat(self, nodes: list[int], before: int | None, after: int | None, through: bool = False) -> Group:
+        """The nodes reached without taking a character, in order of preference. `after` None: not known yet, so that
+        assertions on it stay. `through` all assertions, whether they hold or not."""
+        nfa, out, seen = self.nfa, list[int](), set[int]()
+        stack = list(reversed(nodes))
+        while stack:
+            n = stack.pop()
+            if n in seen:
+                continue
+            seen.add(n)
+            kind = nfa.kind[n]
+            if kind is Kind.SPLIT:
+                stack.extend(reversed(nfa.arg[n]))
+            elif n in self._hopeless:
+                continue
+            elif through and kind is Kind.LOOK:
+                stack.append(nfa.next[n])
+            elif kind is not Kind.LOOK or (after is None and nfa.arg[n][0] > Look.BEHIND_NOT):
+                out.append(n)
+            elif nfa.holds(n, before, EDGE if after is None else after):
+                stack.append(nfa.next[n])
+        return tuple(out)
+
+    def _state(self, groups: tuple[Group, ...], before: int | None) -> FactorState:
+        key = (groups, before)
+        state = self._states.get(key)
+        if state is None:
+            kind = self.nfa.kind
+            pending = any(kind[n] is Kind.LOOK for group in groups for n in group)
+            state = self._states[key] = FactorState(groups, before, pending, {}, {})
+            self._remembered.append(key)
+            if len(self._remembered) > MAX_STATES:
+                self._forget()
+        return state
+
+    def _forget(self) -> None:
+        """Forget the two oldest states. A few at a time: freeing all at once would stall every stream."""
+        for _ in range(2):
+            forgotten = self._states.pop(self._remembered.popleft())
+            forgotten.moves.clear()
+            forgotten.kept.clear()

@@ -1,0 +1,288 @@
+"""The redact policy: every text of an answer through the engine, and the request's too.
+
+Rule: each channel of each choice is one text, from its first piece to the choice's finish, and so are each tool call's
+arguments: a call may go on after another has begun, and an end in between would let half a match out. Only a natural
+finish releases what is held. A block drops what the choice holds and ends it. What is redacted is reported in `Note`s,
+never with text.
+
+Content is a JSON text when the client asked for JSON; tool arguments always are (but for custom tools). A signed
+thinking block goes to the client only once its whole text has, unchanged: a changed block would be refused by the
+provider, and a raw one would be a copy past the policy.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from policies.base import Context, Refuse, Request
+from policies.events import (
+    NATURAL_REASONS,
+    Attachment,
+    Channel,
+    End,
+    Event,
+    Finish,
+    Note,
+    Stop,
+    Text,
+    ToolCall,
+    Verdict,
+)
+from policies.redact.config import RedactConfig
+from policies.redact.engines import Engines
+from policies.redact.json_text import JsonStream
+from policies.redact.pseudonyms import Pseudonyms
+from policies.redact.redactor import Redactor
+from policies.redact.request import Blocked, RequestText, prefill_of, texts_of
+from policies.redact.stream import SLICE_CHARS, Match, Stream
+
+_CHANNELS: Final[tuple[Channel, ...]] = ("reasoning", "content", "refusal")
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A thinking block that waits until the reasoning text from `start` to `end` is decided."""
+
+    attachment: Attachment
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class _Call:
+    index: int
+    kind: Any
+    stream: Stream | JsonStream
+
+
+@dataclass(slots=True)
+class _Choice:
+    """One choice's texts. `redacted` are the places of its reasoning that were."""
+
+    texts: dict[str, Stream | JsonStream | None] = field(default_factory=dict)
+    calls: dict[int, _Call] = field(default_factory=dict)
+    waiting: list[_Waiting] = field(default_factory=list)
+    redacted: list[tuple[int, int]] = field(default_factory=list)
+    thought: int = 0  # how far thinking blocks have taken in the reasoning
+    over: bool = False
+
+
+class Redact:
+    """The redact policies of one stream."""
+
+    deadline: float | None = None
+
+    def __init__(self, name: str, engines: Engines, context: Context) -> None:
+        self.name = name
+        self._engines = engines
+        self._json = context.json_answer
+        self._pseudonyms: Pseudonyms | None = None
+        self._prefill = ""
+        self._choices: dict[int, _Choice] = {}
+        self._early: list[Note] = []
+
+    def request(self, request: Request) -> Request | Refuse:
+        """Redact the request, and remember what the answer goes on from."""
+        body: Mapping[str, Any] = request.body
+        engine = self._engines.request
+        if engine is not None:
+            self._pseudonyms = Pseudonyms(texts_of(body) if self._engines.reversible else "")
+            text = RequestText(engine, self._pseudonyms)
+            try:
+                body = text.body(body)
+            except Blocked as blocked:
+                message = f"The request was blocked by the rule {blocked.rule!r} of {self._owner(blocked.rule)}."
+                return Refuse(message, "content_blocked")
+            self._early = [self._note(match, None, "request") for match in text.matches]
+        self._prefill = prefill_of(body)
+        return Request(body)
+
+    def feed(self, event: Event) -> Iterable[Verdict]:
+        """Take one event, give what goes on in its place."""
+        if self._early:
+            early, self._early = self._early, []
+            return (*early, *self.feed(event))
+        match event:
+            case Text():
+                return self._text(event)
+            case ToolCall():
+                return self._tool_call(event)
+            case Attachment():
+                return self._attachment(event)
+            case Finish(choice, reason):
+                return (*self._finish(choice, reason in NATURAL_REASONS), event)
+            case End(kind):
+                return (*self._end(kind == "natural"), event)
+        return (event,)
+
+    def _text(self, event: Text) -> Iterable[Verdict]:
+        choice = self._choice(event.choice)
+        if choice.over:
+            return ()
+        if event.channel not in choice.texts:
+            choice.texts[event.channel] = self._open(event.channel)
+        stream = choice.texts[event.channel]
+        if stream is None or not event.text:
+            return (event,)
+        if len(event.text) > SLICE_CHARS:
+            return self._slices(event, choice, stream)
+        out = stream.feed(event.text)
+        if stream.matches or stream.blocked is not None or choice.waiting:
+            return self._reported(event.choice, event.channel, stream, [Text(event.choice, event.channel, out)])
+        if out is event.text:
+            return (event,)
+        return (Text(event.choice, event.channel, out),) if out else ()
+
+    def _slices(self, event: Text, choice: _Choice, stream: Stream | JsonStream) -> Iterator[Verdict]:
+        """A long text, a little at a time for whoever takes the events one by one."""
+        for out in stream.pieces(event.text):
+            if not choice.over:
+                yield from self._reported(event.choice, event.channel, stream, [Text(event.choice, event.channel, out)])
+
+    def _tool_call(self, event: ToolCall) -> Iterable[Verdict]:
+        choice, engine = self._choice(event.choice), self._engines.channels["tools"]
+        if choice.over or engine is None:
+            return () if choice.over else (event,)
+        call = choice.calls.get(event.index)
+        if call is None:
+            call = choice.calls[event.index] = _Call(event.index, event.kind, self._arguments(engine, event))
+        out = call.stream.feed(event.arguments)
+        bare = event.id is None and event.name is None and event.extra is None
+        piece = [] if bare and event.arguments and not out else [replace(event, arguments=out)]
+        return self._reported(event.choice, "tools", call.stream, piece)
+
+    def _attachment(self, event: Attachment) -> Iterable[Verdict]:
+        choice = self._choice(event.choice)
+        if choice.over:
+            return ()
+        if event.field == "annotations":
+            engine = self._engines.channels["content"]
+            return (event,) if engine is None else (replace(event, value=self._strings(engine, event.value)),)
+        reasoning = choice.texts.get("reasoning")
+        if event.field != "thinking_blocks":
+            return (event,)
+        if not isinstance(reasoning, Stream):
+            return (event,) if self._is_clean(event.value) else ()
+        start, choice.thought = choice.thought, reasoning.position
+        choice.waiting.append(_Waiting(event, start, reasoning.position))
+        return self._decided(choice, reasoning)
+
+    def _strings(self, engine: Redactor, value: Any) -> Any:
+        """A value with all its texts redacted."""
+        if isinstance(value, str):
+            return engine.apply(value, self._pseudonyms)
+        if isinstance(value, Mapping):
+            return {key: v if key == "type" else self._strings(engine, v) for key, v in value.items()}
+        return [self._strings(engine, v) for v in value] if isinstance(value, list) else value
+
+    def _decided(self, choice: _Choice, reasoning: Stream) -> list[Verdict]:
+        """The thinking blocks whose text has gone out whole; those that were redacted are dropped."""
+        out: list[Verdict] = []
+        while choice.waiting and choice.waiting[0].end <= reasoning.settled:
+            block = choice.waiting.pop(0)
+            redacted = any(start < block.end and block.start < end for start, end in choice.redacted)
+            if not redacted and not reasoning.overflowed and self._is_clean(block.attachment.value):
+                out.append(block.attachment)
+        return out
+
+    def _is_clean(self, value: Any) -> bool:
+        """Whether a block's own text, whatever was streamed, has nothing to redact."""
+        engine = self._engines.channels["reasoning"]
+        texts = [b.get("thinking") for b in value if isinstance(b, Mapping)] if isinstance(value, list) else []
+        return engine is None or all(engine.apply(t, self._pseudonyms) == t for t in texts if isinstance(t, str))
+
+    def _finish(self, index: int, natural: bool) -> list[Verdict]:
+        """End a choice's texts; what a natural end releases."""
+        choice = self._choice(index)
+        out: list[Verdict] = []
+        if choice.over:
+            return out
+        if not natural:
+            choice.waiting.clear()
+        for channel in _CHANNELS:
+            stream = choice.texts.get(channel)
+            if stream is not None and not choice.over:
+                text = stream.close(natural)
+                out += self._reported(index, channel, stream, [Text(index, channel, text)] if text else [])
+        for call in choice.calls.values():
+            if not choice.over:
+                out += self._end_call(index, call, natural)
+        choice.over = True
+        return out
+
+    def _end_call(self, index: int, call: _Call, natural: bool) -> list[Verdict]:
+        text = call.stream.close(natural)
+        piece = [ToolCall(index, call.index, arguments=text, kind=call.kind)] if text else []
+        return self._reported(index, "tools", call.stream, piece)
+
+    def _end(self, natural: bool) -> list[Verdict]:
+        return [verdict for index in [*self._choices] for verdict in self._finish(index, natural)]
+
+    def _reported(
+        self, index: int, channel: str, stream: Stream | JsonStream, events: Sequence[Text | ToolCall]
+    ) -> list[Verdict]:
+        """Events with the notes on what was found, and the stop if that blocks."""
+        choice = self._choice(index)
+        out: list[Verdict] = [e for e in events if not isinstance(e, Text) or e.text]
+        for match in stream.matches:
+            out.append(self._note(match, index, channel))
+            rule = self._engines.rule(match.rule)
+            if channel == "reasoning" and rule.redacts and not rule.shadow:
+                choice.redacted.append((match.start, match.end))
+        stream.matches.clear()
+        if choice.waiting and isinstance(stream, Stream) and stream is choice.texts.get("reasoning"):
+            out += self._decided(choice, stream)
+        if stream.blocked is not None:
+            choice.over = True
+            for held in (*choice.texts.values(), *(call.stream for call in choice.calls.values())):
+                if held is not None:
+                    held.close(natural=False)
+            out.append(Stop(index, "content_filter", self._owner(stream.blocked)))
+        return out
+
+    def _note(self, match: Match, choice: int | None, channel: str) -> Note:
+        rule = self._engines.rule(match.rule)
+        action = f"would_{rule.action}" if rule.shadow else rule.action
+        return Note(self._owner(match.rule), action, match.rule, choice, channel, offset=match.start)
+
+    def _owner(self, rule: str) -> str:
+        return self._engines.owner.get(rule.removesuffix(".restore")) or self.name
+
+    def _choice(self, index: int) -> _Choice:
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = _Choice()
+        return choice
+
+    def _open(self, channel: Channel) -> Stream | JsonStream | None:
+        engine = self._engines.channels[channel]
+        if engine is None:
+            return None
+        if channel != "content":
+            return engine.stream(self._pseudonyms)
+        stream = engine.json_stream(self._pseudonyms) if self._json else engine.stream(self._pseudonyms)
+        if self._prefill:
+            stream.feed(self._prefill)
+            stream.skip()
+            stream.matches.clear()
+        return stream
+
+    def _arguments(self, engine: Redactor, event: ToolCall) -> Stream | JsonStream:
+        if event.kind == "custom":
+            return engine.stream(self._pseudonyms)
+        return engine.json_stream(self._pseudonyms)
+
+
+def build(name: str, config: RedactConfig, context: Context) -> Redact:
+    """The policy of one stream, of one configuration alone."""
+    return Redact(name, config.engines([(name, config)]), context)
+
+
+def build_together(rows: Sequence[tuple[str, RedactConfig]], context: Context) -> Redact:
+    """The policy of one stream, of all redact policies of its chain."""
+    return Redact(rows[0][0], rows[0][1].engines(rows), context)
+
+
+def guards(config: RedactConfig) -> bool:
+    """Whether it enforces on the answer's text."""
+    return config.enforces

@@ -1,0 +1,244 @@
+"""One text on its way: chunks in, redacted text out, as early as it is certain.
+
+Rule: what goes out depends on the text so far, never on how it was cut. Text is held from the start of the oldest match
+under way, in the redact lane or in the block lane. Once a match's label is certain (only its own rule is still under
+way, and the label does not depend on how the match ends) the label goes out and the rest is swallowed as it comes.
+
+`max_hold` bounds what is held, never what is matched. Past it, `closed` puts one label in the place of all that is
+held; `open` lets the oldest character go (or, where a match is complete already, its label). A match that began in text
+already replaced gets no second label. The bound acts after each character, so text is taken in pieces that cannot pass
+it unseen.
+
+Only a natural end releases what is held; any other drops it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from policies.redact.emitter import Emitter
+from policies.redact.rules import Rule
+from policies.redact.scanner import PIECE, Lane, Scanner
+
+SLICE_WORK: Final = 120
+"""The automaton work of one slice of `pieces`, in nodes visited: a fraction of a millisecond."""
+SLICE_CHARS: Final = 256
+INVISIBLE_SHARE: Final = 16
+"""How many times its visible length a match may be long and still be shown whole to its validator."""
+ENDLESS: Final = float("inf")
+
+
+class Match(NamedTuple):
+    """Where a rule matched, in raw characters from the text's start. Never the text."""
+
+    rule: str
+    start: int
+    end: int
+
+
+class Lanes(NamedTuple):
+    """The automata of a set of rules, by what their matches do; None where there are no such rules. `reach` is the
+    longest match that a validator may look at."""
+
+    redact: Lane | None
+    block: Lane | None
+    watch: tuple[Lane, ...] = ()
+    reach: int = 0
+
+
+class Stream:
+    """The redaction of one text. `blocked` names the block rule that ended it, if one did; `matches` are the finished
+    matches so far; `overflowed` tells whether more was ever held than may be."""
+
+    __slots__ = (
+        "_block",
+        "_closed",
+        "_emitter",
+        "_position",
+        "_reach",
+        "_redact",
+        "_rules",
+        "_scanners",
+        "blocked",
+        "matches",
+        "overflowed",
+    )
+
+    def __init__(self, rules: Sequence[Rule], lanes: Lanes, emitter: Emitter) -> None:
+        self.blocked: str | None = None
+        self.matches: list[Match] = []
+        self.overflowed = False
+        self._rules = rules
+        self._emitter = emitter
+        self._reach = lanes.reach
+        self._redact = Scanner(lanes.redact, rules) if lanes.redact is not None else None
+        self._block = Scanner(lanes.block, rules) if lanes.block is not None else None
+        watch = [Scanner(lane, rules, holds=False) for lane in lanes.watch]
+        self._scanners = [s for s in (self._block, self._redact, *watch) if s is not None]
+        self._position = 0
+        self._closed = False
+
+    @property
+    def held(self) -> int:
+        """The characters taken in and not yet given out, redacted or swallowed."""
+        return self._position - self._emitter.emitted
+
+    @property
+    def position(self) -> int:
+        """The characters taken in."""
+        return self._position
+
+    @property
+    def settled(self) -> int:
+        """From where on it is still open what is a match; a match whose label is out already may yet grow."""
+        return min((s.held_from() for s in (self._block, self._redact) if s is not None), default=self._position)
+
+    def skip(self) -> None:
+        """Hold nothing that came so far: it went to the client another way. A match under way still counts, and is
+        replaced as far as it is yet to come."""
+        self._emitter.emitted = self._position
+
+    def feed(self, text: str) -> str:
+        """Take the next characters, give what can go out. Nothing once the stream is closed or blocked."""
+        if len(text) <= PIECE and not self._closed:
+            quick = self._feed_quick(text)
+            if quick is not None:
+                return quick
+        out: list[str] = []
+        while text and not self._closed:
+            piece = self._next_piece(text)
+            text = text[len(piece) :]
+            self._show(piece)
+            taken = len(piece)
+            for scanner in self._scanners:
+                taken = scanner.scan(piece if taken == len(piece) else piece[:taken])
+            self._take(taken, out)
+        return out[0] if len(out) == 1 else "".join(out)
+
+    def _feed_quick(self, text: str) -> str | None:
+        """The way of nearly all chunks: nothing in it matches. None, and nothing done, otherwise."""
+        emitter = self._emitter
+        emitted = emitter.emitted
+        if emitter.base != emitted or emitter.waiting or not emitter.verbatim:
+            return None
+        position = self._position + len(text)
+        if position - emitted > emitter.limits.max_hold:
+            return None
+        hold = self._look_and_go(text, position)
+        if hold < 0:
+            return None
+        self._position = position
+        data = emitter.buffer + text if emitter.buffer else text
+        if hold <= emitted:
+            emitter.buffer = data
+            return ""
+        emitter.base = emitter.emitted = hold
+        if hold == position:
+            emitter.buffer = ""
+            return data
+        emitter.buffer = data[hold - emitted :]
+        return data[: hold - emitted]
+
+    def _look_and_go(self, text: str, position: int) -> int:
+        """Let all lanes take a text in which nothing matches; gives from where it is held, or -1, and nothing taken."""
+        looked = []
+        hold = position
+        for scanner in self._scanners:
+            ahead = scanner.look_apart(text)
+            if ahead is None:
+                return -1
+            looked.append(ahead[0])
+            if ahead[1] < hold and scanner.holds:
+                hold = ahead[1]
+        for scanner, tracks in zip(self._scanners, looked):  # noqa: B905
+            scanner.go(tracks, position)
+        return hold
+
+    def pieces(self, text: str) -> Iterator[str]:
+        """As `feed`, in slices each of which takes a fraction of a millisecond, however dear the text is to match."""
+        while text and not self._closed:
+            piece = self._next_piece(text)[:SLICE_CHARS]
+            text = text[len(piece) :]
+            self._show(piece)
+            taken = len(piece)
+            for scanner in self._scanners:
+                begun = scanner.position
+                while not _scan_slice(scanner, piece[scanner.position - begun : taken]):
+                    yield ""
+                taken = scanner.position - begun
+            out: list[str] = []
+            self._take(taken, out)
+            yield "".join(out)
+
+    def close(self, natural: bool = True) -> str:
+        """End the text; gives what a natural end releases, or nothing."""
+        out: list[str] = []
+        if natural and not self._closed:
+            self._show("")
+            for scanner in self._scanners:
+                scanner.finish()
+            self._take(0, out)
+        self._end()
+        return "".join(out)
+
+    def _next_piece(self, text: str) -> str:
+        room = self._emitter.limits.max_hold - self.held
+        return text if len(text) <= room else text[: max(room, 1)]
+
+    def _show(self, piece: str) -> None:
+        """Let the validators see the text."""
+        emitter = self._emitter
+        emitter.buffer += piece
+        for scanner in self._scanners:
+            scanner.buffer = emitter.buffer
+            scanner.base = emitter.base
+
+    def _take(self, count: int, out: list[str]) -> None:
+        """After all scanners took `count` characters: give out, and keep what is held within its bound."""
+        self._position += count
+        emitter, block, redact = self._emitter, self._block, self._redact
+        limit = self._position if block is None else block.held_from()
+        if redact is not None:
+            if redact.found:
+                self.matches.extend(Match(self._rules[r].name, s, e) for s, e, r in redact.found)
+            emitter.emit(out, redact, limit)
+        else:
+            emitter.release(limit, out)
+        if len(self._scanners) > 1 or redact is None:
+            self._watch()
+        while self.held > emitter.limits.max_hold and not self._closed:
+            self.overflowed = True
+            emitter.overflow(out, redact, self._position)
+        emitter.trim(self._needed() if self._reach else self._position)
+
+    def _watch(self) -> None:
+        """Collect what the lanes beside the redact lane found."""
+        for scanner in self._scanners:
+            if scanner is not self._redact and scanner.found:
+                self.matches.extend(Match(self._rules[r].name, s, e) for s, e, r in scanner.found)
+                if scanner is self._block:
+                    self.blocked = self._rules[scanner.found[0].rule].name
+                    self._end()
+                scanner.found.clear()
+
+    def _needed(self) -> int:
+        """From where on a validator may still look at the text."""
+        oldest = min(s.held_from() for s in self._scanners)
+        return max(oldest, self._position - INVISIBLE_SHARE * self._reach)
+
+    def _end(self) -> None:
+        redact = self._redact
+        best = redact.best() if redact is not None and not self._closed else None
+        if redact is not None and best is not None and redact.held_from() < self._emitter.covered:
+            self.matches.append(Match(self._rules[best[1]].name, redact.held_from(), best[0]))  # its label is out
+        self._closed = True
+        self._emitter.drop(self._position)
+
+
+def _scan_slice(scanner: Scanner, piece: str) -> bool:
+    """Scan with bounded work; tells whether the scanner is through with the piece."""
+    scanner.lane.allow(SLICE_WORK)
+    try:
+        taken = scanner.scan(piece)
+    finally:
+        scanner.lane.allow(ENDLESS)
+    return taken == len(piece) or scanner.halted

@@ -1,0 +1,174 @@
+"""The engine against `re`, on random rules, texts and cuts. `REDACT_FUZZ_RUNS` makes it as long as one likes."""
+
+import dataclasses
+import os
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from policies.redact import Redactor, RuleError, Stream
+from policies.redact.emitter import Emitter
+from policies.redact.rules import Rule
+from tests.policies.redact import oracle, random_rules
+from tests.policies.redact.oracle import OracleRule, Spec
+
+RUNS = int(os.environ.get("REDACT_FUZZ_RUNS", "20000"))
+SEED = int(os.environ.get("REDACT_FUZZ_SEED", "1"))
+TEXTS = 6
+Validator = Callable[[str], bool]
+
+
+def remainder(by: int) -> Validator:
+    """A check digit of sorts."""
+    return lambda text: sum(map(ord, text)) % by != 0
+
+
+class Checked(Redactor):
+    """A redactor whose rules got validators, which rules of one's own cannot have."""
+
+    def __init__(self, specs: Sequence[Spec], validators: Sequence[Validator | None], **options: int) -> None:
+        self.validators = validators
+        super().__init__(specs, **options)  # type: ignore[arg-type]
+
+    def _read(self, specs: Iterable[Mapping[str, Any]], normalize: bool, hash_key: bytes) -> tuple[Rule, ...]:
+        read = super()._read(specs, normalize, hash_key)
+        return tuple(dataclasses.replace(r, validator=v) for r, v in zip(read, self.validators, strict=True))
+
+
+def random_redactor(
+    rng: random.Random, *, exotic: bool, action: str = "redact"
+) -> tuple[Redactor, list[OracleRule], bool]:
+    """A redactor, what the oracle makes of its rules, and whether texts may hold invisible characters."""
+    while True:
+        specs = [random_rules.rule(rng, f"r{i}") for i in range(rng.randint(1, 3))]
+        invisible = rng.random() < 0.7
+        for spec in specs:
+            spec["normalize"] = exotic and (invisible or rng.random() < 0.5)
+        validators = [remainder(rng.randint(2, 4)) if "regex" in s and rng.random() < 0.4 else None for s in specs]
+        try:
+            redactor = Checked([{**s, "action": action} for s in specs], validators)
+        except RuleError:
+            continue
+        rules = [oracle.oracle_rule(s, v) for s, v in zip(specs, validators, strict=True)]
+        return redactor, rules, invisible
+
+
+def random_text(rng: random.Random, *, exotic: bool, invisible: bool) -> str:
+    text = random_rules.text(rng, rng.choice([6, 12, 24]), exotic=exotic)
+    return text if invisible else text.replace("\u200b", "").replace("\u00ad", "")
+
+
+def feed(rng: random.Random, stream: Stream, chunk: str) -> str:
+    return "".join(stream.pieces(chunk)) if rng.random() < 0.1 else stream.feed(chunk)
+
+
+@pytest.mark.parametrize("exotic", [False, True])
+def test_any_cut_gives_what_re_gives_on_the_whole_text(exotic: bool) -> None:
+    rng = random.Random(SEED + exotic)
+    for _ in range(RUNS // 2 // TEXTS):
+        redactor, rules, invisible = random_redactor(rng, exotic=exotic)
+        for _ in range(TEXTS):
+            text = random_text(rng, exotic=exotic, invisible=invisible)
+            expected = oracle.redacted(rules, text)
+            stream, out = redactor.stream(), ""
+            for chunk in random_rules.cuts(rng, text):
+                out += feed(rng, stream, chunk)
+                assert expected.startswith(out), (redactor.rules, text)
+            assert out + stream.close() == expected, (redactor.rules, text)
+            assert [(m.start, m.end) for m in stream.matches] == [s[:2] for s in oracle.spans(rules, text)]
+
+
+def test_a_block_fires_at_the_first_complete_match_and_lets_nothing_of_it_out() -> None:
+    rng = random.Random(SEED + 2)
+    for _ in range(RUNS // 10 // TEXTS):
+        redactor, rules, _ = random_redactor(rng, exotic=False, action="block")
+        for _ in range(TEXTS):
+            text = random_text(rng, exotic=False, invisible=False)[:12]
+            end = oracle.first_block(rules, text)
+            stream = redactor.stream()
+            out = "".join(feed(rng, stream, chunk) for chunk in random_rules.cuts(rng, text)) + stream.close()
+            assert (stream.blocked is None) == (end is None), (redactor.rules, text)
+            one = redactor.stream()
+            assert out == one.feed(text) + one.close()
+            if end is None:
+                assert out == text
+            else:
+                assert stream.matches[-1].end == end
+                assert out == text[: len(out)] and len(out) <= stream.matches[-1].start
+
+
+class Recorder(Emitter):
+    """Remembers which characters went out as they came."""
+
+    __slots__ = ("shown",)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.verbatim = False
+
+    def raw(self, start: int, end: int) -> str:
+        self.shown = [*getattr(self, "shown", []), *range(start, end)]
+        return super().raw(start, end)
+
+
+@pytest.mark.parametrize("mode", ["closed", "open"])
+def test_the_bound_on_what_is_held_is_kept_whatever_the_cut(mode: str) -> None:
+    rng = random.Random(SEED + 3)
+    for _ in range(RUNS // 10 // TEXTS):
+        redactor, rules, _ = random_redactor(rng, exotic=False)
+        cap = rng.randint(1, 8)
+        redactor._limits = redactor._limits._replace(max_hold=cap, opens=mode == "open")
+        for _ in range(TEXTS):
+            text = random_text(rng, exotic=False, invisible=False)
+            one = redactor.stream()
+            expected = one.feed(text) + one.close()
+            emitter = Recorder(redactor.rules, redactor._limits, lambda rule, text: "")
+            stream, out = Stream(redactor.rules, redactor._lanes, emitter), ""
+            for chunk in random_rules.cuts(rng, text):
+                out += feed(rng, stream, chunk)
+                assert stream.held <= cap
+            assert out + stream.close() == expected
+            if mode == "closed":
+                redacted = {p for start, end, _ in oracle.spans(rules, text) for p in range(start, end)}
+                assert not redacted & set(getattr(emitter, "shown", [])), (redactor.rules, text)
+
+
+def test_an_unnatural_end_adds_nothing_to_what_is_certain() -> None:
+    rng = random.Random(SEED + 4)
+    for _ in range(RUNS // 20 // TEXTS):
+        redactor, rules, _ = random_redactor(rng, exotic=False)
+        for _ in range(TEXTS):
+            text = random_text(rng, exotic=False, invisible=False)
+            whole = oracle.redacted(rules, text)
+            for at in range(len(text)):
+                stream = redactor.stream()
+                out = stream.feed(text[:at])
+                assert stream.close(natural=False) == ""
+                assert whole.startswith(out)
+
+
+def test_lanes_side_by_side_give_the_same_however_it_is_cut() -> None:
+    rng = random.Random(SEED + 5)
+    for _ in range(RUNS // 10 // TEXTS):
+        actions = ["redact", rng.choice(["redact", "block"]), rng.choice(["block", "flag"])]
+        specs = [random_rules.rule(rng, f"r{i}") | {"action": action} for i, action in enumerate(actions)]
+        try:
+            redactor = Redactor(specs)
+        except RuleError:
+            continue
+        rules = [oracle.oracle_rule({**s, "action": "redact"}) for s in specs]
+        redacts = [rule for rule, action in zip(rules, actions, strict=True) if action == "redact"]
+        blocks = [rule for rule, action in zip(rules, actions, strict=True) if action == "block"]
+        for _ in range(TEXTS):
+            text = random_text(rng, exotic=False, invisible=False)[:14]
+            ended = oracle.first_block(blocks, text)
+            one, stream = redactor.stream(), redactor.stream()
+            expected = one.feed(text) + one.close()
+            out = "".join(feed(rng, stream, chunk) for chunk in random_rules.cuts(rng, text)) + stream.close()
+            assert out == expected, (specs, text)
+            assert (stream.blocked is None) == (ended is None)
+            assert sorted(stream.matches) == sorted(one.matches)
+            whole = oracle.redacted(redacts, text)
+            assert whole.startswith(out) if ended is not None else out == whole, (specs, text)

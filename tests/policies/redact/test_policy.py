@@ -1,0 +1,310 @@
+"""The policy on events: every channel, every end, every switch."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from policies import POLICIES
+from policies.base import Context, Refuse, Request
+from policies.events import Attachment, End, Event, Finish, Note, Opaque, Stop, Text, Tick, ToolCall, Usage, Verdict
+from policies.redact.config import RedactConfig
+from policies.redact.policy import Redact, build, build_together, guards
+
+EMAIL = {"name": "email", "entity": "email"}
+MAIL = "write to bob@ex.com now "
+CLEAN = "write to [EMAIL] now "
+
+
+def policy(*rules: dict[str, Any], json_answer: bool = False, **options: Any) -> Redact:
+    config = RedactConfig.model_validate({"rules": rules or (EMAIL,), **options})
+    return build("redact/t", config, Context("m", lambda: 0.0, json_answer))
+
+
+def feed(policy: Redact, *events: Event) -> list[Verdict]:
+    return [verdict for event in events for verdict in policy.feed(event)]
+
+
+def text_of(verdicts: Iterable[Verdict], channel: str = "content", choice: int = 0) -> str:
+    return "".join(v.text for v in verdicts if isinstance(v, Text) and (v.channel, v.choice) == (channel, choice))
+
+
+def arguments_of(verdicts: Iterable[Verdict], index: int = 0) -> str:
+    return "".join(v.arguments for v in verdicts if isinstance(v, ToolCall) and v.index == index)
+
+
+@pytest.mark.parametrize("channel", ["content", "reasoning", "refusal"])
+def test_each_text_channel_is_redacted_one_character_at_a_time(channel: Any) -> None:
+    out = feed(policy(), *(Text(0, channel, ch) for ch in MAIL), Finish(0, "stop"))
+    assert text_of(out, channel) == CLEAN
+    assert isinstance(out[-1], Finish)
+
+
+def test_choices_and_channels_are_texts_of_their_own() -> None:
+    out = feed(
+        policy(),
+        Text(0, "content", "bob@"),
+        Text(1, "content", "ex.com "),
+        Text(0, "reasoning", "ex.com "),
+        Finish(0, "stop"),
+        Finish(1, "stop"),
+    )
+    assert text_of(out) == "bob@" and text_of(out, choice=1) == "ex.com " and text_of(out, "reasoning") == "ex.com "
+
+
+def test_content_goes_on_across_a_tool_call() -> None:
+    out = feed(policy(), Text(0, "content", "bob@e"), ToolCall(0, 0, "id", "f", "{}"), Text(0, "content", "x.com "))
+    assert text_of(out) == "[EMAIL] "
+
+
+def test_tool_arguments_stay_json_and_end_when_the_next_call_begins() -> None:
+    pieces = [
+        ToolCall(0, 0, "a", "f"),
+        *(ToolCall(0, 0, arguments=ch) for ch in '{"to":"bob@ex.com","n":4111111111111111}'),
+    ]
+    config = policy(EMAIL, {"name": "card", "entity": "credit_card"})
+    out = feed(
+        config,
+        *pieces,
+        ToolCall(0, 1, "b", "g", '{"x":"c@d.org"'),
+        ToolCall(0, 1, arguments="}"),
+        Finish(0, "tool_calls"),
+    )
+    assert arguments_of(out) == '{"to":"[EMAIL]","n":"[CARD]"}'
+    assert arguments_of(out, 1) == '{"x":"[EMAIL]"}'
+    assert [(v.id, v.name) for v in out if isinstance(v, ToolCall) and v.id] == [("a", "f"), ("b", "g")]
+
+
+def test_a_custom_tool_s_input_is_plain_text() -> None:
+    out = feed(policy(), ToolCall(0, 0, "a", "f", r"to \bob@ex.com", "custom"), Finish(0, "tool_calls"))
+    assert arguments_of(out) == "to \\[EMAIL]"
+    assert all(v.kind == "custom" for v in out if isinstance(v, ToolCall))
+
+
+def test_json_content_stays_json() -> None:
+    out = feed(
+        policy(json_answer=True), *(Text(0, "content", ch) for ch in r'{"a":"\u0062ob@ex.com"}'), Finish(0, "stop")
+    )
+    assert text_of(out) == '{"a":"[EMAIL]"}'
+
+
+@pytest.mark.parametrize("reason", ["stop", "tool_calls", "function_call"])
+def test_a_natural_finish_releases_what_is_held(reason: Any) -> None:
+    assert text_of(feed(policy(), Text(0, "content", "hi bob@ex"), Finish(0, reason))) == "hi bob@ex"
+
+
+@pytest.mark.parametrize(
+    "end", [Finish(0, "length"), Finish(0, "content_filter"), *map(End, ("death", "cancel", "timeout", "length"))]
+)
+def test_any_other_end_drops_it(end: Event) -> None:
+    for at in range(len(MAIL)):
+        stream = policy()
+        out = feed(stream, Text(0, "content", MAIL[:at]), ToolCall(0, 0, "a", "f", '{"a":"bob@ex.co'), end)
+        assert CLEAN.startswith(text_of(out)) and arguments_of(out) == '{"a":"'
+        assert out[-1] == end
+
+
+def test_an_end_without_a_finish_releases_by_its_kind() -> None:
+    assert text_of(feed(policy(), Text(0, "content", "bob"), End("natural"))) == "bob"
+
+
+def test_a_block_stops_its_choice_and_drops_all_of_it() -> None:
+    stream = policy({"name": "b", "words": ["bomb"], "action": "block"}, EMAIL)
+    out = feed(
+        stream,
+        Text(0, "reasoning", "amy@"),
+        Text(0, "content", "a bo"),
+        Text(0, "content", "mb"),
+        Text(1, "content", "x "),
+    )
+    assert text_of(out) == "a " and text_of(out, "reasoning") == "" and text_of(out, choice=1) == "x "
+    assert Stop(0, "content_filter", "redact/t") in out
+    assert feed(stream, Text(0, "content", "more"), Finish(0, "stop")) == [Finish(0, "stop")]
+
+
+def test_notes_name_rule_and_place_but_no_text() -> None:
+    out = feed(policy(), Text(0, "content", MAIL))
+    notes = [v for v in out if isinstance(v, Note)]
+    assert notes == [Note("redact/t", "redact", "email", 0, "content", offset=9)]
+
+
+def test_shadow_reports_and_changes_nothing() -> None:
+    stream = policy(EMAIL, {"name": "b", "words": ["now"], "action": "block"}, mode="shadow")
+    assert text_of(feed(stream, Text(0, "content", "bob@e"))) == "bob@e"
+    out = feed(stream, Text(0, "content", "x.com now "), Finish(0, "stop"))
+    assert text_of(out) == "x.com now "
+    assert {(n.action, n.rule) for n in out if isinstance(n, Note)} == {("would_redact", "email"), ("would_block", "b")}
+
+
+def test_other_events_pass() -> None:
+    events = [Usage(1, 2), Tick(1.0), Opaque(None, "chunk", {"x": 1}), Attachment(0, "images", [{"url": "a@b.com"}])]
+    assert feed(policy(), *events) == events
+
+
+def test_annotations_texts_are_redacted() -> None:
+    value = [
+        {"type": "url_citation", "url_citation": {"title": "mail a@b.com", "url": "https://x.io", "start_index": 0}}
+    ]
+    (out,) = feed(policy(), Attachment(0, "annotations", value))
+    assert isinstance(out, Attachment) and out.value[0]["url_citation"]["title"] == "mail [EMAIL]"
+    assert out.value[0]["url_citation"]["start_index"] == 0 and value[0]["url_citation"]["title"] == "mail a@b.com"  # type: ignore[index]
+
+
+def _block(text: str) -> Attachment:
+    return Attachment(0, "thinking_blocks", [{"type": "thinking", "thinking": text, "signature": "s"}])
+
+
+def test_a_clean_thinking_block_goes_out_once_its_text_has() -> None:
+    stream = policy()
+    assert _block("on bob") not in feed(stream, Text(0, "reasoning", "on bob"), _block("on bob"))
+    assert _block("on bob") in feed(stream, Text(0, "reasoning", " and"))
+
+
+def test_a_redacted_thinking_block_is_dropped_with_its_signature() -> None:
+    out = feed(
+        policy(),
+        Text(0, "reasoning", MAIL),
+        _block(MAIL),
+        Text(0, "reasoning", "fine "),
+        _block("fine "),
+        Finish(0, "stop"),
+    )
+    assert [v for v in out if isinstance(v, Attachment)] == [_block("fine ")]
+
+
+def test_a_match_across_two_thinking_blocks_drops_both() -> None:
+    key = {"name": "key", "entity": "openai_key"}
+    parts = ["sk-abcdefghij", "klmnopqrstuvwxyz"]
+    out = feed(policy(key), *(e for p in parts for e in (Text(0, "reasoning", p), _block(p))), Finish(0, "stop"))
+    assert text_of(out, "reasoning") == "[KEY]" and not [v for v in out if isinstance(v, Attachment)]
+
+
+def test_a_thinking_block_with_text_cut_off_is_dropped() -> None:
+    out = feed(policy(), Text(0, "reasoning", "on bob"), _block("on bob"), Finish(0, "length"))
+    assert [v for v in out if isinstance(v, Attachment)] == []
+
+
+def test_channels_limit_where_a_rule_acts() -> None:
+    stream = policy({**EMAIL, "channels": ["reasoning"]})
+    out = feed(stream, Text(0, "content", MAIL), Text(0, "reasoning", MAIL), ToolCall(0, 0, "i", "f", '"a@b.com"'))
+    assert text_of(out) == MAIL and text_of(out, "reasoning") == CLEAN and arguments_of(out) == '"a@b.com"'
+
+
+@pytest.mark.parametrize(
+    ("direction", "asked", "answered"), [("response", MAIL, CLEAN), ("request", CLEAN, MAIL), ("both", CLEAN, CLEAN)]
+)
+def test_direction_says_which_way_a_rule_acts(direction: str, asked: str, answered: str) -> None:
+    stream = policy({**EMAIL, "direction": direction})
+    out = stream.request(Request({"messages": [{"role": "user", "content": MAIL}]}))
+    assert isinstance(out, Request) and out.body["messages"][0]["content"] == asked
+    assert text_of(feed(stream, Text(0, "content", MAIL), Finish(0, "stop"))) == answered
+
+
+def test_all_texts_of_a_request_are_redacted_and_nothing_else() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a":"a@b.com"}'}}
+    body = {
+        "model": "a@b.com",
+        "messages": [
+            {"role": "system", "content": "a@b.com"},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "a@b.com"}, {"type": "image_url", "image_url": {"url": "x"}}],
+            },
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "a@b.com"}]},
+        ],
+    }
+    out = policy({**EMAIL, "direction": "request"}).request(Request(body))
+    assert isinstance(out, Request)
+    assert str(out.body).count("a@b.com") == 1 and str(out.body).count("[EMAIL]") == 4
+    assert str(body).count("a@b.com") == 5
+
+
+def test_a_blocked_request_is_refused() -> None:
+    out = policy({"name": "b", "words": ["bomb"], "action": "block", "direction": "request"}).request(
+        Request({"messages": [{"role": "user", "content": "a bomb"}]})
+    )
+    assert isinstance(out, Refuse) and out.status == 400 and "'b'" in out.message
+
+
+def test_a_prefilled_answer_counts_for_what_follows() -> None:
+    stream = policy()
+    stream.request(Request({"messages": [{"role": "assistant", "content": "write to bob"}]}))
+    assert text_of(feed(stream, Text(0, "content", "@ex.com now"), Finish(0, "stop"))) == "[EMAIL] now"
+
+
+def test_pseudonyms_go_up_and_values_come_back() -> None:
+    stream = policy({**EMAIL, "action": "pseudonymize"}, {"name": "key", "entity": "openai_key"})
+    out = stream.request(Request({"messages": [{"role": "user", "content": "a@b.com, c@d.com, a@b.com, [EMAIL-2]"}]}))
+    assert isinstance(out, Request)
+    assert out.body["messages"][0]["content"] == "[EMAIL-1], [EMAIL-3], [EMAIL-1], [EMAIL-2]"
+    answer = "to [email-1], [EMAIL-2] and [EMAIL-3] sk-abcdefghijklmnopqrstu"
+    verdicts = feed(stream, *(Text(0, "content", ch) for ch in answer), Finish(0, "stop"))
+    assert text_of(verdicts) == "to a@b.com, [EMAIL-2] and c@d.com [KEY]"
+    verdicts = feed(stream, *(ToolCall(1, 0, arguments=ch) for ch in '{"to":"[EMAIL-1]"}'), Finish(1, "tool_calls"))
+    assert arguments_of(verdicts) == '{"to":"a@b.com"}'
+
+
+def test_policies_of_a_chain_are_one_list_of_rules() -> None:
+    first = RedactConfig.model_validate({"rules": [{"name": "a", "words": ["x"], "replace": "yy"}]})
+    second = RedactConfig.model_validate({"rules": [{"name": "a", "words": ["y", "xz"], "replace": "<2>"}]})
+    stream = build_together([("redact/1", first), ("redact/2", second)], Context("m", lambda: 0.0))
+    out = feed(stream, Text(0, "content", "x xz y."), Finish(0, "stop"))
+    assert text_of(out) == "yy <2> <2>."
+    assert [(n.policy, n.rule) for n in out if isinstance(n, Note)][:2] == [
+        ("redact/1", "a"),
+        ("redact/2", "redact/2.a"),
+    ]
+    assert first.engines([("redact/1", first), ("redact/2", second)]) is first.engines(
+        [("redact/1", first), ("redact/2", second)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"rules": []}, "at least 1"),
+        ({"rules": [{"name": "x", "regex": r"(a)\1"}]}, "back-reference"),
+        ({"rules": [{"name": "x", "regexp": "a"}]}, "regexp"),
+        ({"rules": [EMAIL], "max_hold": 0}, "greater"),
+        ({"rules": [{**EMAIL, "action": "hash"}]}, "without a key"),
+    ],
+)
+def test_a_config_that_cannot_be_used_is_refused(config: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        RedactConfig.model_validate(config)
+
+
+def test_the_policy_s_settings_are_its_rules_defaults() -> None:
+    stream = policy(EMAIL, {"name": "w", "words": ["Now"], "mask": "#"}, replace="<gone>", ignore_case=False)
+    out = feed(stream, Text(0, "content", MAIL + "Now."), Finish(0, "stop"))
+    assert text_of(out) == "write to <gone> now ###."
+
+
+def test_hash_labels_are_keyed_and_the_key_shows_nowhere() -> None:
+    config = RedactConfig.model_validate({"rules": [{**EMAIL, "action": "hash"}], "hash_key": "topsecret"})
+    assert "topsecret" not in repr(config) and "topsecret" not in repr(config._settings)
+    stream = build("redact/t", config, Context("m", lambda: 0.0))
+    first, second = text_of(feed(stream, Text(0, "content", "a@b.com a@b.com "))).split()
+    assert first == second and first.startswith("[EMAIL:")
+
+
+@pytest.mark.parametrize(
+    ("rule", "guarded"),
+    [
+        ({}, True),
+        ({"action": "block"}, True),
+        ({"action": "flag"}, False),
+        ({"mode": "shadow"}, False),
+        ({"direction": "request"}, False),
+    ],
+)
+def test_it_guards_when_it_enforces_on_the_answer(rule: dict[str, Any], guarded: bool) -> None:
+    assert guards(RedactConfig.model_validate({"rules": [{**EMAIL, **rule}]})) is guarded
+    assert POLICIES["redact"].guards is guards
+
+
+def test_a_long_text_comes_in_slices() -> None:
+    out = list(policy().feed(Text(0, "content", MAIL * 200)))
+    assert len(out) > 5 and text_of(out) + "" == (CLEAN * 200)

@@ -1,0 +1,24 @@
+"""The native upstream, and the simulator for it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy.simulator import Simulator
+from proxy.upstreams.native import NativeUpstream
+
+
+@pytest.fixture
+async def upstream(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NativeUpstream]:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    opened = NativeUpstream()
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def sim(anyio_backend: object) -> AsyncIterator[Simulator]:
+    async with Simulator() as simulator:
+        yield simulator
