@@ -1,5 +1,6 @@
 """The ASGI application: routes, lifespan, wiring; nothing else."""
 
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from policies import POLICIES
-from policies.base import PolicyType
+from policies.base import Context, PolicyType
 from proxy.access.keys import Keyring
 from proxy.api.chat import CancelCompletion, ChatCompletions
 from proxy.api.envelope import envelope
@@ -35,7 +36,7 @@ def create_gateway(
     recorders: Sequence[Recorder] = (log_access,),
 ) -> Gateway:
     """Everything that a running gateway consists of, for `config`."""
-    return Gateway(
+    gateway = Gateway(
         config=config,
         keyring=Keyring(config.auth),
         streams=Streams(config.server.max_streams),
@@ -43,6 +44,9 @@ def create_gateway(
         policies=policies,
         recorders=recorders,
     )
+    for name, model in config.models.items():
+        gateway.chain(model, Context(name, time.monotonic))  # what policies compile together is compiled here, once
+    return gateway
 
 
 def create_app(gateway: Gateway) -> Starlette:

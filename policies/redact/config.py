@@ -5,9 +5,19 @@ set on the policy is the default for those of its rules that it can apply to.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from policies.redact.engines import Engines, Settings
 from policies.redact.rules import RuleError, read_rules
@@ -40,13 +50,19 @@ class Defaults(Strict):
 
 
 class RuleConfig(Defaults):
-    """One rule: exactly one of `entity`, `words`, `words_file` and `regex`."""
+    """One rule: exactly one of `entity`, `words`, `words_file` (relative to the configuration's folder) and `regex`."""
 
     name: str | None = Field(default=None, min_length=1, max_length=128)
     entity: str | None = None
     words: tuple[str, ...] | None = None
     words_file: str | None = None
     regex: str | None = None
+
+    @field_validator("words_file")
+    @classmethod
+    def _beside_the_configuration(cls, name: str | None, info: ValidationInfo) -> str | None:
+        folder = (info.context or {}).get("folder")
+        return name if name is None or folder is None else str(Path(folder, name))
 
 
 class RedactConfig(Defaults):

@@ -54,7 +54,8 @@ def parse(
         raise _refusal(file, "must be a mapping with `providers` and `models`", Place(1, 1))
     given = _override(source, server)
     config, faults = validate(Config, source.data)
-    built, policy_faults = _policies(source.data.get("policies"), policies)
+    folder = str(FilePath(file).parent)
+    built, policy_faults = _policies(source.data.get("policies"), policies, folder)
     faults += [*references.check(source.data, policies), *policy_faults]
     problems = [*source.faults, *_unrelated(faults, source.broken)]
     if config is None or problems:
@@ -79,8 +80,9 @@ def _text(file: str) -> str:
         raise _refusal(file, "is not UTF-8 here: save it as UTF-8", place) from None
 
 
-def _policies(data: Any, types: Mapping[str, PolicyType]) -> tuple[dict[str, Any], list[Fault]]:
-    """Each policy's own frozen config by id. What is wrong with the ids is told by `references`."""
+def _policies(data: Any, types: Mapping[str, PolicyType], folder: str) -> tuple[dict[str, Any], list[Fault]]:
+    """Each policy's own frozen config by id; file names in them are relative to `folder`. What is wrong with the ids is
+    told by `references`."""
     built: dict[str, Any] = {}
     faults: list[Fault] = []
     given = data if isinstance(data, dict) else {}
@@ -88,7 +90,8 @@ def _policies(data: Any, types: Mapping[str, PolicyType]) -> tuple[dict[str, Any
         policy_type = types.get(policy_id.partition("/")[0])
         if policy_type is None:
             continue
-        built[policy_id], found = validate(policy_type.config, {} if raw is None else raw, ("policies", policy_id))
+        values = {} if raw is None else raw
+        built[policy_id], found = validate(policy_type.config, values, ("policies", policy_id), {"folder": folder})
         faults += found
     return built, faults
 

@@ -36,10 +36,13 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-def validate(model: type[M], data: Any, at: Path = ()) -> tuple[M | None, list[Fault]]:
-    """The model of some data that stands at a path of the file, or all that is wrong with it."""
+def validate(
+    model: type[M], data: Any, at: Path = (), context: Mapping[str, Any] | None = None
+) -> tuple[M | None, list[Fault]]:
+    """The model of some data that stands at a path of the file, or all that is wrong with it. `context` is what the
+    model's validators may know beside it."""
     try:
-        return model.model_validate(data), []
+        return model.model_validate(data, context=context), []
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         return None, [_fault(model, detail, at) for detail in details]

@@ -154,7 +154,7 @@ async def test_a_failure_before_the_first_event_is_a_status(before: list[Any], a
     run = await driven([*before, DIED], Asked(asked.stream, policies=[policy]))
     response = run.client.response
     assert (response.status, response.error["code"]) == (502, "upstream_died")
-    assert response.headers["x-should-retry"] == "false"
+    assert "x-should-retry" not in response.headers  # the gateway has not tried again, so the SDK may
     assert (run.record.outcome, run.record.error, run.record.status) == ("upstream_error", "upstream_died", 502)
     assert ends(policy) == ["death"]
 

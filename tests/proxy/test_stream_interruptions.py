@@ -1,4 +1,4 @@
-"""The driver's clock and its interruptions: ticks, comments, limits, clients that leave or do not read, cancels, drains.
+"""The driver's clock and interruptions: ticks, comments, limits, clients that leave or do not read, cancels, drains.
 
 What an undisturbed answer does is in test_stream.py.
 """

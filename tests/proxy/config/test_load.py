@@ -195,3 +195,16 @@ def test_the_processs_environment_is_the_default(monkeypatch: pytest.MonkeyPatch
     path.write_bytes(GOOD.replace(b": k", b": ${SLUICE_TEST_KEY}"))
     key = load(os.fspath(path)).providers["openai"].api_key
     assert key is not None and key.get_secret_value() == "from-outside"
+
+
+def test_a_words_file_is_looked_for_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "blocked.txt").write_text("密碼\nhunter2\n", encoding="utf-8")
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "providers: {openai: {api_key: k}}\nmodels: {m: {target: openai/m, policies: [redact/words]}}\n"
+        "policies:\n  redact/words: {rules: [{name: w, words_file: blocked.txt}]}\n"
+    )
+    assert "redact/words" in load(file, environ={}).policies
+    (tmp_path / "blocked.txt").unlink()
+    with pytest.raises(ConfigError, match=r"config.yaml:4:.*'w'.*readable UTF-8 file"):
+        load(file, environ={})

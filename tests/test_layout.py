@@ -1,0 +1,211 @@
+"""The house rules that a machine can check: who may import whom, how large things get, that each file has its test."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ("policies", "proxy")
+LONGEST_FILE, LONGEST_FUNCTION = 400, 50
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("policies.events",),
+    ("policies",),
+    ("proxy.errors", "proxy.tasks", "proxy.logs"),
+    ("proxy.wire", "proxy.api.envelope"),
+    ("proxy.config",),
+    ("proxy.access", "proxy.interrupts", "proxy.record"),
+    ("proxy.upstreams",),
+    ("proxy.attempt", "proxy.downstream", "proxy.streams"),
+    ("proxy.stream", "proxy.gateway"),
+    ("proxy.api",),
+    ("proxy.server", "proxy.app"),
+    ("proxy.cli",),
+    ("proxy.__main__",),
+)
+"""Who may import whom: a module its own layer and those before it. The longest name that fits a module counts.
+(`proxy.api.envelope` is pure and stands below what tells clients of errors.)"""
+
+APART = {"proxy.simulator": ("policies.events",)}
+"""A package that none but the command line imports, and all that it may import itself."""
+
+PURE = ("policies", "proxy.wire", "proxy.api.envelope")
+"""Packages that do no input or output, and know no event loop."""
+
+IMPURE = frozenset(
+    {"asyncio", "http", "logging", "multiprocessing", "socket", "ssl", "subprocess", "threading", "time"}
+)
+
+THIRD_PARTY: dict[str, tuple[str, ...]] = {
+    "aiohttp": ("proxy.upstreams.native",),
+    "click": ("proxy.cli",),
+    "httptools": ("proxy.server", "proxy.simulator"),
+    "opentelemetry": ("proxy.telemetry",),
+    "orjson": ("proxy.wire.jsontext", "proxy.api.parse"),
+    "pydantic": ("policies", "proxy.config", "proxy.simulator.answers"),
+    "pydantic_core": ("proxy.config",),
+    "starlette": ("proxy.app", "proxy.api"),
+    "uvicorn": ("proxy.server",),
+    "uvloop": ("proxy.cli",),
+    "yaml": ("proxy.config",),
+}
+"""Each library, and who may import it. LiteLLM is in no row: `proxy.upstreams.litellm` alone imports it, by name."""
+
+BY_NAME = ("proxy.upstreams.litellm",)
+"""Who may import modules by name, which the other rules here do not see."""
+
+LITELLM = ("proxy.upstreams", "proxy.cli.serve")
+"""Who may use `proxy.upstreams.litellm`: the mappings, the engine, and the start-up that loads it."""
+
+TESTED_TOGETHER = {
+    "policies/redact": "tests/policies/redact",
+    "proxy/simulator": "tests/proxy/simulator",
+}
+"""Packages whose files are parts of one thing that is tested as a whole, with the folder of those tests."""
+
+TESTED_BY = {
+    "policies/base.py": "tests/policies/test_chain.py",
+    "policies/events.py": "tests/policies/test_chain.py",
+    "proxy/api/chat.py": "tests/end_to_end/test_openai_sdk.py",
+    "proxy/api/health.py": "tests/end_to_end/test_surface.py",
+    "proxy/api/sinks.py": "tests/proxy/test_stream.py",
+    "proxy/api/surface.py": "tests/end_to_end/test_surface.py",
+    "proxy/app.py": "tests/end_to_end/test_surface.py",
+    "proxy/cli/commands.py": "tests/end_to_end/test_serve_command.py",
+    "proxy/cli/serve.py": "tests/end_to_end/test_serve_command.py",
+    "proxy/errors.py": "tests/proxy/api/test_envelope.py",
+    "proxy/gateway.py": "tests/end_to_end/test_trivial_policy.py",
+    "proxy/logs.py": "tests/end_to_end/test_serve_command.py",
+    "proxy/tasks.py": "tests/proxy/test_attempt.py",
+    "proxy/upstreams/base.py": "tests/proxy/upstreams/test_native.py",
+    "proxy/wire/base.py": "tests/proxy/wire/test_openai.py",
+}
+"""Files without a test of their own name: contracts, and what shows over real sockets only; with where it does."""
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """All modules of the sources by name."""
+    found: dict[str, Path] = {}
+    for top in SOURCES:
+        for path in sorted((ROOT / top).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """What a module imports, wherever in it: our modules by their full names."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(modules()[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{module} has a relative import: name the module in full"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & modules().keys() or {node.module}
+    return frozenset(found)
+
+
+def within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def layer(module: str) -> int:
+    """The place of a module's layer."""
+    fitting = [(len(name), at) for at, names in enumerate(LAYERS) for name in names if within(module, (name,))]
+    assert fitting, f"{module} is in none of LAYERS: say where it stands"
+    return max(fitting)[1]
+
+
+def ours(module: str) -> Iterator[str]:
+    """Our own modules that a module imports."""
+    return (name for name in imports(module) if within(name, SOURCES))
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if not within(name, tuple(APART)) and name != "proxy"])
+def test_a_module_imports_its_own_layer_and_those_below(module: str) -> None:
+    apart = {name for name in ours(module) if within(name, tuple(APART))}
+    assert not apart or within(module, ("proxy.cli",))
+    above = [name for name in ours(module) if name not in apart and layer(name) > layer(module)]
+    assert not above
+
+
+@pytest.mark.parametrize("package", APART)
+def test_what_stands_apart_knows_nothing_of_the_rest(package: str) -> None:
+    for module in (name for name in modules() if within(name, (package,))):
+        assert all(within(name, (package, *APART[package])) for name in ours(module)), module
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if within(name, PURE)])
+def test_what_is_pure_does_no_input_or_output(module: str) -> None:
+    assert not {name.partition(".")[0] for name in imports(module)} & IMPURE
+
+
+def test_codecs_know_of_policies_the_events_alone() -> None:
+    for module in (name for name in modules() if within(name, ("proxy.wire",))):
+        assert {name for name in ours(module) if within(name, ("policies",))} <= {"policies.events"}, module
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_library_is_imported_where_it_belongs(module: str) -> None:
+    for name in imports(module):
+        library = name.partition(".")[0]
+        if library not in SOURCES and library not in sys.stdlib_module_names:
+            assert within(module, THIRD_PARTY.get(library, ())), f"{library}: see THIRD_PARTY"
+        assert library != "importlib" or within(module, BY_NAME)
+
+
+def test_litellm_is_reached_through_its_one_module() -> None:
+    users = {module for module in modules() if "proxy.upstreams.litellm" in imports(module)}
+    assert users and all(within(module, LITELLM) for module in users)
+
+
+# ---- sizes
+FILES = [
+    path for folder in (*SOURCES, "tests", "benchmarks", "scripts") for path in sorted((ROOT / folder).rglob("*.py"))
+]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= LONGEST_FILE, "split it"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, f"{node.name}: split it"
+
+
+# ---- tests
+def of_substance(path: Path) -> bool:
+    """Whether a file defines anything."""
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return any(isinstance(node, definitions) for node in ast.parse(path.read_text()).body)
+
+
+@pytest.mark.parametrize("path", [str(path.relative_to(ROOT)) for path in modules().values() if of_substance(path)])
+def test_a_source_file_has_its_test(path: str) -> None:
+    source = Path(path)
+    own = ROOT / "tests" / source.parent / f"test_{source.name}"
+    if any(source.is_relative_to(package) for package in TESTED_TOGETHER):
+        return
+    elsewhere = TESTED_BY.get(path)
+    assert own.exists() or elsewhere, f"write tests/{source.parent}/test_{source.name}, or name its test in TESTED_BY"
+    assert not (own.exists() and elsewhere), "it has a test of its own now: take it out of TESTED_BY"
+
+
+def test_the_tables_name_what_exists() -> None:
+    named = [*TESTED_BY, *TESTED_BY.values(), *TESTED_TOGETHER, *TESTED_TOGETHER.values()]
+    assert not [path for path in named if not (ROOT / path).exists()]
+    known = [name for row in (*LAYERS, PURE, BY_NAME, LITELLM, tuple(APART)) for name in row]
+    assert not [name for name in known if name not in modules()]
+
+
+def test_the_rules_see_what_they_forbid() -> None:
+    assert "proxy.wire.jsontext" in imports("proxy.server") and "uvicorn" in imports("proxy.server")
+    assert layer("proxy.api.envelope") < layer("proxy.downstream") < layer("proxy.stream") < layer("proxy.api.chat")
