@@ -15,6 +15,12 @@ from dataclasses import dataclass
 from benchmarks.load import Ask, Outcome, load
 from benchmarks.servers import Process, bare, gateway, nginx, simulator
 
+POLICIES = """
+default_policies: [redact/all]
+policies:
+  redact/all: {rules: [{name: pii, entity: pii}, {name: secrets, entity: secrets}]}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -56,6 +62,9 @@ def run(streams: int, seconds: int, rate: int) -> int:
             with gateway(upstream.url) as server:
                 ask = openai_ask(server.url, f"{provider}-{model}")
                 rows.append(_measure(f"Sluice, {provider}", server, ask, streams))
+        with gateway(upstream.url, POLICIES) as server:
+            ask = openai_ask(server.url, f"openai-{model}")
+            rows.append(_measure("Sluice, openai, all entities redacted", server, ask, streams))
         print(f"simulator: {upstream.cpu():.1f} CPU s in all", file=sys.stderr)
     print(_table(rows, streams, rate))
     return 1 if any(row.failed for row in rows) else 0

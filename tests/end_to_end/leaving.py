@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from proxy.server import Protocol
 from proxy.simulator import Answer, Call
 from tests.end_to_end.running import CONFIG, Running
 from tests.end_to_end.wire import Client, chat, until
@@ -31,6 +32,11 @@ def shrink_send_buffers(run: Running) -> None:
 
 Reach: TypeAlias = Callable[[Running, Client, str], Awaitable[Call]]
 """Brings a request of (gateway, client, provider) to where it is to be; gives the provider's side of it."""
+
+
+def connections(run: Running) -> list[Protocol]:
+    """The gateway's connections to clients."""
+    return [one for one in run.server.server_state.connections if isinstance(one, Protocol)]
 
 
 async def before_the_head(run: Running, client: Client, provider: str) -> Call:
@@ -75,7 +81,7 @@ async def in_a_blocked_write(run: Running, client: Client, provider: str) -> Cal
     run.sim.answers["flood"] = FLOOD
     await client.send(chat(f"{provider}-flood"))
     call = await run.sim.next_call()
-    await until(lambda: any(one.flow.write_paused for one in run.server.server_state.connections))
+    await until(lambda: any(one.flow.write_paused for one in connections(run)))
     return call
 
 

@@ -12,7 +12,7 @@ import pytest
 from policies.base import Context, PolicyType, Request
 from policies.events import End, Event, Stop, Text, Verdict
 from proxy.config.models import Strict
-from tests.end_to_end.leaving import MATRIX_CONFIG, PROVIDERS, SMALL, STATES, WAYS, shrink_send_buffers
+from tests.end_to_end.leaving import MATRIX_CONFIG, PROVIDERS, SMALL, STATES, WAYS, connections, shrink_send_buffers
 from tests.end_to_end.running import Running, running
 from tests.end_to_end.wire import Response, chat, client, post, responses, until
 
@@ -27,7 +27,7 @@ class Witness:
     characters."""
 
     name = "witness"
-    deadline = None
+    deadline: float | None = None
 
     def __init__(self, ends: list[str], stop_after: int | None) -> None:
         self._ends = ends
@@ -174,7 +174,7 @@ async def test_a_client_that_leaves_while_it_sends_reaches_no_provider(run: Runn
     async with client(run.port) as leaver:
         await leaver.send(whole[:cut])
         if sent != "in the head":
-            await until(lambda: any(one.cycle for one in run.server.server_state.connections))
+            await until(lambda: any(one.cycle for one in connections(run)))
         WAYS[way](leaver)
         await until(lambda: not run.server.server_state.connections)
     await settled(run)

@@ -19,6 +19,7 @@ from proxy.record import Record
 from proxy.server import Protocol
 from proxy.stream import Driver
 from proxy.upstreams.native import NativeAnswer
+from tests.end_to_end.leaving import connections
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, running
 from tests.end_to_end.wire import Response, chat, client, until
 
@@ -124,7 +125,7 @@ async def test_there_are_no_more_streams_than_may_be() -> None:
         askers = [await stack.enter_async_context(client(run.port)) for _ in range(8)]
         for asker in askers:
             await asker.send(request[:-1])
-        await until(lambda: sum(one.cycle is not None for one in run.server.server_state.connections) == 8)
+        await until(lambda: sum(one.cycle is not None for one in connections(run)) == 8)
         for asker in askers:
             await asker.send(request[-1:])
         record = await run.recorded(5)

@@ -25,6 +25,7 @@ from tests.proxy.driving import (
     Asked,
     Client,
     Provider,
+    Said,
     Through,
     drive,
     driven,
@@ -173,7 +174,8 @@ async def test_a_whole_answer_that_dies_half_way_is_a_status() -> None:
 
 async def test_events_without_substance_are_not_kept_without_bound() -> None:
     unknown = Opaque(0, "delta", {"x": 1})
-    run = await drive(Provider([[unknown]] * MOST_PENDING + [never()]))
+    said: list[Said] = [[unknown]] * MOST_PENDING
+    run = await drive(Provider([*said, never()]))
     await until(lambda: run.client.messages)
     assert run.client.response.status == 200
     run.interrupts.fire(Reason.CLIENT_LEFT)
@@ -272,7 +274,7 @@ async def test_a_policy_that_stops_the_answer_closes_the_provider_first(asked: A
 
 
 async def test_an_answer_goes_on_until_its_last_choice_is_stopped() -> None:
-    said = [[text("a", 0), text("b", 0)], [text("c", 0), text("d", 1)], [text("e", 1)], never()]
+    said: list[Said] = [[text("a", 0), text("b", 0)], [text("c", 0), text("d", 1)], [text("e", 1)], never()]
     run = await driven(said, Asked(choices=2, policies=[stopping(2)]))
     assert run.provider.reads == 3
     assert run.client.response.text == "abde"
