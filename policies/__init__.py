@@ -4,9 +4,13 @@
 """
 
 from policies.base import PolicyType
+from policies.cost_cap import COST_CAP
 from policies.redact.config import RedactConfig
 from policies.redact.policy import build, build_together, guards
+from policies.token_cap import TOKEN_CAP
 
 POLICIES: dict[str, PolicyType] = {
     "redact": PolicyType(RedactConfig, build, stage=20, guards=guards, together=build_together),
+    "token_cap": TOKEN_CAP,
+    "cost_cap": COST_CAP,
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from policies.events import Event, Verdict
+from policies.prices import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,50 @@ class Refuse:
     status: int = 400
 
 
+class Tokenizer(Protocol):
+    """Counts the tokens of a text, every special token's name being text like any other."""
+
+    def count(self, text: str) -> int:
+        """How many tokens `text` has."""
+
+    def cut(self, text: str, tokens: int) -> int:
+        """How many whole characters of `text` its first `tokens` tokens hold."""
+
+    def settled(self, text: str, tokens: int) -> int | None:
+        """The same for every text that begins with `text`; None if that is not certain, or if one has no more tokens
+        than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is known of the provider's model, for those who set limits.
+
+    `limit` is the request's member that limits its answer. `reasons`: it may think without being asked, or nobody knows
+    whether it does. `max_output` is the highest limit that it takes, `price` what it costs; None when nobody knows.
+    """
+
+    limit: str = "max_tokens"
+    reasons: bool = False
+    max_output: int | None = None
+    price: Price | None = None
+
+
+def _no_tokenizer() -> Tokenizer:
+    raise LookupError("this context has no tokenizer: build it with one")
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a policy may know of its stream. `clock` gives seconds, monotonic."""
+    """What a policy may know of its stream. `clock` gives seconds, monotonic. `tokenizer` gives the token counter; the
+    first call may have to load it. `spent` is the cost of the request's attempts before this one, in USD."""
 
     model: str
     clock: Callable[[], float]
     json_answer: bool = False
     choices: int = 1
+    target: Target = Target()
+    tokenizer: Callable[[], Tokenizer] = _no_tokenizer
+    spent: float = 0.0
 
 
 class Policy(Protocol):
@@ -63,7 +100,8 @@ class PolicyType:
     chain.
 
     `config` is the pydantic model of its YAML. `stage` orders a chain whatever the file's order. `guards` tells from a
-    config whether it enforces on text: then fields that we don't know are kept from the client.
+    config whether it enforces on text: then fields that we don't know are kept from the client. `needs_price`: it is
+    only for models whose price is known. `needs_tokenizer`: it counts tokens; the counter is loaded before it runs.
     """
 
     config: type[Any]
@@ -73,3 +111,5 @@ class PolicyType:
     together: Callable[[Sequence[tuple[str, Any]], Context], Policy] | None = None
     """Makes one policy of all (policy id, config) of this type in a chain, for types of which several must act as
     one."""
+    needs_price: bool = False
+    needs_tokenizer: bool = False

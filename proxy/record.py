@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from policies.events import Note, Usage
+from proxy.ledger import Bill
 from proxy.wire.jsontext import dumps
 
 Outcome: TypeAlias = Literal[
@@ -32,7 +33,8 @@ access_log = logging.getLogger("sluice.access")
 @dataclass(slots=True)
 class Record:
     """One request. Times are in seconds; `first_event` and `duration` count from its arrival. `status` is what the
-    client got, None when it left before it got one. `usage` is None when the provider told none."""
+    client got, None when it left before it got one. `bill` is what all attempts have used, None when no provider was at
+    work. `tokenizer` names what a token cap counts with."""
 
     id: str
     model: str
@@ -47,12 +49,18 @@ class Record:
     error: str | None = None
     finish_reasons: Mapping[int, str] = field(default_factory=dict)
     stopped_by: str | None = None
-    usage: Usage | None = None
+    bill: Bill | None = None
+    tokenizer: str | None = None
     first_event: float | None = None
     duration: float = 0.0
     bytes: int = 0
     notes: Sequence[Note] = ()
     arrived: float = field(default_factory=time.monotonic)
+
+    @property
+    def usage(self) -> Usage | None:
+        """What all attempts have used."""
+        return None if self.bill is None else self.bill.usage
 
     def began(self) -> None:
         """The client has got its first event."""
@@ -75,7 +83,6 @@ def log_access(record: Record) -> None:
 
 def access_line(record: Record) -> dict[str, Any]:
     """The fields of the access line; those that are not known are left out."""
-    usage = record.usage
     line: dict[str, Any] = {
         "ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "msg": "request",
@@ -94,7 +101,25 @@ def access_line(record: Record) -> dict[str, Any]:
         "first_event_s": None if record.first_event is None else round(record.first_event, 4),
         "duration_s": round(record.duration, 4),
         "bytes": record.bytes,
+        "tokenizer": record.tokenizer,
+        **_used(record.bill),
     }
-    if usage is not None:
-        line |= {"prompt_tokens": usage.prompt, "completion_tokens": usage.completion, "usage_source": "reported"}
     return {name: value for name, value in line.items() if value is not None}
+
+
+def _used(bill: Bill | None) -> dict[str, Any]:
+    """Tokens and dollars, and where each count comes from: cached tokens are part of the prompt's, reasoning tokens of
+    the completion's."""
+    if bill is None:
+        return {}
+    usage = bill.usage
+    return {
+        "prompt_tokens": usage.prompt,
+        "cached_tokens": usage.cached,
+        "prompt_source": bill.prompt,
+        "completion_tokens": usage.completion,
+        "reasoning_tokens": usage.reasoning,
+        "completion_source": bill.completion,
+        "cost_usd": None if bill.cost is None else round(bill.cost.total, 9),
+        "usage_source": bill.source,
+    }

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from policies.base import Context
@@ -20,6 +20,7 @@ from proxy.attempt import Attempt
 from proxy.downstream import Downstream
 from proxy.errors import GatewayError, PolicyFailed, UpstreamError, UpstreamTimeout
 from proxy.interrupts import Interrupts, Reason
+from proxy.ledger import Ledger
 from proxy.record import Outcome, Record
 from proxy.upstreams.base import Answer, Call, Upstream
 from proxy.wire.base import Fault, Meta
@@ -31,6 +32,9 @@ SLICE = 512
 
 SUBSTANCE = (Text, ToolCall, Attachment, Finish)
 """Events before which nothing goes to the client, so that a failure can still be an HTTP status."""
+
+ESTIMATED = {"x_sluice": {"source": "estimated"}}
+"""Marks a usage object that is not the provider's word."""
 
 MOST_PENDING = 1000
 """Events without substance that are kept for the first one with it."""
@@ -72,6 +76,7 @@ class Driver:
         self._chain = job.chain
         self._sink = job.sink
         self._record = job.record
+        self._ledger = Ledger(job.call.body, job.context.target.price)
         self._upstream = upstream
         self._down = down
         self._interrupts = interrupts
@@ -114,18 +119,20 @@ class Driver:
         if self._job.call.stream:
             self._interrupts.start_beat()
         self._record.attempts += 1
+        self._ledger.begin()
         self._interrupts.begin_attempt()
+        self._interrupts.set_tick(self._chain.deadline())
         async with Attempt(self._upstream, self._job.call) as attempt:
             answer = await self._open(attempt)
-            self._interrupts.set_tick(self._chain.deadline())
-            while not await self._forward(answer, await self._read(answer)):
+            while answer is not None and not await self._forward(answer, await self._read(answer)):
                 pass
             self._record.outcome = "policy_stopped" if self._chain.stopped else "completed"
-            await self._sink.done(self._down, self._record.usage)
+            await self._sink.done(self._down, self._usage())
             self._interrupts.close()
 
     # ---- waiting for the provider
-    async def _open(self, attempt: Attempt) -> Answer:
+    async def _open(self, attempt: Attempt) -> Answer | None:
+        """The answer, once the provider has begun it; None when a policy's time was over before that."""
         self._interrupts.begin_wait()
         while True:
             try:
@@ -134,9 +141,14 @@ class Driver:
             except asyncio.CancelledError:
                 if not self._interrupts.claim_wake():
                     raise
+            except GatewayError as error:
+                self._ledger.refused(error)
+                raise
             finally:
                 self._interrupts.end_wait()
             await self._woken()
+            if self._over():
+                return None
             self._interrupts.resume_wait()
         self._meta = answer.meta
         return answer
@@ -178,6 +190,7 @@ class Driver:
                     raise _reported(event)
                 case End():
                     ended = True
+                    self._ledger.ended()
                     out += self._finish_unfinished()
                 case _:
                     self._note(event)
@@ -199,11 +212,17 @@ class Driver:
 
     def _note(self, event: Event) -> None:
         """Remember of an event what the ending needs."""
-        if isinstance(event, Usage):
-            self._record.usage = event
-        elif isinstance(event, SUBSTANCE) and event.choice not in self._seen:
+        self._ledger.saw(event)
+        if isinstance(event, SUBSTANCE) and event.choice not in self._seen:
             self._seen.add(event.choice)
             self._interrupts.first_token()
+
+    def _usage(self) -> Usage | None:
+        """What to tell a client that asked for usage: the provider's word; of an answer that was cut, the estimate."""
+        if not self._chain.stopped and self._record.outcome != "client_cancelled":
+            return self._ledger.told
+        bill = self._ledger.attempt()
+        return bill.usage if bill.source == "reported" else replace(bill.usage, details=ESTIMATED)
 
     def _feed(self, event: Event) -> list[Event]:
         try:
@@ -273,7 +292,7 @@ class Driver:
         for choice in sorted((self._seen or {0}) - self._chain.finished.keys()):
             out += self._feed(Finish(choice, "length", "cancel"))
         await self._send(out + self._feed(End("cancel")))
-        await self._sink.done(self._down, self._record.usage)
+        await self._sink.done(self._down, self._usage())
 
     async def _failed(self, error: GatewayError, outcome: Outcome, end: EndKind) -> None:
         self._record.outcome = outcome
@@ -292,6 +311,8 @@ class Driver:
 
     def _close_record(self) -> None:
         record = self._record
+        self._ledger.settle()
+        record.bill = self._ledger.bill()
         record.status = self._down.status
         record.bytes = self._down.bytes
         record.notes = self._chain.notes

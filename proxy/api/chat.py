@@ -4,6 +4,7 @@ Rule: whatever is wrong with a request is found here, before anything goes to a 
 """
 
 import asyncio
+import functools
 import logging
 import time
 from typing import Any
@@ -19,10 +20,12 @@ from proxy.downstream import Downstream, Headers, Receive, Scope, Send
 from proxy.errors import Forbidden, GatewayError, InvalidRequest, PolicyFailed
 from proxy.gateway import Gateway
 from proxy.interrupts import Interrupts, Reason
+from proxy.pricing.models import target
 from proxy.record import Outcome, Record
 from proxy.stream import Driver, Job, Sink, place
 from proxy.streams import Overloaded
 from proxy.tasks import spawn
+from proxy.upstreams import tokenizers
 from proxy.upstreams.base import Call
 
 log = logging.getLogger("sluice")
@@ -57,6 +60,9 @@ class ChatCompletions:
         record.model, record.stream = request.model, request.stream
         resolved = self._resolve(request, client)
         record.target = f"{resolved.provider_name}/{resolved.model}"
+        if self._gateway.counts_tokens(resolved.settings):
+            basis = record.tokenizer = tokenizers.basis(resolved.model)
+            await self._gateway.ready(basis)
         job = self._job(request, resolved, record)
         await self._drive(job, resolved, client, _Connection(scope, receive, send, headers))
 
@@ -70,7 +76,7 @@ class ChatCompletions:
         return resolved
 
     def _job(self, request: ChatRequest, resolved: Resolved, record: Record) -> Job:
-        context = Context(request.model, asyncio.get_running_loop().time, request.json_answer, request.n)
+        context = self._context(request, resolved)
         try:
             chain = self._gateway.chain(resolved.settings, context)
             seen = chain.request(Request(request.body))
@@ -91,6 +97,16 @@ class ChatCompletions:
             guarded=chain.guarded,
         )
         return Job(call, request.n, chain, context, _sink(request, resolved, record.id), record)
+
+    def _context(self, request: ChatRequest, resolved: Resolved) -> Context:
+        return Context(
+            model=request.model,
+            clock=asyncio.get_running_loop().time,
+            json_answer=request.json_answer,
+            choices=request.n,
+            target=target(self._gateway.config.prices, resolved.provider_name, resolved.api, resolved.model),
+            tokenizer=functools.partial(tokenizers.load, tokenizers.basis(resolved.model)),
+        )
 
     async def _drive(self, job: Job, resolved: Resolved, client: Client, connection: "_Connection") -> None:
         config = self._gateway.config

@@ -44,6 +44,7 @@ async def _serve(config: Config) -> int:
                 return _cannot_listen(f"port {port} for the built-in simulator", "simulator.port")
             log.info("the built-in simulator stands in for providers at %s", simulator.url)
         gateway = create_gateway(config)
+        await gateway.warm()
         _warm(gateway)
         server = make_server(create_app(gateway), config, gateway.streams)
         try:

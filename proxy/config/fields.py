@@ -107,6 +107,7 @@ NotEmpty = AfterValidator(_not_empty)
 
 NotBool = BeforeValidator(_no_bool)
 Seconds = Annotated[float, NotBool, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Dollars = Annotated[float, NotBool, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 ProviderKey = Annotated[SecretStr, AfterValidator(_header_value)]
 ClientKey = Annotated[SecretStr, AfterValidator(_header_value), AfterValidator(_long_enough)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]

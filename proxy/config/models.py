@@ -10,7 +10,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from proxy.config.fields import BaseUrl, ClientKey, Digest, Host, NotBool, NotEmpty, Origin, ProviderKey, Seconds
+from proxy.config.fields import (
+    BaseUrl,
+    ClientKey,
+    Digest,
+    Dollars,
+    Host,
+    NotBool,
+    NotEmpty,
+    Origin,
+    ProviderKey,
+    Seconds,
+)
 
 Api = Literal["openai", "anthropic", "gemini", "litellm"]
 
@@ -81,6 +92,17 @@ class Model(Strict):
     policies: tuple[str, ...] | None = None
 
 
+class Prices(Strict):
+    """What a model's tokens cost, in USD per million. Left out: cached and cache-written tokens cost as much as input,
+    reasoning as much as output."""
+
+    input: Dollars
+    output: Dollars
+    cached: Dollars | None = None
+    cache_write: Dollars | None = None
+    reasoning: Dollars | None = None
+
+
 class Timeouts(Strict):
     """Limits in seconds: connecting, until the first token, between chunks, a blocked write to the client, the whole
     request."""
@@ -101,7 +123,8 @@ class Simulator(Strict):
 class Config(Strict):
     """The whole file, validated: every reference in it resolves.
 
-    `policies` are the policies' own frozen configs by id.
+    `policies` are the policies' own frozen configs by id. `prices` go before LiteLLM's; a name is the provider's model,
+    or `provider/model`, and may hold one `*`.
     """
 
     server: Server = Server()
@@ -111,4 +134,5 @@ class Config(Strict):
     models: Annotated[dict[str, Model], NotEmpty]
     default_policies: tuple[str, ...] = ()
     policies: dict[str, Any] = Field(default_factory=dict)
+    prices: dict[str, Prices] = Field(default_factory=dict)
     timeouts: Timeouts = Timeouts()

@@ -14,6 +14,7 @@ from proxy.config.fields import is_loopback
 from proxy.config.names import did_you_mean, model_name_fault
 from proxy.config.problems import Fault, Path
 from proxy.config.providers import LITELLM_OPTIONS, NAMED
+from proxy.pricing.models import has_price
 
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _POLICY_ID = re.compile(r"([a-z][a-z0-9_]{0,63})/([A-Za-z0-9][A-Za-z0-9._-]{0,63})", re.ASCII)
@@ -29,6 +30,7 @@ def check(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[
         yield from _provider(name, provider)
     yield from _models(data)
     yield from _policy_ids(data, types)
+    yield from _prices(data, types)
 
 
 def exposure(host: str, has_auth: bool) -> str | None:
@@ -191,6 +193,31 @@ def _policy_list(ids: Sequence[Any], path: Path, known: Mapping[str, Any]) -> It
         elif policy_id not in known:
             yield Fault((*path, index), f"unknown policy{did_you_mean(policy_id, known)}")
         seen.add(policy_id)
+
+
+# ---- prices
+def _prices(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[Fault]:
+    given = _mapping(data, "prices")
+    for name in given:
+        if name.count("*") > 1:
+            yield Fault(("prices", name), "the name holds more than one *: use one", "key")
+    for name, model in _mapping(data, "models").items():
+        target = model.get("target") if isinstance(model, dict) else None
+        if not isinstance(target, str) or "/" not in target or "*" in target:
+            continue  # what a * takes is known only with a request: the policy refuses that one
+        provider_name, _, wanted = target.partition("/")
+        used = _list(
+            model if model.get("policies") is not None else {"policies": data.get("default_policies")}, "policies"
+        )
+        needy = next((id for id in used if isinstance(id, str) and _needs_price(id, types)), None)
+        if needy is not None and not has_price(given, provider_name, wanted):
+            message = f"has no known price, which {needy} needs: add `{wanted}: {{input: …, output: …}}` to `prices`"
+            yield Fault(("models", name, "target"), message)
+
+
+def _needs_price(policy_id: str, types: Mapping[str, PolicyType]) -> bool:
+    kind = types.get(policy_id.partition("/")[0])
+    return kind is not None and kind.needs_price
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
+from pydantic import BaseModel
 
+from policies.base import PolicyType
 from proxy.config.load import ConfigError, parse
 from proxy.config.references import exposure
 
@@ -211,3 +213,48 @@ def test_exposure_says_what_to_do() -> None:
     assert exposure("0.0.0.0", has_auth=True) is None
     assert exposure("127.0.0.1", has_auth=False) is None
     assert "add `auth.keys`, or use 127.0.0.1" in (exposure("10.0.0.1", has_auth=False) or "")
+
+
+# ---- prices
+class _Capped(BaseModel):
+    pass
+
+
+PRICED = {"cap": PolicyType(config=_Capped, build=lambda *_: None, stage=1, guards=lambda _: False, needs_price=True)}  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize(
+    ("text", "unpriced"),
+    [
+        ("models: {m: {target: openai/gpt-4o-mini}}\n", False),
+        ("models: {m: {target: openai/foo}}\n", True),
+        ("models: {m: {target: openai/foo, policies: []}}\n", False),
+        ("models: {m: {target: local/gpt-4o-mini}}\n", True),
+        ("models: {m: {target: local/foo}}\nprices: {foo: {input: 1, output: 2}}\n", False),
+        ("models: {m: {target: local/foo}}\nprices: {local/f*: {input: 1, output: 2}}\n", False),
+        ("models: {'m*': {target: 'openai/*'}}\n", False),
+    ],
+)
+def test_a_cost_cap_needs_a_price(text: str, unpriced: bool) -> None:
+    whole = PROVIDERS + text + "policies: {cap/c: {}}\ndefault_policies: [cap/c]\n"
+    if not unpriced:
+        parse(whole, policies=PRICED)
+        return
+    with pytest.raises(ConfigError, match=r"models\.m\.target: has no known price, which cap/c needs: add `"):
+        parse(whole, policies=PRICED)
+
+
+@pytest.mark.parametrize("price", ["{input: -1, output: 2}", "{input: 1}", "{input: 1, output: true}", "3"])
+def test_prices_that_are_refused(refusal: Refusal, price: str) -> None:
+    assert len(refusal(GOOD + f"prices: {{m: {price}}}\n")) == 1
+    assert "more than one *" in refusal(GOOD + "prices: {'a*b*': {input: 1, output: 2}}\n")[0]
+
+
+def test_caps_that_limit_nothing_are_refused() -> None:
+    text = GOOD + "policies:\n  token_cap/a: {max_tokens: 0}\n  token_cap/b: {}\n  cost_cap/c: {max_usd: -1}\n"
+    with pytest.raises(ConfigError) as refused:
+        parse(text)
+    first, second, third = str(refused.value).splitlines()
+    assert "policies.token_cap/a.max_tokens: must be greater than or equal to 1" in first
+    assert "policies.token_cap/b: limits nothing: give max_tokens" in second
+    assert "policies.cost_cap/c.max_usd: must be greater than 0" in third

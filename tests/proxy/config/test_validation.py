@@ -65,7 +65,7 @@ def test_each_kind_of_error_is_told_in_plain_words_at_its_path(
 @pytest.mark.parametrize(
     ("section", "path", "message"),
     [
-        ({"retires": 1}, ("retires",), "unknown key; known: 'server', 'auth'"),
+        ({"xyzzy": 1}, ("xyzzy",), "unknown key; known: 'server', 'auth'"),
         ({"sever": 1}, ("sever",), "unknown key; did you mean 'server'?"),
         ({"server": {"prot": 1}}, ("server", "prot"), "did you mean 'port'?"),
         ({"auth": {"keys": [{"name": "a", "modles": []}]}}, ("auth", "keys", 0, "modles"), "did you mean 'models'?"),

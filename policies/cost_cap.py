@@ -1,0 +1,141 @@
+"""`cost_cap`: ends a request when its answer has cost so much.
+
+Decisions:
+- Before anything is sent: a prompt that alone would cost more is refused, and the provider's own limit is lowered to
+  what is left for the answer, because hidden thoughts cannot be stopped by watching. A thinking budget that is not
+  covered by that is refused: a provider takes no limit below it.
+- While it streams: what the provider has told of its usage, or the estimate of what came (`estimate`), whichever is
+  more. The cut is at the character where the estimate passes the cap, the same for every chunking.
+- All choices are one bill: all end together. So do a request's attempts: `Context.spent` is what those before cost.
+- Output is priced with the prompt's tier; a prompt counts as uncached until the provider tells.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from pydantic import BaseModel, ConfigDict
+
+from policies import estimate
+from policies.base import Context, PolicyType, Refuse, Request
+from policies.events import Event, Finish, Note, Stop, Text, ToolCall, Usage, Verdict
+from policies.limits import lowered, thinking_budget
+from policies.numbers import Amount
+from policies.prices import Price
+
+_MILLION = 1_000_000
+
+
+class CostCapConfig(BaseModel):
+    """The YAML of a `cost_cap`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    max_usd: Amount
+
+
+class CostCap:
+    """See the module's header."""
+
+    deadline: float | None = None
+
+    def __init__(self, name: str, config: CostCapConfig, context: Context) -> None:
+        self.name = name
+        self._config = config
+        self._context = context
+        self._left = config.max_usd - context.spent
+        self._price = context.target.price
+        self._used = 0.0
+        self._room = float("inf")
+        self._weight = 1.0
+        self._choices = set(range(context.choices))
+        self._ended: set[int] = set()
+
+    def request(self, request: Request) -> Request | Refuse:
+        """Refuse what is too dear before it begins; else lower the provider's limit to what is left."""
+        price = self._price
+        if price is None or price.output <= 0:
+            return Refuse(
+                f"The model {self._context.model!r} has no price, so {self.name} cannot hold: "
+                "the operator can set it under `prices`.",
+                "no_price",
+            )
+        prompt = estimate.prompt_tokens(request.body)
+        self._set_room(price.at(prompt), Usage(prompt, 0))
+        most = int(self._room / estimate.UNITS / max(price.dearest / price.output, 1)) // self._context.choices
+        if most < 1:
+            return Refuse(
+                f"The prompt, about {prompt} tokens, would cost more than the ${self._config.max_usd:g} that "
+                f"{self.name} allows for a request: send a shorter one.",
+                "cost_cap",
+            )
+        if thinking_budget(request.body) >= most:
+            return Refuse(
+                f"The thinking budget could cost more than the ${self._config.max_usd:g} that {self.name} allows for a "
+                f"request: ask for less than {most} tokens.",
+                "cost_cap",
+            )
+        return Request(lowered(request.body, self._context.target, most))
+
+    def feed(self, event: Event) -> Iterable[Verdict]:
+        """See `Policy.feed`."""
+        if isinstance(event, Text):
+            return self._piece(event, event.text, self._weight if event.channel == "reasoning" else 1.0)
+        match event:
+            case ToolCall():
+                return self._piece(event, event.arguments, 1.0)
+            case Usage():
+                return self._told(event)
+            case Finish():
+                return self._finish(event)
+        return (event,)
+
+    def _piece(self, piece: Text | ToolCall, text: str, weight: float) -> Iterable[Verdict]:
+        if piece.choice in self._ended:
+            return ()
+        self._choices.add(piece.choice)
+        before = self._used
+        self._used += estimate.units(text) * weight
+        if self._used <= self._room:
+            return (piece,)
+        fits = text[: estimate.within(text, (self._room - before) / weight)]
+        return [*_shortened(piece, fits), *self._stop()]
+
+    def _told(self, usage: Usage) -> Iterable[Verdict]:
+        """The provider has told what it counted so far."""
+        if self._price is None:
+            return (usage,)
+        price = self._price.at(usage.prompt)
+        self._set_room(price, usage)
+        answer = price.cost(replace(usage, prompt=0, cached=0, cache_write=0)).total
+        self._used = max(self._used, answer * _MILLION / price.output * estimate.UNITS)
+        return (usage,) if self._used <= self._room else [usage, *self._stop()]
+
+    def _finish(self, event: Finish) -> Iterable[Verdict]:
+        if event.choice in self._ended:
+            return ()
+        self._ended.add(event.choice)
+        return (event,)
+
+    def _stop(self) -> Iterator[Verdict]:
+        ending = sorted(self._choices - self._ended)
+        if ending:
+            yield Note(self.name, "stop", "max_usd")
+        for choice in ending:
+            self._ended.add(choice)
+            yield Stop(choice, "length", self.name)
+
+    def _set_room(self, price: Price, usage: Usage) -> None:
+        """What the prompt leaves for the answer, in units of output."""
+        prompt = price.cost(replace(usage, completion=0, reasoning=0)).total
+        self._room = (self._left - prompt) * _MILLION / price.output * estimate.UNITS
+        self._weight = max((price.reasoning if price.reasoning is not None else price.output) / price.output, 1e-9)
+
+
+def _shortened(piece: Text | ToolCall, text: str) -> tuple[Text | ToolCall, ...]:
+    """The piece with the beginning of its text; nothing if that is empty."""
+    if not text:
+        return ()
+    return (Text(piece.choice, piece.channel, text),) if isinstance(piece, Text) else (replace(piece, arguments=text),)
+
+
+COST_CAP = PolicyType(config=CostCapConfig, build=CostCap, stage=90, guards=lambda config: False, needs_price=True)

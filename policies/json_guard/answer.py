@@ -1,0 +1,58 @@
+"""One choice's content, judged while it comes: fence, grammar and schema together."""
+
+from policies.json_guard.fence import Closing, Opening
+from policies.json_guard.grammar import Grammar
+from policies.json_guard.match import Matcher
+from policies.json_guard.schema import Schema
+
+
+class Answer:
+    """The content so far. `offset` is the place of the character that broke it, counted in what the provider sent."""
+
+    def __init__(self, schema: Schema | None, strip_fence: bool) -> None:
+        self._matcher = Matcher(schema) if schema is not None and schema.root is not None else None
+        self._grammar = Grammar(self._matcher)
+        self._opening = Opening() if strip_fence else None
+        self._closing: Closing | None = None
+        self._count = 0
+        self.empty = True
+        self.broken = False
+        self.offset = 0
+
+    @property
+    def unwatched(self) -> bool:
+        """Whether part of the schema was too costly to follow."""
+        return self._matcher is not None and self._matcher.gave_up
+
+    def feed(self, text: str) -> tuple[str, str]:
+        """Take more content; gives what of it is good, without the fence, and from the character on that broke it."""
+        if self.broken:
+            return "", text
+        self._count += len(text)
+        self.empty = self.empty and not text.strip(" \t\r\n")
+        if self._opening is not None:
+            text = self._opening.feed(text)
+        if self._closing is not None:
+            return self._close(self._closing, "", text)
+        at = self._grammar.feed(text)
+        if at is None:
+            return text, ""
+        if text[at] == "`" and self._opening is not None and self._opening.fenced and self._grammar.complete:
+            self._closing = Closing()
+            return self._close(self._closing, text[:at], text[at:])
+        return self._break(text[:at], text[at:])
+
+    def finish(self) -> tuple[bool, str]:
+        """The content ends; whether it is a JSON text that fits, and what was still held and is none."""
+        held = self._opening.held if self._opening is not None else ""
+        whole = not self.broken and not held and (self._closing is not None or self._grammar.finish())
+        return whole, held
+
+    def _close(self, closing: Closing, good: str, text: str) -> tuple[str, str]:
+        at = closing.feed(text)
+        return (good, "") if at is None else self._break(good, text[at:])
+
+    def _break(self, good: str, bad: str) -> tuple[str, str]:
+        self.broken = True
+        self.offset = self._count - len(bad)
+        return good, bad

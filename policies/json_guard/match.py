@@ -1,0 +1,281 @@
+"""A schema's rules, held against a document while it comes: the grammar's watch.
+
+Rule. The document is broken at the first character after which, for some value, every way to satisfy the schema is
+out. Each schema is judged on its own (that one branch of an `anyOf` wants a member that another forbids is not put
+together), so what could be valid is never broken.
+
+Theory. Each value that is open has a frame, each frame a cell for each schema that bears on the value: one for each
+schema, however many ways lead to it. A cell can fail by itself, or because none of a group of cells of its frame is
+alive, or because the cell of its current member or item is dead. A failure settles from the innermost frame outwards;
+when the outermost cell is dead, the document is. Values that no schema bears on have an empty frame. Memory: frames
+are as deep as the document, cells at most `MOST_CELLS` for each; a value with more is not watched.
+
+Work is bounded for each character, whatever schema a client sends: a visit of a cell costs one, each token and each
+watched character earns `EARNED`. A document that overdraws is not watched further (`gave_up`). All of this depends on
+the text alone, not on its pieces.
+"""
+
+from typing import Final
+
+from policies.json_guard.grammar import NUMBER, OBJECT, STRING, Kind
+from policies.json_guard.literals import Cursor
+from policies.json_guard.number import Number
+from policies.json_guard.schema import Child, Node, Schema
+
+MOST_CELLS: Final = 256
+EARNED: Final = 24
+_CREDIT = 20_000
+
+
+class Cell:
+    """One schema, at one value."""
+
+    __slots__ = ("alive", "child", "cursor", "groups", "missing", "node", "number", "ok", "wanted")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.ok = True
+        self.alive = True
+        self.groups: list[tuple[Cell, ...]] = []
+        self.child: Cell | None = None  # of the member or item that is open
+        self.wanted: Child = None  # the schema of the member whose name was read
+        self.cursor: Cursor | None = None
+        self.number: Number | None = None
+        self.missing: set[str] | None = None
+
+    def begin(self, kind: Kind) -> None:
+        node = self.node
+        if not node.kinds & kind:
+            self.ok = False
+        elif kind == OBJECT:
+            self.missing = set(node.required) if node.required else None
+        elif kind == STRING and node.strings is not None:
+            self.cursor = Cursor(node.strings)
+        elif kind == NUMBER and (node.integer or node.numbers is not None):
+            self.number = Number(node.integer, node.numbers)
+
+    def end(self) -> None:
+        if (
+            self.missing
+            or (self.cursor is not None and self.cursor.exact() is None)
+            or (self.number is not None and not self.number.end())
+        ):
+            self.ok = False
+
+    def begin_name(self) -> None:
+        node = self.node
+        self.wanted = node.additional
+        self.cursor = None if node.names is None else Cursor(node.names)
+        if self.cursor is not None and not self.cursor.open():
+            self.other_name()
+
+    def end_name(self) -> None:
+        if self.cursor is None:
+            return
+        name = self.cursor.exact()
+        self.cursor = None
+        members = self.node.members or {}
+        if name is not None and name in members:
+            self.wanted = members[name]
+        elif self.node.closed:
+            self.ok = False
+        if name is not None and self.missing is not None:
+            self.missing.discard(name)
+
+    def other_name(self) -> None:
+        """The name is none that the schema knows."""
+        self.cursor = None
+        self.ok = self.ok and not self.node.closed
+
+    def item(self, at: int) -> Child:
+        prefix = self.node.prefix
+        return prefix[at] if at < len(prefix) else self.node.items
+
+    def fails(self) -> bool:
+        return (
+            not self.ok
+            or (self.child is not None and not self.child.alive)
+            or any(not any(cell.alive for cell in group) for group in self.groups)
+        )
+
+
+class Frame:
+    """A value that is open. `cells` come before those of their groups."""
+
+    __slots__ = ("cells", "items", "kind")
+
+    def __init__(self) -> None:
+        self.cells: list[Cell] = []
+        self.kind: Kind = 0
+        self.items = 0
+
+    def settle(self) -> bool:
+        """Whether a cell died."""
+        died, again = False, True
+        while again:
+            again = False
+            for cell in reversed(self.cells):
+                if cell.alive and cell.fails():
+                    cell.alive = False
+                    died = again = True
+        if died:
+            self.cells = [cell for cell in self.cells if cell.alive]
+        return died
+
+
+class Matcher:
+    """A schema, watching one document. It implements `grammar.Watch`."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._nodes = schema.nodes
+        self._root = schema.root
+        self._top: Cell | None = None
+        self._frames: list[Frame] = []
+        self._followed: list[Cell] = []  # the cells that follow the characters of the current token
+        self._naming = False
+        self._credit = _CREDIT
+        self.texts = False
+        self.digits = False
+        self.gave_up = False
+
+    def begin(self, kind: Kind) -> bool:
+        frame = self._open()
+        frame.kind = kind
+        self._frames.append(frame)
+        self._pay(3 * len(frame.cells))
+        for cell in frame.cells:
+            cell.begin(kind)
+        self._naming = False
+        if kind == STRING:
+            self._follow([cell for cell in frame.cells if cell.cursor is not None])
+        elif kind == NUMBER:
+            self._followed = [cell for cell in frame.cells if cell.number is not None]
+            self.digits = bool(self._followed)
+        return self._judge(frame)
+
+    def end(self) -> bool:
+        frame = self._frames[-1]
+        for cell in frame.cells:
+            cell.end()
+        possible = self._judge(frame)
+        self._frames.pop()
+        if frame.cells and self._frames:
+            for cell in self._frames[-1].cells:
+                cell.child = None
+        return possible
+
+    def begin_name(self) -> bool:
+        frame = self._frames[-1]
+        self._pay(2 * len(frame.cells))
+        for cell in frame.cells:
+            cell.begin_name()
+        self._naming = True
+        self._follow([cell for cell in frame.cells if cell.cursor is not None])
+        return self._judge(frame)
+
+    def end_name(self) -> bool:
+        frame = self._frames[-1]
+        for cell in frame.cells:
+            cell.end_name()
+        return self._judge(frame)
+
+    def narrow(self, low: int, high: int) -> bool:
+        return self._keep([cell for cell in self._followed if not (cell.cursor and cell.cursor.narrow(low, high))])
+
+    def unit(self, code: int) -> bool:
+        self._pay(len(self._followed))
+        return self._keep([cell for cell in self._followed if not (cell.cursor and cell.cursor.push(code))])
+
+    def digit(self, char: str) -> bool:
+        self._pay(2 * len(self._followed))
+        failed = [cell for cell in self._followed if not (cell.number and cell.number.push(char))]
+        for cell in failed:
+            cell.ok = False
+        if failed:
+            self._followed = [cell for cell in self._followed if cell.ok]
+            self.digits = bool(self._followed)
+        return not failed or self._settle()
+
+    # ---- strings
+    def _follow(self, cells: list[Cell]) -> None:
+        self._followed = cells
+        self.texts = bool(cells)
+
+    def _keep(self, failed: list[Cell]) -> bool:
+        """Follow the others; a name that failed may still be one of the others' members."""
+        if not failed:
+            return True
+        for cell in failed:
+            if self._naming:
+                cell.other_name()
+            else:
+                cell.ok = False
+                cell.cursor = None
+        self._follow([cell for cell in self._followed if cell.cursor is not None])
+        return self._settle()
+
+    # ---- frames
+    def _open(self) -> Frame:
+        """The frame of the value that begins."""
+        frame = Frame()
+        cells: dict[int, Cell] = {}
+        if not self._frames:
+            if self._root is not None:
+                self._top = self._cell(self._root, cells, frame)
+        else:
+            outer = self._frames[-1]
+            for cell in outer.cells:
+                wanted = cell.wanted if outer.kind == OBJECT else cell.item(outer.items)
+                if wanted is not None and cell.alive:
+                    cell.child = self._cell(wanted, cells, frame)
+            outer.items += 1
+        self._expand(frame, cells)
+        return frame
+
+    def _cell(self, number: int, cells: dict[int, Cell], frame: Frame) -> Cell:
+        cell = cells.get(number)
+        if cell is None:
+            cell = cells[number] = Cell(self._nodes[number])
+            frame.cells.append(cell)
+        return cell
+
+    def _expand(self, frame: Frame, cells: dict[int, Cell]) -> None:
+        for cell in frame.cells:  # which grows meanwhile
+            for group in cell.node.groups:
+                cell.groups.append(tuple(self._cell(number, cells, frame) for number in group))
+            if len(frame.cells) > MOST_CELLS:
+                self._unwatch(frame)
+                return
+
+    def _pay(self, visits: int) -> None:
+        self._credit = min(self._credit + EARNED - visits, _CREDIT)
+        if self._credit < 0 and not self.gave_up:
+            self.gave_up = True
+            self._root = self._top = None
+            self._follow([])
+            self.digits = False
+            for frame in self._frames:
+                frame.cells = []
+
+    def _unwatch(self, frame: Frame) -> None:
+        self.gave_up = True
+        frame.cells = []
+        if not self._frames:
+            self._top = None
+        for outer in self._frames[-1:]:
+            for cell in outer.cells:
+                cell.child = None
+
+    def _judge(self, frame: Frame) -> bool:
+        """As `_settle`, for free where no cell of the frame failed."""
+        for cell in frame.cells:
+            if cell.alive and not cell.ok:
+                return self._settle()
+        return True
+
+    def _settle(self) -> bool:
+        """Let failures spread outwards; whether the document is still possible. Called when a cell failed."""
+        for frame in reversed(self._frames):
+            if not frame.settle():
+                return True
+        return self._top is None or self._top.alive

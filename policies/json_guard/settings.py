@@ -1,0 +1,58 @@
+"""`json_guard/<name>` in config.yaml, and what a request asks of its answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from policies.base import Context, Refuse
+from policies.json_guard.schema import Schema, SchemaError, compile_schema
+
+DEFAULT_ATTEMPTS = 2
+
+
+class JsonGuardConfig(BaseModel):
+    """`on_invalid`: `stop` ends the choice at the first character that can no longer be right; `retry` holds the
+    answer back until it is checked whole, and rejects an attempt that fails, up to `attempts` in all; `flag` only
+    reports. `when`: for requests with a JSON `response_format`, or for all. `strip_fence`: take a Markdown fence off.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    on_invalid: Literal["stop", "retry", "flag"] = "stop"
+    attempts: Annotated[int, Field(ge=1, le=10)] = DEFAULT_ATTEMPTS
+    when: Literal["json_requests", "always"] = "json_requests"
+    strip_fence: bool = False
+
+    @model_validator(mode="after")
+    def _attempts_are_for_retry(self) -> "JsonGuardConfig":
+        if "attempts" in self.model_fields_set and self.on_invalid != "retry":
+            raise ValueError("attempts has an effect only with on_invalid: retry: set that, or leave attempts out")
+        return self
+
+    def applies(self, context: Context) -> bool:
+        return self.when == "always" or context.json_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a request asks: `schema` is None when any JSON will do; `tools` is whether the model may call some."""
+
+    schema: Schema | None = None
+    tools: bool = False
+
+
+def asked(body: Mapping[str, Any]) -> Ask:
+    """Raises `SchemaError`."""
+    schema: Schema | None = None
+    match body.get("response_format"):
+        case {"type": "json_schema", "json_schema": {"schema": source}}:
+            schema = compile_schema(source)
+    return Ask(schema, bool(body.get("tools") or body.get("functions")))
+
+
+def refusal(error: SchemaError) -> Refuse:
+    """The client is told what to change."""
+    message = f"response_format.json_schema.schema cannot be held against the answer: {error}."
+    return Refuse(f"{message} The gateway reads JSON Schema 2020-12 in one document.", "invalid_json_schema")

@@ -1,0 +1,107 @@
+"""`on_invalid: stop` and `flag`: the answer goes on while it is checked.
+
+Rules. Each choice's content is checked on its own; other channels, tool calls and structure pass untouched. At the
+first character after which the content can no longer be what was asked for, `stop` sends what is good before it and
+ends the choice with `content_filter`: a policy cut the answer. (OpenAI's SDK then raises instead of parsing half a
+document; `length` would make clients ask again with a higher limit.) `flag` notes it and sends all. An answer that ends
+by itself before its JSON is whole is noted. Content that is cut at an unnatural end is not judged. Nothing is held
+but the first characters of what may be a Markdown fence. A schema (or part of one) that is not followed is noted as
+`unchecked`.
+
+Limit. With tools in the request, what a model says before it calls one is content too, and prose is no JSON: `stop`
+cuts it.
+"""
+
+from collections.abc import Iterable
+
+from policies.base import Context, Refuse, Request
+from policies.events import NATURAL_REASONS, Event, Finish, Note, Stop, Text, ToolCall, Verdict
+from policies.json_guard.answer import Answer
+from policies.json_guard.schema import SchemaError
+from policies.json_guard.settings import Ask, JsonGuardConfig, asked, refusal
+
+
+class JsonGuard:
+    """The guard of one stream."""
+
+    deadline: float | None = None
+
+    def __init__(self, name: str, config: JsonGuardConfig, context: Context) -> None:
+        self.name = name
+        self._stops = config.on_invalid == "stop"
+        self._strip = config.strip_fence
+        self._applies = config.applies(context)
+        self._ask = Ask()
+        self._unusable = False
+        self._answers: dict[int, Answer] = {}
+        self._excused: set[int] = set()
+        self._over: set[int] = set()
+
+    def request(self, request: Request) -> Request | Refuse:
+        if not self._applies:
+            return request
+        try:
+            self._ask = asked(request.body)
+        except SchemaError as error:
+            if self._stops:
+                return refusal(error)
+            self._unusable = True
+        return request
+
+    def feed(self, event: Event) -> Iterable[Verdict]:
+        if not self._applies:
+            return (event,)
+        match event:
+            case Text(_, "content"):
+                return self._content(event)
+            case Finish():
+                return self._finish(event)
+            case ToolCall(choice) | Text(choice, "refusal"):
+                self._excused.add(choice)
+        return (event,)
+
+    def _content(self, event: Text) -> Iterable[Verdict]:
+        choice = event.choice
+        if choice in self._over:
+            return
+        answer = self._answer(choice)
+        known = answer.broken
+        good, bad = answer.feed(event.text)
+        passed = good if self._stops else good + bad
+        if passed or not event.text:
+            yield Text(choice, "content", passed)
+        if answer.broken and not known:
+            action = "stopped" if self._stops else "flagged"
+            yield Note(self.name, action, "invalid", choice, "content", offset=answer.offset)
+            if self._stops:
+                self._over.add(choice)
+                yield Stop(choice, "content_filter", self.name)
+
+    def _finish(self, event: Finish) -> Iterable[Verdict]:
+        choice = event.choice
+        if choice in self._over:
+            return
+        self._over.add(choice)
+        yield from self._judge(event)
+        if self._unusable:
+            self._unusable = False
+            yield Note(self.name, "unchecked", "schema")
+        yield event
+
+    def _judge(self, finish: Finish) -> Iterable[Verdict]:
+        """Note it if the choice ended by itself and its content is not whole."""
+        choice = finish.choice
+        answer = self._answer(choice)
+        whole, held = answer.finish()
+        if held and not self._stops:
+            yield Text(choice, "content", held)
+        if answer.unwatched:
+            yield Note(self.name, "unchecked", "cost", choice, "content")
+        excused = answer.empty and choice in self._excused
+        if finish.reason in NATURAL_REASONS and not (whole or answer.broken or excused):
+            yield Note(self.name, "flagged", "incomplete", choice, "content")
+
+    def _answer(self, choice: int) -> Answer:
+        if choice not in self._answers:
+            self._answers[choice] = Answer(self._ask.schema, self._strip)
+        return self._answers[choice]

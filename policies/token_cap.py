@@ -1,0 +1,227 @@
+"""`token_cap`: ends a choice when its answer has so many tokens, or thoughts, or chunks, or seconds.
+
+Decisions:
+- The answer's text is content, refusal and the arguments of tool calls: all that a client reads or runs. They share the
+  room. Each is a text of its own, which ends where another one of its choice begins; names and ids do not count.
+- The cut is after the Nth token of the text that the client gets (this stage stands behind redaction), by the tokenizer
+  of the context, rounded down to a whole character, the same for every chunking (`token_meter`). A tool call may end in
+  the middle of its JSON, as it does at a provider's own limit; `length` tells.
+- Thoughts (`max_reasoning_tokens`) are those that can be seen. Hidden ones only the provider's limit can stop.
+- A chunk (`max_chunks`) is a piece of text as it comes here; of a long one the driver makes several.
+- Seconds count from when the request was ready for the provider. They end every choice.
+- Held text is let go at the provider's `length` too: it is behind redaction, so it is no half secret, and the lowered
+  limit makes that the usual end of a long answer. A block, a cancel and a failure drop it.
+- `flag` tells and changes nothing: no limit is lowered, nothing is held.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from policies.base import Context, PolicyType, Refuse, Request
+from policies.events import NATURAL_REASONS, Event, Finish, Note, Stop, Text, Tick, ToolCall, Verdict
+from policies.limits import REASONING_ALLOWANCE, client_limit, lowered, reasons, thinking_budget
+from policies.numbers import Amount, Count
+from policies.token_meter import Meter
+
+Piece: TypeAlias = Text | ToolCall
+
+_RELEASING = NATURAL_REASONS | {"length"}
+
+
+class TokenCapConfig(BaseModel):
+    """The YAML of a `token_cap`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    max_tokens: Count | None = None
+    max_reasoning_tokens: Count | None = None
+    max_chunks: Count | None = None
+    max_seconds: Amount | None = None
+    on_exceed: Literal["stop", "flag"] = "stop"
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> "TokenCapConfig":
+        if (self.max_tokens, self.max_reasoning_tokens, self.max_chunks, self.max_seconds) == (None,) * 4:
+            raise ValueError("limits nothing: give max_tokens, max_reasoning_tokens, max_chunks or max_seconds")
+        return self
+
+
+@dataclass(slots=True)
+class _Choice:
+    """One choice so far. `meters` are those of its answer and its thoughts, `last` the newest piece of the text that is
+    running. `over`: it has ended, or its cap has been flagged."""
+
+    answer: Meter | None
+    thoughts: Meter | None
+    last: Piece | None = None
+    chunks: int = 0
+    over: bool = False
+
+    def meter(self, piece: Piece) -> Meter | None:
+        thought = isinstance(piece, Text) and piece.channel == "reasoning"
+        return self.thoughts if thought else self.answer
+
+
+class TokenCap:
+    """See the module's header."""
+
+    def __init__(self, name: str, config: TokenCapConfig, context: Context) -> None:
+        self.name = name
+        self.deadline = None if config.max_seconds is None else context.clock() + config.max_seconds
+        self._config = config
+        self._context = context
+        self._stops = config.on_exceed == "stop"
+        self._choices: dict[int, _Choice] = {}
+
+    def request(self, request: Request) -> Request | Refuse:
+        """Lower the provider's limit: to the cap, or to the cap and room for thoughts."""
+        most, target = self._config.max_tokens, self._context.target
+        if most is None or not self._stops:
+            return request
+        if reasons(request.body, target):
+            if client_limit(request.body) is None and target.max_output is None:
+                return request  # nobody knows what the model takes: a limit could be one that it refuses
+            allowance = self._config.max_reasoning_tokens or REASONING_ALLOWANCE
+            most += max(allowance, thinking_budget(request.body))
+        return Request(lowered(request.body, target, most))
+
+    def feed(self, event: Event) -> Iterable[Verdict]:
+        """See `Policy.feed`."""
+        if self.deadline is not None and self._now(event) >= self.deadline:
+            self.deadline = None
+            return [*self._all_over(), *self._fed(event)]
+        return self._fed(event)
+
+    def _fed(self, event: Event) -> Iterable[Verdict]:
+        match event:
+            case Text():
+                return self._piece(event, event.text)
+            case ToolCall():
+                return self._piece(event, event.arguments)
+            case Finish():
+                return self._finish(event)
+        return (event,)
+
+    def _now(self, event: Event) -> float:
+        return event.now if isinstance(event, Tick) else self._context.clock()
+
+    def _choice(self, index: int) -> _Choice:
+        found = self._choices.get(index)
+        if found is None:
+            found = _Choice(self._meter(self._config.max_tokens), self._meter(self._config.max_reasoning_tokens))
+            self._choices[index] = found
+        return found
+
+    def _meter(self, most: int | None) -> Meter | None:
+        return None if most is None else Meter(most, self._context.tokenizer)
+
+    # ---- a piece of text
+    def _piece(self, piece: Piece, text: str) -> Iterable[Verdict]:
+        state = self._choice(piece.choice)
+        if state.over:
+            return () if self._stops else (piece,)
+        if not text:
+            return (piece,)
+        state.chunks += 1
+        if self._config.max_chunks is not None and state.chunks > self._config.max_chunks:
+            return self._too_many(state, piece)
+        last = state.last
+        if last is not None and not _same_text(last, piece):
+            return self._turned(state, piece, text)
+        state.last = piece
+        return self._metered(state, piece, text)
+
+    def _too_many(self, state: _Choice, piece: Piece) -> Iterator[Verdict]:
+        yield from self._close(state, finally_=True)
+        if not state.over:
+            yield from self._exceeded(piece.choice, state, "max_chunks")
+        if not self._stops:
+            yield piece
+
+    def _turned(self, state: _Choice, piece: Piece, text: str) -> Iterator[Verdict]:
+        """The first piece of another text."""
+        yield from self._close(state)
+        if not state.over or not self._stops:
+            state.last = piece
+            yield from self._metered(state, piece, text)
+
+    def _metered(self, state: _Choice, piece: Piece, text: str) -> Iterable[Verdict]:
+        meter = state.meter(piece)
+        if meter is None or state.over:
+            return (piece,)
+        out = meter.feed(text)
+        if not self._stops:
+            return [*self._exceeded(piece.choice, state, _rule(piece)), piece] if meter.over else (piece,)
+        if not meter.over:
+            return (piece,) if out == text else _shortened(piece, out)
+        return [*_shortened(piece, out), *self._exceeded(piece.choice, state, _rule(piece))]
+
+    def _close(self, state: _Choice, *, finally_: bool = False) -> Iterator[Verdict]:
+        """The text that is running is over: let go what was held of it."""
+        last = state.last
+        meter = None if last is None else state.meter(last)
+        if last is None or meter is None or state.over:
+            return
+        out = meter.finish() if finally_ else meter.end()
+        if out and self._stops:
+            yield _rest(last, out)
+        if meter.over:
+            yield from self._exceeded(last.choice, state, _rule(last))
+
+    # ---- ends
+    def _finish(self, event: Finish) -> Iterable[Verdict]:
+        state = self._choice(event.choice)
+        if state.over:
+            return () if self._stops else (event,)
+        released: list[Verdict] = []
+        if event.by is None and event.reason in _RELEASING:
+            released += self._close(state, finally_=True)
+            if state.over and self._stops:
+                return released
+        state.over = True
+        return [*released, event]
+
+    def _exceeded(self, choice: int, state: _Choice, rule: str) -> Iterator[Verdict]:
+        state.over = True
+        yield Note(self.name, self._config.on_exceed, rule, choice)
+        if self._stops:
+            yield Stop(choice, "length", self.name)
+
+    def _all_over(self) -> Iterator[Verdict]:
+        for choice in sorted({*range(self._context.choices), *self._choices}):
+            state = self._choice(choice)
+            if not state.over:
+                yield from self._exceeded(choice, state, "max_seconds")
+
+
+def _same_text(one: Piece, other: Piece) -> bool:
+    if isinstance(one, Text):
+        return isinstance(other, Text) and one.channel == other.channel
+    return isinstance(other, ToolCall) and one.index == other.index
+
+
+def _rule(piece: Piece) -> str:
+    return "max_reasoning_tokens" if isinstance(piece, Text) and piece.channel == "reasoning" else "max_tokens"
+
+
+def _shortened(piece: Piece, text: str) -> tuple[Piece, ...]:
+    """The piece with what may go on of its text; nothing if that leaves nothing to say."""
+    if isinstance(piece, Text):
+        return (Text(piece.choice, piece.channel, text),) if text else ()
+    opens = piece.id is not None or piece.name is not None or piece.extra is not None
+    return (replace(piece, arguments=text),) if text or opens else ()
+
+
+def _rest(last: Piece, text: str) -> Piece:
+    """A further piece of the text that `last` belongs to."""
+    if isinstance(last, Text):
+        return Text(last.choice, last.channel, text)
+    return ToolCall(last.choice, last.index, arguments=text, kind=last.kind)
+
+
+TOKEN_CAP = PolicyType(
+    config=TokenCapConfig, build=TokenCap, stage=80, guards=lambda config: False, needs_tokenizer=True
+)

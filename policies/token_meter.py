@@ -1,0 +1,170 @@
+"""Where the Nth token of a text ends, found while the text is still coming.
+
+Rule: the answer is that of the tokenizer on the whole text, whatever the pieces. What a meter lets go is certain to be
+within the N tokens; what is not certain is held, at most `HOLD` characters.
+
+Theory. Tokenizers of tiktoken's family first split a text by a regular expression, then encode each part by itself. At
+a *boundary* that expression is certain to split, whatever stands around it, so the tokens before it can be counted and
+forgotten. `_BOUNDARY` knows pairs of characters that are one in cl100k and o200k both; it need not know all of them,
+and names its characters one by one, so no version of Unicode can make it wrong.
+
+A token is at least one byte. So as long as the bytes since the last boundary are no more than the tokens that are left,
+nothing is held and nothing is counted, and the tokenizer is not even loaded. When they are more, all up to the last
+boundary is counted at once: four bytes a token, so most of the room comes back, and the cost for the whole of an answer
+is that of encoding it once. Only the last few tokens before the cap are looked at word by word.
+
+Chinese, Japanese and Korean have long runs without a boundary. There the tokenizer is asked whether the cut is settled
+already, whatever comes (`Tokenizer.settled`), so that the provider is closed a few characters behind the cap too.
+
+Limit: a run without a boundary that goes on for `HOLD` characters beyond what is sure (a word of hundreds of letters)
+is split there, as if it were two. That too is the same for every chunking, but a token may count as two.
+"""
+
+import re
+from collections.abc import Callable
+
+from policies.base import Tokenizer
+
+HOLD = 64
+"""Characters that are held at most."""
+
+WINDOW = 4096
+"""Bytes of text that are kept before they are counted, however far the cap."""
+
+_DIGIT = "0-9"
+_LETTER = "A-Za-zÀ-ÖØ-öø-ɏА-яЁёぁ-ゖァ-ヺ一-鿯가-힣"
+_MARK = r"!-&(-/:-@\[-`{-~、。〈-】，．！？：；（）。「」《》…—“”\U0001F300-\U0001FAFF"
+"""Neither letters, digits, nor white space. Without the apostrophe, which joins `don't`."""
+
+_BOUNDARY = re.compile(
+    r"(?<=\S)(?=[ \t])"
+    rf"|(?<=[{_DIGIT}{_LETTER}])(?=[\r\n{_MARK}])"
+    rf"|(?<=[{_DIGIT}])(?=[{_LETTER}])|(?<=[{_LETTER}])(?=[{_DIGIT}])"
+    rf"|(?<=[\r\n])(?=[{_DIGIT}{_LETTER}])"
+)
+_NEAR = 256
+_PIECES = 64
+"""Pieces that are kept before they are joined: a small string is mostly overhead."""
+
+
+class Meter:
+    """Counts one text against `room` tokens. `over` is set when the text has more of them."""
+
+    def __init__(self, room: int, tokenizer: Callable[[], Tokenizer]) -> None:
+        self.room = room
+        self.over = False
+        self._tokenizer = tokenizer
+        self._open: list[str] = []
+        self._bytes = 0
+        self._shown = 0
+        self._count_at = WINDOW
+
+    def feed(self, text: str) -> str:
+        """Take the next piece; give what is now certain to be within the room, held text first."""
+        if self.over:
+            return ""
+        self._open.append(text)
+        if len(self._open) > _PIECES:
+            self._open = ["".join(self._open)]
+        self._bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if self._bytes <= self.room and self._bytes <= self._count_at:
+            self._shown += len(text)
+            return text
+        return self._decide("".join(self._open))
+
+    def end(self) -> str:
+        """The text is over; give what was held of it and is within the room. The next `feed` begins another text, in
+        the room that is left."""
+        if self.over or not self._open:
+            return ""
+        text = "".join(self._open)
+        shown = self._shown
+        tokens = self._tokenizer().count(text)
+        self._keep("", 0, 0)
+        if tokens > self.room:
+            self.over = True
+            text = text[: self._tokenizer().cut(text, self.room)]
+        self.room -= tokens
+        return text[shown:]
+
+    def finish(self) -> str:
+        """As `end`, when no text follows: what need not be counted is not."""
+        return "" if self._bytes <= self.room else self.end()
+
+    def drop(self) -> None:
+        """The text was cut off: forget what was held."""
+        self._keep("", 0, 0)
+
+    def _decide(self, text: str) -> str:
+        """Count what can be counted, and say what of `text` is certain."""
+        start, shown = 0, self._shown
+        while True:
+            sure = start + fitting(text, start, self.room)
+            counted = _last_boundary(text, start, sure)
+            if counted > start:
+                self.room -= self._tokenizer().count(text[start:counted])
+                start = counted
+                continue
+            if sure == len(text):
+                break
+            end = sure if self.room == 0 else _next_boundary(text, sure)
+            if end is None:
+                cut = self._tokenizer().settled(text[start:], self.room)
+                if cut is not None:
+                    self.over, sure = True, start + cut
+                break
+            tokens = self._tokenizer().count(text[start:end]) if self.room else 1
+            if tokens > self.room:
+                self.over = True
+                sure = start + self._tokenizer().cut(text[start:end], self.room) if self.room else start
+                break
+            self.room -= tokens
+            start = end
+        self._keep(text, start, sure)
+        return text[shown:sure]
+
+    def _keep(self, text: str, start: int, sure: int) -> None:
+        rest = text[start:] if not self.over else ""
+        self._open = [rest] if rest else []
+        self._bytes = len(rest.encode("utf-8", "surrogatepass"))
+        self._shown = sure - start
+        self._count_at = max(WINDOW, 2 * self._bytes)
+
+
+def fitting(text: str, start: int, size: int) -> int:
+    """How many characters of `text` from `start` on fit in `size` bytes."""
+    piece = text[start : start + size]
+    if piece.isascii():
+        return len(piece)
+    data = piece.encode("utf-8", "surrogatepass")
+    if len(data) <= size:
+        return len(piece)
+    while data[size] & 0xC0 == 0x80:
+        size -= 1
+    return len(data[:size].decode("utf-8", "surrogatepass"))
+
+
+def boundaries(text: str) -> list[int]:
+    """Places where a tokenizer is certain to split `text`."""
+    return [found.start() for found in _BOUNDARY.finditer(text)]
+
+
+def _last_boundary(text: str, start: int, sure: int) -> int:
+    """The last boundary behind `start`, not behind `sure`; `start` if there is none."""
+    reach = _NEAR
+    while True:
+        begin = max(start + 1, sure - reach)
+        last = start
+        for found in _BOUNDARY.finditer(text, begin, sure + 1):
+            last = found.start()
+        if last > start or begin == start + 1:
+            return last
+        reach *= 8
+
+
+def _next_boundary(text: str, sure: int) -> int | None:
+    """The first boundary behind `sure`, or where a run becomes too long to hold. None: not to be told yet."""
+    found = _BOUNDARY.search(text, sure + 1, sure + HOLD + 1)
+    if found is not None:
+        return found.start()
+    return sure + HOLD if len(text) > sure + HOLD else None

@@ -1,0 +1,59 @@
+"""What the gateway knows of a provider's model: its price, its limits, its tokenizer.
+
+Rule: the configuration's `prices` go before LiteLLM's table. In the table a model is looked for under `provider/model`
+and, for the three providers that name models of their own, under the model's name alone: a model that some other server
+calls `gpt-4o` has no price but the one that is given.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from policies.base import Target
+from policies.prices import Price
+from proxy.config.models import Api, Prices
+from proxy.pricing import table
+
+_NATIVE = ("openai", "anthropic", "gemini")
+_UNKNOWN = table.Entry(None, None, reasons=True)
+
+
+def target(prices: Mapping[str, Prices], provider: str, api: Api, model: str) -> Target:
+    """What is known of `model` at the provider called `provider`, which speaks `api`."""
+    known = next((entry for name in _names(provider, model) if (entry := table.find(name))), _UNKNOWN)
+    given = pattern_for(prices, provider, model)
+    return Target(
+        limit="max_completion_tokens" if api == "openai" and provider == "openai" else "max_tokens",
+        # Claude thinks only when it is asked to.
+        reasons=known.reasons and api != "anthropic",
+        max_output=known.max_output,
+        price=known.price if given is None else _price(prices[given]),
+    )
+
+
+def has_price(given: Iterable[str], provider: str, model: str) -> bool:
+    """Whether a model has a price, `given` being the names under `prices`."""
+    if pattern_for(given, provider, model) is not None:
+        return True
+    return any(entry.price is not None for name in _names(provider, model) if (entry := table.find(name)))
+
+
+def pattern_for(given: Iterable[str], provider: str, model: str) -> str | None:
+    """The entry of `prices` for a model: an exact one, else the one with the most characters around its `*`."""
+    found = [name for name in given if _matches(name, f"{provider}/{model}") or _matches(name, model)]
+    return max(found, key=lambda name: ("*" not in name, len(name)), default=None)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    before, star, after = pattern.partition("*")
+    if not star:
+        return pattern == name
+    return len(name) >= len(before) + len(after) and name.startswith(before) and name.endswith(after)
+
+
+def _names(provider: str, model: str) -> list[str]:
+    """Where the table may have a model, best first."""
+    base = ":".join(model.split(":")[:2]) if model.startswith("ft:") else model
+    return [f"{provider}/{base}", base] if provider in _NATIVE else [f"{provider}/{base}"]
+
+
+def _price(given: Prices) -> Price:
+    return Price(given.input, given.output, given.cached, given.cache_write, given.reasoning)

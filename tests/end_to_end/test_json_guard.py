@@ -1,0 +1,146 @@
+"""`json_guard` over real sockets: streamed and whole, the three providers, and what OpenAI's SDK makes of a stop."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import openai
+import pytest
+from pydantic import BaseModel
+
+from policies import POLICIES
+from policies.base import PolicyType
+from policies.json_guard import JSON_GUARD
+from proxy.simulator import Answer
+from tests.end_to_end.clients import CHAT, ask, chunks_of, plain, text_of
+from tests.end_to_end.running import CONFIG, PROVIDERS, Running, fresh, running
+
+pytestmark = pytest.mark.anyio
+
+GUARDS = """
+  "held-*": {{target: "openai/*", policies: [json_guard/held]}}
+  "bare-*": {{target: "openai/*", policies: [json_guard/bare]}}
+policies:
+  json_guard/strict: {{on_invalid: stop}}
+  json_guard/held: {{on_invalid: retry, attempts: 1}}
+  json_guard/bare: {{strip_fence: true}}
+default_policies: [json_guard/strict]
+"""
+TYPES: Mapping[str, PolicyType] = {**POLICIES, "json_guard": JSON_GUARD}
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+FORMAT = {"type": "json_schema", "json_schema": {"name": "person", "schema": SCHEMA, "strict": True}}
+RIGHT = json.dumps({"name": "Ada 😀", "age": 36})
+WRONG = '{"name": "Ada", "age": "36", "more": "' + "word " * 200 + '"}'
+GOOD = '{"name": "Ada", "age": '
+
+
+@pytest.fixture(scope="module")
+async def guarded(anyio_backend: object) -> AsyncIterator[Running]:
+    async with running(CONFIG + GUARDS, policies=TYPES) as run:
+        yield run
+
+
+@pytest.fixture
+async def run(guarded: Running) -> AsyncIterator[Running]:
+    async with fresh(guarded) as run:
+        yield run
+
+
+async def post(run: Running, model: str, stream: bool, **more: Any) -> Any:
+    async with plain(run.url) as http:
+        return await http.post(CHAT, json=ask(model, stream=stream, **{"response_format": FORMAT, **more}))
+
+
+def text(response: Any, stream: bool) -> str:
+    assert response.status_code == 200, response.text
+    if stream:
+        return text_of(chunks_of(response.text))
+    return response.json()["choices"][0]["message"]["content"] or ""
+
+
+def ending(response: Any, stream: bool) -> tuple[str, str | None]:
+    """The finish reason, and the policy that is named for it."""
+    if stream:
+        last = [chunk for chunk in chunks_of(response.text) if chunk["choices"]][-1]
+        return last["choices"][0]["finish_reason"], last.get("x_sluice", {}).get("stopped_by")
+    return response.json()["choices"][0]["finish_reason"], response.headers.get("x-sluice-stopped-by")
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("chunk", [1, 7])
+async def test_a_right_answer_passes(run: Running, provider: str, stream: bool, chunk: int) -> None:
+    run.sim.answers["sim-x"] = Answer(RIGHT, chunk=chunk)
+    response = await post(run, f"{provider}-sim-x", stream)
+    assert json.loads(text(response, stream)) == json.loads(RIGHT)
+    assert ending(response, stream) == ("stop", None)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_wrong_answer_stops_and_the_provider_is_closed_within_a_chunk(
+    run: Running, provider: str, stream: bool
+) -> None:
+    run.sim.answers["sim-x"] = Answer(WRONG, chunk=5, pace=0.01)
+    response = await post(run, f"{provider}-sim-x", stream)
+    assert text(response, stream) == GOOD
+    assert ending(response, stream) == ("content_filter", "json_guard/strict")
+    call = await run.sim.next_call()
+    await call.left()
+    assert call.chunks_sent <= len(GOOD) // 5 + 2
+    record = await run.recorded()
+    assert (record.outcome, record.stopped_by) == ("policy_stopped", "json_guard/strict")
+
+
+async def test_without_a_json_format_prose_passes(run: Running) -> None:
+    run.sim.answers["sim-x"] = Answer("Just words.")
+    assert text(await post(run, "openai-sim-x", True, response_format=None), True) == "Just words."
+
+
+async def test_a_fence_is_taken_off(run: Running) -> None:
+    run.sim.answers["sim-x"] = Answer(f"```json\n{RIGHT}\n```", chunk=2)
+    response = await post(run, "bare-sim-x", True)
+    assert json.loads(text(response, True)) == json.loads(RIGHT)
+    assert "`" not in text(response, True)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_retry_sends_a_right_answer_and_fails_a_wrong_one_before_anything_was_sent(
+    run: Running, stream: bool
+) -> None:
+    run.sim.answers["sim-x"] = Answer(RIGHT, chunk=3)
+    assert text(await post(run, "held-sim-x", stream), stream) == RIGHT
+    run.sim.answers["sim-x"] = Answer(WRONG, chunk=3)
+    response = await post(run, "held-sim-x", stream)
+    assert response.status_code == 502
+    assert response.json()["error"]["code"] == "rejected"
+
+
+async def test_a_schema_that_cannot_be_held_against_an_answer_is_a_400(run: Running) -> None:
+    elsewhere = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"$ref": "https://example.com/s"}}}
+    response = await post(run, "openai-sim-x", True, response_format=elsewhere)
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "invalid_json_schema"
+    assert not run.sim.calls
+
+
+async def test_the_sdk_raises_instead_of_parsing_half_a_document(run: Running) -> None:
+    class Person(BaseModel):
+        name: str
+        age: int
+
+    client = openai.AsyncOpenAI(base_url=f"{run.url}/v1", api_key="x", max_retries=0)
+    async with client:
+        run.sim.answers["sim-x"] = Answer(RIGHT)
+        messages: Any = [{"role": "user", "content": "Who?"}]
+        parsed = await client.chat.completions.parse(model="openai-sim-x", messages=messages, response_format=Person)
+        assert parsed.choices[0].message.parsed == Person(name="Ada 😀", age=36)
+        run.sim.answers["sim-x"] = Answer(WRONG)
+        with pytest.raises(openai.ContentFilterFinishReasonError):
+            await client.chat.completions.parse(model="openai-sim-x", messages=messages, response_format=Person)

@@ -1,0 +1,55 @@
+"""Estimates against a tokenizer, and that they add up."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies import estimate
+from proxy.upstreams.tokenizers import load
+from tests.policies.texts import cut, texts
+
+CODE = Path(estimate.__file__).read_text()
+PROSE = estimate.__doc__ or ""
+CHINESE = "在大型語言模型的應用中，串流輸出可以讓使用者更快看到結果，因此閘道必須在資料流動時就套用政策。" * 3
+
+
+@pytest.mark.parametrize("text", [CODE, PROSE, CHINESE], ids=["code", "prose", "chinese"])
+def test_it_comes_near_the_tokenizer(text: str) -> None:
+    assert estimate.tokens(estimate.units(text)) == pytest.approx(load("o200k_base").count(text), rel=0.25)
+
+
+@given(data=st.data(), text=texts)
+def test_pieces_add_up(data: st.DataObject, text: str) -> None:
+    assert sum(map(estimate.units, data.draw(cut(text)))) == estimate.units(text)
+
+
+@given(text=texts, room=st.integers(-5, 500))
+def test_what_is_within_a_room(text: str, room: int) -> None:
+    count = estimate.within(text, room)
+    assert count == 0 or estimate.units(text[:count]) <= room
+    assert count == len(text) or estimate.units(text[: count + 1]) > room
+
+
+@pytest.mark.parametrize(("units", "tokens"), [(0, 0), (1, 1), (20, 1), (21, 2), (20.5, 2)])
+def test_units_round_up(units: float, tokens: int) -> None:
+    assert estimate.tokens(units) == tokens
+
+
+@pytest.mark.parametrize(
+    ("body", "least"),
+    [
+        ({}, 0),
+        ({"messages": []}, 0),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "x" * 400}]}]}, 100),
+        ({"messages": [], "tools": [{"function": {"name": "f" * 400}}]}, 100),
+        ({"messages": [], "response_format": {"schema": {"x" * 400: {}}}}, 100),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "x" * 9000}}]}]},
+            1000,
+        ),
+    ],
+)
+def test_all_that_a_model_reads_counts(body: dict[str, object], least: int) -> None:
+    assert least <= estimate.prompt_tokens(body) <= least + 20
