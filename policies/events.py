@@ -154,11 +154,12 @@ class Stop:
 
 @event
 class Reject:
-    """A policy's verdict that this attempt is unusable. Legal only while nothing of it was sent: the driver may try
-    again."""
+    """A policy's verdict that this attempt is unusable. Legal only while nothing of it was sent: the driver tries
+    again, up to `attempts` in all, and then fails."""
 
     policy: str
     message: str
+    attempts: int = 1
 
 
 Verdict: TypeAlias = Event | Note | Stop | Reject

@@ -9,13 +9,13 @@ interruption leaves. Streamed and whole requests differ in the sink alone: one e
 import asyncio
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from policies.base import Context
 from policies.chain import Chain, Rejected
-from policies.events import Attachment, End, EndKind, Event, Finish, Text, Tick, ToolCall, Usage
+from policies.events import Attachment, End, EndKind, Event, Finish, Note, Text, Tick, ToolCall, Usage
 from proxy.attempt import Attempt
 from proxy.downstream import Downstream
 from proxy.errors import GatewayError, PolicyFailed, UpstreamError, UpstreamTimeout
@@ -66,6 +66,8 @@ class Job:
     context: Context
     sink: Sink
     record: Record
+    again: Callable[[float], tuple[Chain, Call]]
+    """A fresh chain and call, for another attempt after a policy rejected one; takes the USD spent so far."""
 
 
 class Driver:
@@ -73,7 +75,9 @@ class Driver:
 
     def __init__(self, job: Job, upstream: Upstream, down: Downstream, interrupts: Interrupts) -> None:
         self._job = job
+        self._call = job.call
         self._chain = job.chain
+        self._notes: list[Note] = []
         self._sink = job.sink
         self._record = job.record
         self._ledger = Ledger(job.call.body, job.context.target.price)
@@ -116,13 +120,30 @@ class Driver:
             await self._failed(GatewayError(message, code="internal_error"), "failed", "death")
 
     async def _serve(self) -> None:
-        if self._job.call.stream:
+        if self._call.stream:
             self._interrupts.start_beat()
+        while True:
+            try:
+                return await self._attempt()
+            except Rejected as rejected:
+                if self._down.committed or self._record.attempts >= rejected.reject.attempts:
+                    raise UpstreamError(str(rejected), code="rejected") from None
+            self._notes += self._chain.notes
+            self._chain, self._call = self._job.again(self._spent())
+            self._pending.clear()
+            self._seen.clear()
+
+    def _spent(self) -> float:
+        self._ledger.settle()
+        bill = self._ledger.bill()
+        return bill.cost.total if bill is not None and bill.cost is not None else 0.0
+
+    async def _attempt(self) -> None:
         self._record.attempts += 1
         self._ledger.begin()
         self._interrupts.begin_attempt()
         self._interrupts.set_tick(self._chain.deadline())
-        async with Attempt(self._upstream, self._job.call) as attempt:
+        async with Attempt(self._upstream, self._call) as attempt:
             answer = await self._open(attempt)
             while answer is not None and not await self._forward(answer, await self._read(answer)):
                 pass
@@ -227,8 +248,8 @@ class Driver:
     def _feed(self, event: Event) -> list[Event]:
         try:
             return self._chain.feed(event)
-        except Rejected as rejected:
-            raise UpstreamError(str(rejected), code="rejected") from None
+        except Rejected:
+            raise
         except Exception as failure:
             log.error("%s: a policy raised %s", self._record.id, place(failure))
             raise PolicyFailed("A policy of the gateway failed, so the answer was stopped.") from None
@@ -315,7 +336,7 @@ class Driver:
         record.bill = self._ledger.bill()
         record.status = self._down.status
         record.bytes = self._down.bytes
-        record.notes = self._chain.notes
+        record.notes = [*self._notes, *self._chain.notes]
         record.finish_reasons = dict(self._chain.finished)
         record.stopped_by = next(iter(self._chain.stopped.values()), None)
         record.ended()

@@ -5,9 +5,8 @@ held, of all choices, until every choice asked for has finished, or the answer e
 their order. An attempt is rejected at the first character after which its content can no longer be right, or when a
 choice that ended by itself does not fit the whole schema. The content of a choice that was cut (its finish is
 `length`, say) cannot be judged and is dropped; a choice that ended in tool calls, or refused, has no answer to judge.
-At an unnatural end of the stream all is dropped but, when the client
-cancelled it, choices that had finished. With tools in the request, prose may come before a call: then content
-is judged at its finish only.
+At an unnatural end of the stream all is dropped but, when somebody cancelled it, the choices that had finished. With
+tools in the request, prose may come before a call: then content is judged at its finish only.
 
 `attempts` is for the one who makes them: a policy sees one attempt.
 """
@@ -144,7 +143,7 @@ class HeldJsonGuard:
     def _reject(self, message: str, choice: int | None, offset: int | None) -> Iterable[Verdict]:
         self._held.clear()
         yield Note(self.name, "rejected", "invalid", choice, "content", offset=offset)
-        yield Reject(self.name, message)
+        yield Reject(self.name, message, self.attempts)
 
     def _answer(self, choice: int) -> Answer:
         if choice not in self._answers:

@@ -7,9 +7,11 @@ import asyncio
 import functools
 import logging
 import time
+from dataclasses import replace
 from typing import Any
 
 from policies.base import Context, Refuse, Request
+from policies.chain import Chain
 from proxy.access.keys import Client
 from proxy.api.models import model_not_found
 from proxy.api.sinks import StreamSink, WholeSink
@@ -77,16 +79,25 @@ class ChatCompletions:
 
     def _job(self, request: ChatRequest, resolved: Resolved, record: Record) -> Job:
         context = self._context(request, resolved)
+        ready = functools.partial(self._ready, request, resolved, context, record.id)
+        chain, call = ready(0.0)
+        return Job(call, request.n, chain, context, _sink(request, resolved, record.id), record, ready)
+
+    def _ready(
+        self, request: ChatRequest, resolved: Resolved, context: Context, id: str, spent: float
+    ) -> tuple[Chain, Call]:
+        """A chain that has seen the request, and the call that it leaves to make. `spent` is the cost of earlier
+        attempts, in USD. Raises `InvalidRequest` when a policy refuses."""
         try:
-            chain = self._gateway.chain(resolved.settings, context)
+            chain = self._gateway.chain(resolved.settings, replace(context, spent=spent))
             seen = chain.request(Request(request.body))
         except Exception as failure:
-            log.error("%s: a policy raised %s", record.id, place(failure))
+            log.error("%s: a policy raised %s", id, place(failure))
             raise PolicyFailed("A policy of the gateway failed, so the request was refused.") from None
         if isinstance(seen, Refuse):
             raise InvalidRequest(seen.message, status=seen.status, code=seen.code)
         call = Call(
-            id=record.id,
+            id=id,
             body=seen.body,
             model=resolved.model,
             provider_name=resolved.provider_name,
@@ -96,7 +107,7 @@ class ChatCompletions:
             stream=request.stream,
             guarded=chain.guarded,
         )
-        return Job(call, request.n, chain, context, _sink(request, resolved, record.id), record)
+        return chain, call
 
     def _context(self, request: ChatRequest, resolved: Resolved) -> Context:
         return Context(

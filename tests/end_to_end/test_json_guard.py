@@ -1,16 +1,13 @@
 """`json_guard` over real sockets: streamed and whole, the three providers, and what OpenAI's SDK makes of a stop."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
 import pytest
 from pydantic import BaseModel
 
-from policies import POLICIES
-from policies.base import PolicyType
-from policies.json_guard import JSON_GUARD
 from proxy.simulator import Answer
 from tests.end_to_end.clients import CHAT, ask, chunks_of, plain, text_of
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, fresh, running
@@ -22,12 +19,10 @@ GUARDS = """
   "bare-*": {{target: "openai/*", policies: [json_guard/bare]}}
 policies:
   json_guard/strict: {{on_invalid: stop}}
-  json_guard/held: {{on_invalid: retry, attempts: 1}}
+  json_guard/held: {{on_invalid: retry, attempts: 3}}
   json_guard/bare: {{strip_fence: true}}
 default_policies: [json_guard/strict]
 """
-TYPES: Mapping[str, PolicyType] = {**POLICIES, "json_guard": JSON_GUARD}
-
 SCHEMA = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
@@ -42,7 +37,7 @@ GOOD = '{"name": "Ada", "age": '
 
 @pytest.fixture(scope="module")
 async def guarded(anyio_backend: object) -> AsyncIterator[Running]:
-    async with running(CONFIG + GUARDS, policies=TYPES) as run:
+    async with running(CONFIG + GUARDS) as run:
         yield run
 
 
@@ -120,6 +115,19 @@ async def test_retry_sends_a_right_answer_and_fails_a_wrong_one_before_anything_
     response = await post(run, "held-sim-x", stream)
     assert response.status_code == 502
     assert response.json()["error"]["code"] == "rejected"
+    assert response.headers["x-should-retry"] == "false"
+    assert len(run.sim.calls) == 4
+    assert (await run.recorded(2)).attempts == 3
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_retry_asks_again_until_the_answer_is_right_and_bills_every_attempt(run: Running, stream: bool) -> None:
+    run.sim.answers["sim-x"] = [Answer(WRONG, chunk=3), Answer("Sorry", chunk=3), Answer(RIGHT, chunk=3)]
+    assert text(await post(run, "held-sim-x", stream), stream) == RIGHT
+    record = await run.recorded()
+    assert (record.attempts, record.outcome, len(run.sim.calls)) == (3, "completed", 3)
+    assert [note.action for note in record.notes].count("rejected") == 2
+    assert record.bill is not None and record.bill.usage.completion > len(RIGHT) // 4
 
 
 async def test_a_schema_that_cannot_be_held_against_an_answer_is_a_400(run: Running) -> None:

@@ -59,6 +59,15 @@ def fault(schema: Any, text: str) -> str | None:
             "2",
             "the answer breaks the schema at const",
         ),
+        (
+            {
+                "$schema": "http://json-schema.org/draft-04/schema#",
+                "properties": {"a": {"$ref": "#"}},
+                "exclusiveMaximum": 3,
+            },
+            '{"a": 4}',
+            "the answer breaks the schema at properties/a/exclusiveMaximum",
+        ),
         ({"$ref": "#"}, "1", "the schema and the answer nest too deep to check"),
         ({"items": {"$ref": "#"}, "type": "array"}, "[" * 120 + "]" * 120, None),
     ],
