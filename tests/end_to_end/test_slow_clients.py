@@ -137,6 +137,26 @@ async def test_a_request_that_stops_half_way_is_a_408(run: Running, slow: Client
     await all_dropped(run)
 
 
+async def test_the_time_for_a_head_counts_from_its_first_byte() -> None:
+    """On a connection whose last response the client may still be reading, too."""
+    async with running(CONFIG, limits=Limits(head=0.2, write=60)) as run, client(run.port) as asker:
+        await asker.send(chat("openai-sim-chat"))
+        await asker.response()
+        await asker.send(chat("openai-sim-chat")[:60])
+        [response] = responses(await asker.rest())
+        assert response.status == 408
+
+
+async def test_an_idle_connection_that_sends_no_request_is_closed() -> None:
+    """What it sends must not keep it open for ever, although it is neither idle nor in a request."""
+    async with running(CONFIG, limits=Limits(head=0.2, write=0.05)) as run, client(run.port) as asker:
+        await asker.send(chat("openai-sim-chat"))
+        await asker.response()
+        await asyncio.sleep(0.1)
+        await asker.send(b"\r\n")
+        assert await asker.rest() == b""
+
+
 async def test_a_head_that_comes_byte_by_byte_has_no_more_time(run: Running, slow: Client) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()

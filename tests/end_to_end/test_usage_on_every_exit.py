@@ -39,7 +39,7 @@ EXTRA = """
   "blocked-gemini-*": {{target: "gemini/*", policies: [block/t]}}
 policies: {{token_cap/t: {{max_chunks: 9}}, block/t: {{}}, block/broken: {{}}}}
 prices: {{"sim-*": {{input: 10, output: 100}}}}
-timeouts: {{first_token: 0.3, idle: 0.3}}
+timeouts: {{first_token: 1, idle: 1}}
 """
 
 

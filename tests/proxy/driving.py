@@ -187,7 +187,11 @@ async def drive(provider: Provider, asked: Asked = Asked(), client: Client | Non
     sink: Sink = WholeSink("chatcmpl-1", 0, "m")
     if asked.stream:
         sink = StreamSink("chatcmpl-1", 0, "m", include_usage=asked.usage)
-    job = Job(call("openai", stream=asked.stream), asked.choices, Chain(asked.policies), context, sink, record)
+    def again(spent: float) -> tuple[Chain, Call]:
+        return Chain(asked.policies), call("openai", stream=asked.stream)
+
+    chain, first = again(0.0)
+    job = Job(first, asked.choices, chain, context, sink, record, again)
     made: asyncio.Future[Interrupts] = asyncio.get_running_loop().create_future()
 
     async def run() -> None:

@@ -110,11 +110,12 @@ async def test_idle_connections_are_closed_by_a_drain() -> None:
 
 async def test_sigterm_gives_notice_before_the_listener_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Load balancers need the time: `/readyz` says 503 while requests are served as ever."""
-    monkeypatch.setattr(Server, "NOTICE", 0.5)
+    monkeypatch.setattr(Server, "NOTICE", 0.6)
     async with running() as run:
         assert (await get(run, "/readyz")).status == 200
         drain(run, signal.SIGTERM)
         assert (await get(run, "/readyz")).status == 503
+        await asyncio.sleep(0.3)
         assert (await get(run, "/healthz")).status == 200
         async with client(run.port) as wire:
             await wire.send(chat("openai-sim-chat"))
