@@ -15,10 +15,10 @@ LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("policies.events",),
     ("policies",),
-    ("proxy.errors", "proxy.tasks", "proxy.logs"),
+    ("proxy.errors", "proxy.tasks", "proxy.logs", "proxy.litellm_files"),
     ("proxy.wire", "proxy.api.envelope"),
-    ("proxy.config",),
-    ("proxy.access", "proxy.interrupts", "proxy.record"),
+    ("proxy.config", "proxy.pricing"),
+    ("proxy.access", "proxy.interrupts", "proxy.ledger", "proxy.record"),
     ("proxy.upstreams",),
     ("proxy.attempt", "proxy.downstream", "proxy.streams"),
     ("proxy.stream", "proxy.gateway"),
@@ -41,11 +41,13 @@ IMPURE = frozenset({"asyncio", "http", "logging", "socket", "ssl", "subprocess",
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "aiohttp": ("proxy.upstreams.native",),
     "click": ("proxy.cli",),
+    "jsonschema": ("policies.json_guard.whole",),
     "httptools": ("proxy.server", "proxy.simulator"),
     "opentelemetry": ("proxy.telemetry",),
-    "orjson": ("proxy.wire.jsontext", "proxy.api.parse"),
+    "orjson": ("proxy.wire.jsontext", "proxy.api.parse", "proxy.pricing.table"),
     "pydantic": ("policies", "proxy.config", "proxy.simulator.answers"),
     "pydantic_core": ("proxy.config",),
+    "referencing": ("policies.json_guard.whole",),
     "starlette": ("proxy.app", "proxy.api"),
     "uvicorn": ("proxy.server",),
     "uvloop": ("proxy.cli",),
@@ -53,13 +55,14 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
 }
 """Each library, and who may import it. LiteLLM is in no row: `proxy.upstreams.litellm` alone imports it, by name."""
 
-BY_NAME = ("proxy.upstreams.litellm",)
+BY_NAME = ("proxy.litellm_files", "proxy.upstreams.litellm", "proxy.upstreams.tokenizers")
 """Who may import modules by name, which the other rules here do not see."""
 
 LITELLM = ("proxy.upstreams", "proxy.cli.serve")
 """Who may use `proxy.upstreams.litellm`: the mappings, the engine, and the start-up that loads it."""
 
 TESTED_TOGETHER = {
+    "policies/json_guard": "tests/policies/json_guard",
     "policies/redact": "tests/policies/redact",
     "proxy/simulator": "tests/proxy/simulator",
 }
@@ -68,6 +71,7 @@ TESTED_TOGETHER = {
 TESTED_BY = {
     "policies/base.py": "tests/policies/test_chain.py",
     "policies/events.py": "tests/policies/test_chain.py",
+    "policies/numbers.py": "tests/policies/test_token_cap.py",
     "proxy/api/chat.py": "tests/end_to_end/test_openai_sdk.py",
     "proxy/api/health.py": "tests/end_to_end/test_surface.py",
     "proxy/api/sinks.py": "tests/proxy/test_stream.py",
@@ -76,7 +80,7 @@ TESTED_BY = {
     "proxy/cli/commands.py": "tests/end_to_end/test_serve_command.py",
     "proxy/cli/serve.py": "tests/end_to_end/test_serve_command.py",
     "proxy/errors.py": "tests/proxy/api/test_envelope.py",
-    "proxy/gateway.py": "tests/end_to_end/test_trivial_policy.py",
+    "proxy/litellm_files.py": "tests/proxy/upstreams/test_tokenizers.py",
     "proxy/logs.py": "tests/end_to_end/test_serve_command.py",
     "proxy/tasks.py": "tests/proxy/test_attempt.py",
     "proxy/upstreams/base.py": "tests/proxy/upstreams/test_native.py",

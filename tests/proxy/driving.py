@@ -187,6 +187,7 @@ async def drive(provider: Provider, asked: Asked = Asked(), client: Client | Non
     sink: Sink = WholeSink("chatcmpl-1", 0, "m")
     if asked.stream:
         sink = StreamSink("chatcmpl-1", 0, "m", include_usage=asked.usage)
+
     def again(spent: float) -> tuple[Chain, Call]:
         return Chain(asked.policies), call("openai", stream=asked.stream)
 

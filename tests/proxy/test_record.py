@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from policies.events import Note, Usage
+from proxy.ledger import Bill
 from proxy.record import Record, access_line, log_access
 
 
@@ -25,7 +26,15 @@ def test_a_line_leaves_out_what_is_not_known() -> None:
 
 
 def test_a_line_tells_what_is_known() -> None:
-    record = Record("chatcmpl-1", "alias", False, client="ours", target="openai/m", usage=Usage(3, 2), status=200)
+    record = Record(
+        "chatcmpl-1",
+        "alias",
+        False,
+        client="ours",
+        target="openai/m",
+        bill=Bill(Usage(3, 2), "reported", "reported"),
+        status=200,
+    )
     record.first_event, record.duration, record.stopped_by = 0.01234567, 1.5, "cap"
     line = access_line(record)
     assert (line["key"], line["target"], line["status"], line["stopped_by"]) == ("ours", "openai/m", 200, "cap")
