@@ -77,7 +77,7 @@ def _measure(name: str, server: Process, ask: Ask, streams: int, *, own: bool = 
     single = [asyncio.run(load(_short(ask), 1)) for _ in range(20)]
     before = server.cpu()
     outcome = asyncio.run(load(ask, streams, marker=b'"content":'))
-    cpu = (server.cpu() - before) / max(1, outcome.chunks) * 1e6
+    cpu = (server.cpu() - before) / (streams * _tokens(ask)) * 1e6
     return Row(
         name=name,
         cpu=cpu if own else None,
@@ -88,6 +88,11 @@ def _measure(name: str, server: Process, ask: Ask, streams: int, *, own: bool = 
         ready=server.ready_after if own else None,
         failed=outcome.failed,
     )
+
+
+def _tokens(ask: Ask) -> int:
+    """Chunks that the upstream sends for `ask`."""
+    return int(str(ask.body["model"]).rpartition("-")[2])
 
 
 def _short(ask: Ask) -> Ask:

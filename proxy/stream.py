@@ -127,7 +127,7 @@ class Driver:
                 return await self._attempt()
             except Rejected as rejected:
                 if self._down.committed or self._record.attempts >= rejected.reject.attempts:
-                    raise UpstreamError(str(rejected), code="rejected") from None
+                    raise _rejected(rejected) from None
             self._notes += self._chain.notes
             self._chain, self._call = self._job.again(self._spent())
             self._pending.clear()
@@ -298,7 +298,8 @@ class Driver:
             case Reason.CANCELLED:
                 try:
                     await self._cancelled()
-                except GatewayError as error:
+                except (GatewayError, Rejected) as failure:
+                    error = failure if isinstance(failure, GatewayError) else _rejected(failure)
                     await self._failed(error, _outcome(error), "cancel")
             case Reason.DRAINED:
                 message = "The gateway is shutting down: send the request again."
@@ -347,6 +348,11 @@ _TIMEOUTS = {
     Reason.IDLE: "The provider stalled in the middle of its answer (timeouts.idle): try again.",
     Reason.TOTAL: "The answer took longer than a request may take (timeouts.total): ask for a shorter one.",
 }
+
+
+def _rejected(rejected: Rejected) -> UpstreamError:
+    """A policy's verdict on an answer, where there is no other attempt."""
+    return UpstreamError(str(rejected), code="rejected")
 
 
 def _reported(fault: Fault) -> UpstreamError:

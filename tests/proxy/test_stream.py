@@ -238,6 +238,17 @@ async def test_a_policy_that_raises_at_a_cancel_fails_closed(asked: Asked) -> No
     assert run.record.outcome == "policy_error" and run.provider.closed == 1
 
 
+@pytest.mark.parametrize("asked", [Asked(), WHOLE])
+async def test_a_policy_that_rejects_at_a_cancel_fails_closed(asked: Asked) -> None:
+    policy = Through(lambda event: [Reject("guard", "no JSON")] if isinstance(event, Finish) else [event])
+    run = await drive(Provider([[text("Hel")], never()]), Asked(asked.stream, policies=[policy]))
+    await until(lambda: run.provider.reads == 1)
+    run.interrupts.fire(Reason.CANCELLED)
+    response = await run.finished()
+    assert response.error["code"] == "rejected" and b"[DONE]" not in response.body
+    assert run.record.outcome == "upstream_error" and run.provider.closed == 1
+
+
 async def test_a_policy_that_raises_at_an_end_by_death_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     run = await driven([[text("Hel")], DIED], Asked(policies=[raising(End)]))
