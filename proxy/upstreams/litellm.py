@@ -122,6 +122,7 @@ def warm(apis: Iterable[str]) -> None:
 
 
 def _warm_calls(messages: list[dict[str, Any]]) -> None:
+    importlib.import_module("openai.resources")  # which the first real call would import, for most of a second
     named = {"custom_llm_provider": "openai", "api_key": _NO_KEY, "stream": True, "mock_response": "c"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
