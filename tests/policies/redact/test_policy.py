@@ -58,7 +58,7 @@ def test_content_goes_on_across_a_tool_call() -> None:
     assert text_of(out) == "[EMAIL] "
 
 
-def test_tool_arguments_stay_json_and_end_when_the_next_call_begins() -> None:
+def test_tool_arguments_stay_json_each_call_for_itself() -> None:
     pieces = [
         ToolCall(0, 0, "a", "f"),
         *(ToolCall(0, 0, arguments=ch) for ch in '{"to":"bob@ex.com","n":4111111111111111}'),
@@ -74,6 +74,20 @@ def test_tool_arguments_stay_json_and_end_when_the_next_call_begins() -> None:
     assert arguments_of(out) == '{"to":"[EMAIL]","n":"[CARD]"}'
     assert arguments_of(out, 1) == '{"x":"[EMAIL]"}'
     assert [(v.id, v.name) for v in out if isinstance(v, ToolCall) and v.id] == [("a", "f"), ("b", "g")]
+
+
+@pytest.mark.parametrize("kind", ["function", "custom"])
+def test_a_call_that_goes_on_after_another_began_lets_nothing_of_a_match_out(kind: Any) -> None:
+    quote = '"' if kind == "function" else ""
+    out = feed(
+        policy(),
+        ToolCall(0, 0, "a", "f", f"{quote}mail bob@ex", kind),
+        ToolCall(0, 1, "b", "f", f"{quote}x{quote}", kind),
+        ToolCall(0, 0, arguments=f".com now{quote}", kind=kind),
+        Finish(0, "tool_calls"),
+    )
+    assert arguments_of(out) == f"{quote}mail [EMAIL] now{quote}"
+    assert arguments_of(out, 1) == f"{quote}x{quote}"
 
 
 def test_a_custom_tool_s_input_is_plain_text() -> None:
