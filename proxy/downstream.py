@@ -30,6 +30,12 @@ CONNECTION = "sluice.connection"
 KEEP_ALIVE = b": keep-alive\n\n"
 
 
+def json_body(body: dict[str, Any]) -> tuple[bytes, Headers]:
+    """A whole JSON response's bytes, and the headers that say what they are."""
+    data = dumps(body)
+    return data, [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
+
+
 class Connection(Protocol):
     """What a server can do that ASGI has no words for."""
 
@@ -71,9 +77,8 @@ class Downstream:
 
     async def whole(self, status: int, body: dict[str, Any], headers: Headers) -> None:
         """Send a whole JSON response."""
-        data = dumps(body)
-        size = (b"content-length", str(len(data)).encode())
-        await self._start(status, [(b"content-type", b"application/json"), size, *headers])
+        data, about = json_body(body)
+        await self._start(status, [*about, *headers])
         await self._body(data, more=False)
 
     async def error(self, error: GatewayError, event: bytes, *, retried: bool) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 from proxy.access.keys import Client
 from proxy.access.origin import check_origin
 from proxy.api.envelope import envelope, error_headers
-from proxy.downstream import Headers, Message, Receive, Scope, Send
+from proxy.downstream import Headers, Message, Receive, Scope, Send, json_body
 from proxy.errors import GatewayError, InvalidRequest
 from proxy.gateway import Gateway
-from proxy.wire.jsontext import dumps
 
 _REQUEST_ID = re.compile(rb"[\w.:-]{1,128}", re.ASCII)
 
@@ -70,9 +69,8 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
 
 async def respond(send: Send, status: int, body: dict[str, Any], headers: Headers) -> None:
     """Send a whole JSON response."""
-    data = dumps(body)
-    fixed = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
+    data, about = json_body(body)
+    await send({"type": "http.response.start", "status": status, "headers": [*about, *headers]})
     await send({"type": "http.response.body", "body": data})
 
 
