@@ -30,11 +30,38 @@ Outcome: TypeAlias = Literal[
 access_log = logging.getLogger("sluice.access")
 
 
+Why: TypeAlias = Literal["initial", "retry", "fallback", "rejected"]
+
+
+@dataclass(slots=True)
+class Try:
+    """One attempt at a target: `provider` is the configured name, `api` its wire format, `model` the provider's name of
+    the model. `reason` is why it was made, `chosen` why at this target. `began` is the monotonic clock; `first_token`
+    and `duration` are seconds from it, None and 0 until known. `status` is the provider's HTTP status, `error` our code
+    for how the attempt failed; None when it did not."""
+
+    number: int
+    provider: str
+    api: str
+    model: str
+    address: str | None = None
+    port: int | None = None
+    reason: Why = "initial"
+    chosen: str | None = None
+    began: float = field(default_factory=time.monotonic)
+    first_token: float | None = None
+    duration: float = 0.0
+    status: int | None = None
+    error: str | None = None
+    response_id: str | None = None
+    response_model: str | None = None
+
+
 @dataclass(slots=True)
 class Record:
     """One request. Times are in seconds; `first_event` and `duration` count from its arrival. `status` is what the
-    client got, None when it left before it got one. `bill` is what all attempts have used, None when no provider was at
-    work. `tokenizer` names what a token cap counts with."""
+    client got, None when it left before it got one. `tries` are its attempts, `bill` what all of them have used, None
+    when no provider was at work. `tokenizer` names what a token cap counts with."""
 
     id: str
     model: str
@@ -43,7 +70,7 @@ class Record:
     target: str | None = None
     provider_id: str | None = None
     provider_status: int | None = None
-    attempts: int = 0
+    tries: list[Try] = field(default_factory=list)
     outcome: Outcome = "failed"
     status: int | None = None
     error: str | None = None
@@ -61,6 +88,11 @@ class Record:
     def usage(self) -> Usage | None:
         """What all attempts have used."""
         return None if self.bill is None else self.bill.usage
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts were made."""
+        return len(self.tries)
 
     def began(self) -> None:
         """The client has got its first event."""

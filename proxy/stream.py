@@ -21,7 +21,7 @@ from proxy.downstream import Downstream
 from proxy.errors import GatewayError, PolicyFailed, UpstreamError, UpstreamTimeout
 from proxy.interrupts import Interrupts, Reason
 from proxy.ledger import Ledger
-from proxy.record import Outcome, Record
+from proxy.record import Outcome, Record, Try
 from proxy.upstreams.base import Answer, Call, Upstream
 from proxy.wire.base import Fault, Meta
 
@@ -139,7 +139,9 @@ class Driver:
         return bill.cost.total if bill is not None and bill.cost is not None else 0.0
 
     async def _attempt(self) -> None:
-        self._record.attempts += 1
+        call = self._call
+        number = self._record.attempts + 1
+        self._record.tries.append(Try(number, call.provider_name, call.provider.api or call.provider_name, call.model))
         self._ledger.begin()
         self._interrupts.begin_attempt()
         self._interrupts.set_tick(self._chain.deadline())

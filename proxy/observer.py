@@ -1,0 +1,39 @@
+"""Who watches requests as they go, rather than when they are over: told when each attempt begins and ends.
+
+Rule: an observer sees records, never texts; what it raises is its own failure and must not reach the request.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from proxy.record import Record, Try
+from proxy.upstreams.base import Call
+
+NO_HEADERS: Mapping[str, str] = {}
+
+
+class Observer(Protocol):
+    """Watches one request, from its arrival to its end."""
+
+    def attempt(self, attempt: Try, call: Call) -> Mapping[str, str]:
+        """An attempt begins; the headers that go to its provider with it, for the context of a trace."""
+
+    def attempted(self, attempt: Try) -> None:
+        """The attempt is over. Told once for each."""
+
+    def over(self, record: Record) -> None:
+        """The request is over. Told once."""
+
+
+class Unobserved:
+    """Nobody watches."""
+
+    def attempt(self, attempt: Try, call: Call) -> Mapping[str, str]:
+        """See `Observer.attempt`."""
+        return NO_HEADERS
+
+    def attempted(self, attempt: Try) -> None:
+        """See `Observer.attempted`."""
+
+    def over(self, record: Record) -> None:
+        """See `Observer.over`."""
