@@ -24,6 +24,8 @@ from proxy.config.models import Config
 from proxy.errors import GatewayError, NotFound
 from proxy.gateway import Gateway
 from proxy.record import Recorder, log_access
+from proxy.routing.targets import Targets
+from proxy.slots import Slots
 from proxy.streams import Streams
 from proxy.upstreams.engine import LiteLLMEngine
 from proxy.upstreams.native import NativeUpstream
@@ -36,10 +38,12 @@ def create_gateway(
     recorders: Sequence[Recorder] = (log_access,),
 ) -> Gateway:
     """Everything that a running gateway consists of, for `config`."""
+    limits = config.server
     gateway = Gateway(
         config=config,
         keyring=Keyring(config.auth),
-        streams=Streams(config.server.max_streams),
+        streams=Streams(Slots(limits.max_streams, limits.max_queued, limits.queue_seconds)),
+        targets=Targets(config.retries, limits),
         upstreams={"native": NativeUpstream(), "litellm": LiteLLMEngine()},
         policies=policies,
         recorders=recorders,
@@ -93,7 +97,7 @@ def _middleware(config: Config) -> list[Middleware]:
             allow_origins=list(origins),
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["x-request-id", "x-sluice-id", "retry-after"],
+            expose_headers=["x-request-id", "x-sluice-id", "x-sluice-target", "retry-after"],
         )
     ]
 

@@ -61,6 +61,10 @@ class Downstream:
         self.complete = False
         self.bytes = 0
 
+    def set_header(self, name: bytes, value: bytes) -> None:
+        """A header for the response, in place of an earlier one of the name; without effect once the response began."""
+        self._headers = [*(header for header in self._headers if header[0] != name), (name, value)]
+
     async def event(self, data: bytes) -> None:
         """Send server-sent events; from here on there is no other attempt."""
         self.committed = True

@@ -10,8 +10,10 @@ from policies.base import Context, Policy, PolicyType
 from policies.chain import Chain
 from proxy.access.keys import Keyring
 from proxy.config.models import Config, Model
+from proxy.config.resolve import Place
 from proxy.pricing import table
 from proxy.record import Record, Recorder
+from proxy.routing.targets import Targets
 from proxy.streams import Streams
 from proxy.upstreams import tokenizers
 from proxy.upstreams.base import Upstream
@@ -24,14 +26,15 @@ class Gateway:
     config: Config
     keyring: Keyring
     streams: Streams
+    targets: Targets
     upstreams: Mapping[str, Upstream]
     policies: Mapping[str, PolicyType]
     recorders: Sequence[Recorder]
     _loaded: set[str] = field(default_factory=set)
 
-    def upstream(self, api: str, model: Model) -> Upstream:
-        """The way to reach a provider that speaks `api`, for calls of `model`."""
-        return self.upstreams["litellm" if "litellm" in (api, model.engine) else "native"]
+    def upstream(self, place: Place) -> Upstream:
+        """The way to reach a target."""
+        return self.upstreams["litellm" if "litellm" in (place.api, place.settings.engine) else "native"]
 
     def chain(self, model: Model, context: Context) -> Chain:
         """The policies of one request, in the order of their stages; those of a type that act as one are one."""
@@ -58,8 +61,8 @@ class Gateway:
         """Load what the first request would wait for: the table of models, the tokenizers that caps will want."""
         await asyncio.to_thread(table.find, "")
         for model in self.config.models.values():
-            if self.counts_tokens(model):
-                await self.ready(tokenizers.basis(model.target.partition("/")[2]))
+            for target in model.places if self.counts_tokens(model) else ():
+                await self.ready(tokenizers.basis(target.target.partition("/")[2]))
 
     def _ids(self, model: Model) -> Sequence[str]:
         return self.config.default_policies if model.policies is None else model.policies

@@ -75,6 +75,11 @@ class Interrupts:
             self._task.uncancel()
         return reason if self._task.cancelling() == 0 else None
 
+    def claim_limit(self) -> Reason | None:
+        """The provider's limit behind the `CancelledError` just caught, which is thereby done with; None: it is
+        something else, and unclaimed."""
+        return self.claim() if self._reason in (Reason.FIRST_TOKEN, Reason.IDLE) else None
+
     def claim_wake(self) -> bool:
         """Whether the `CancelledError` just caught was only a wake; then it is done with and the wait can be taken up
         again."""
@@ -106,6 +111,12 @@ class Interrupts:
         self._upstream_at = self._loop.time() + self._limits.idle if begun else self._first_token_at
         if min(self._upstream_at, self._beat_at, self._tick_at) < self._armed_at:
             self._arm()
+
+    def begin_pause(self) -> None:
+        """The driver begins to wait for something that no limit of a provider is for."""
+        self._waiting = True
+        self._upstream_at = NEVER
+        self._arm()
 
     def resume_wait(self) -> None:
         """Wait on after a wake, under the limit that already runs."""

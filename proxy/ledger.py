@@ -42,20 +42,23 @@ class Bill:
 
 
 class Ledger:
-    """One request's. `body` is what the provider is asked."""
+    """One request's."""
 
-    def __init__(self, body: Mapping[str, Any], price: Price | None = None) -> None:
-        self._body = body
-        self._price = price
+    def __init__(self) -> None:
+        self._body: Mapping[str, Any] = {}
+        self._price: Price | None = None
         self._bills: list[Bill] = []
         self._prompt: int | None = None
         self._running = False
         self._last: Usage | None = None
         self._reset()
 
-    def begin(self) -> None:
-        """An attempt begins."""
+    def begin(self, body: Mapping[str, Any], price: Price | None = None) -> None:
+        """An attempt begins. `body` is what the provider is asked, `price` its model's."""
         self.settle()
+        if body is not self._body:
+            self._body, self._prompt = body, None
+        self._price = price
         self._running = True
 
     def refused(self, error: GatewayError) -> None:

@@ -3,42 +3,25 @@
 from dataclasses import dataclass, field
 
 from proxy.access.keys import Client
-from proxy.errors import GatewayError, NotFound
+from proxy.errors import NotFound
 from proxy.interrupts import Interrupts, Reason
-
-
-class Overloaded(GatewayError):
-    """The process has as many streams as it may have."""
-
-    status = 503
-    code = "overloaded"
+from proxy.slots import Slots
 
 
 @dataclass(slots=True)
 class Streams:
-    """The registry of requests in flight, at most `most` of them. `draining` is true once the process was told to
-    end."""
+    """The registry of requests in flight. Each has one of the `slots` from before its body is read. `draining` is true
+    once the process was told to end."""
 
-    most: int
+    slots: Slots
     draining: bool = False
     _running: dict[str, tuple[Interrupts, Client]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def admit(self) -> None:
-        """Raises `Overloaded` when there is no room for one more."""
-        if len(self._running) >= self.most:
-            raise Overloaded("The gateway has as many streams as it may have: try again shortly.", retry_after=1)
-
     def add(self, id: str, interrupts: Interrupts, client: Client) -> None:
-        """A request has begun. Raises `Overloaded`, its interrupts closed, when others took the room that it was
-        admitted to while it came in."""
-        try:
-            self.admit()
-        except Overloaded:
-            interrupts.close()
-            raise
+        """A request has begun."""
         self._running[id] = (interrupts, client)
 
     def remove(self, id: str) -> None:

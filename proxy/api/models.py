@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy.access.keys import Client
 from proxy.api.surface import admit, id_headers, mint_id, refuse, respond
-from proxy.config.models import Config
+from proxy.config.models import Config, Model
 from proxy.config.resolve import close_names, resolve
 from proxy.downstream import Receive, Scope, Send
 from proxy.errors import GatewayError, NotFound
@@ -49,7 +49,7 @@ class ModelShown:
 def list_models(config: Config, client: Client, created: int) -> dict[str, Any]:
     """OpenAI's list object. `created` is in seconds since 1970."""
     names = [name for name in config.models if client.may_use(name)]
-    return {"object": "list", "data": [_model(name, config.models[name].target, created) for name in names]}
+    return {"object": "list", "data": [_model(name, config.models[name], created) for name in names]}
 
 
 def show_model(config: Config, client: Client, name: str, created: int) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def show_model(config: Config, client: Client, name: str, created: int) -> dict[
     entry = resolved.pattern if resolved else name
     if entry not in config.models or not client.may_use(name):
         raise model_not_found(config, name, client)
-    return _model(name, config.models[entry].target, created)
+    return _model(name, config.models[entry], created)
 
 
 def model_not_found(config: Config, name: str, client: Client) -> NotFound:
@@ -79,5 +79,5 @@ async def _answer(gateway: Gateway, scope: Scope, send: Send, make: Callable[[Cl
     await respond(send, 200, body, headers)
 
 
-def _model(name: str, target: str, created: int) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": created, "owned_by": target.partition("/")[0]}
+def _model(name: str, model: Model, created: int) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": created, "owned_by": model.places[0].target.partition("/")[0]}

@@ -8,7 +8,7 @@ they show in no repr. What one value must be is in `proxy.config.fields`; what d
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from proxy.config.fields import (
     BaseUrl,
@@ -34,12 +34,15 @@ class Strict(BaseModel):
 
 class Server(Strict):
     """Where and how the gateway listens. `max_body_mb` is in MiB, `keep_alive` in seconds of client silence before a
-    comment goes out, `drain_seconds` is what streams get to end in when the process is told to."""
+    comment goes out, `drain_seconds` is what streams get to end in when the process is told to. `max_streams` requests
+    are served at once; up to `max_queued` more wait for `queue_seconds`, the rest is refused."""
 
     host: Host = "127.0.0.1"
     port: Annotated[int, NotBool, Field(ge=0, le=65_535)] = 8080
     max_body_mb: Annotated[float, NotBool, Field(gt=0, le=1024)] = 20
     max_streams: Annotated[int, NotBool, Field(ge=1, le=1_000_000)] = 2000
+    max_queued: Annotated[int, NotBool, Field(ge=0, le=100_000)] = 100
+    queue_seconds: Seconds = 2
     keep_alive: Seconds = 15
     drain_seconds: Annotated[float, NotBool, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30
     cors_origins: tuple[Origin, ...] = ()
@@ -77,19 +80,50 @@ class Provider(Strict):
     options: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 
+Whole = Literal["stream", "native"]
+Ability = Literal["images", "audio", "files", "tools", "json_schema"]
+
+
+class Target(Strict):
+    """One of several places that can serve a model: `target` is `provider/model`. `weight` is its share under
+    `strategy: weighted`; `max_streams` of its requests are served at once; `whole` goes before the model's.
+    `context_window` (tokens of prompt) and `supports` go before what LiteLLM's table says that the target takes."""
+
+    target: str
+    weight: Annotated[float, NotBool, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 1
+    max_streams: Annotated[int, NotBool, Field(ge=1, le=1_000_000)] | None = None
+    whole: Whole | None = None
+    context_window: Annotated[int, NotBool, Field(ge=1)] | None = None
+    supports: tuple[Ability, ...] | None = None
+
+
+def _spelled_out(value: Any) -> Any:
+    return {"target": value} if isinstance(value, str) else value
+
+
 class Model(Strict):
-    """A model that clients may name. `target` is `provider/model`; its `*` takes what the name's `*` matched.
+    """A model that clients may name. It has one `target`, `provider/model`, or several `targets` of which `strategy`
+    puts one first; a target's `*` takes what the name's `*` matched. `fallbacks` are other models that serve the
+    request when these cannot.
 
     `engine: litellm` sends a native provider's calls through LiteLLM too. `whole: native` asks the provider for whole
     answers where the client did. `drop_params` drops parameters that the provider lacks, which is a 400 otherwise.
-    `policies` None means `default_policies`.
+    `policies` None means `default_policies`; they hold for fallbacks too.
     """
 
-    target: str
+    target: str | None = None
+    targets: tuple[Annotated[Target, BeforeValidator(_spelled_out, json_schema_input_type=str | Target)], ...] = ()
+    strategy: Literal["weighted", "lowest_latency", "lowest_cost"] = "weighted"
+    fallbacks: tuple[str, ...] = ()
     engine: Literal["native", "litellm"] = "native"
-    whole: Literal["stream", "native"] = "stream"
+    whole: Whole = "stream"
     drop_params: bool = False
     policies: tuple[str, ...] | None = None
+
+    @property
+    def places(self) -> tuple[Target, ...]:
+        """Its targets, however many it has."""
+        return self.targets if self.target is None else (Target(target=self.target),)
 
 
 class Prices(Strict):
@@ -114,6 +148,31 @@ class Timeouts(Strict):
     total: Seconds = 600
 
 
+class Backoff(Strict):
+    """Seconds before a target is tried again: `initial` before the first retry, twice as much before each further one,
+    at most `max`; of that a random part. A provider's `Retry-After` is waited for if it is no longer than `max`."""
+
+    initial: Seconds = 0.5
+    max: Seconds = 8
+
+
+class Cooldown(Strict):
+    """A target that failed `failures` times in a row is left alone for `seconds`; then one request tries it."""
+
+    failures: Annotated[int, NotBool, Field(ge=1, le=1_000_000)] = 5
+    seconds: Seconds = 30
+
+
+class Retries(Strict):
+    """What is done when a provider fails before the client got anything: up to `attempts` for each model, the first one
+    counted. `budget` is the share of a provider's requests that may be retries."""
+
+    attempts: Annotated[int, NotBool, Field(ge=1, le=20)] = 3
+    backoff: Backoff = Backoff()
+    cooldown: Cooldown = Cooldown()
+    budget: Annotated[float, NotBool, Field(gt=0, le=1)] = 0.2
+
+
 class Simulator(Strict):
     """The built-in stand-in for the providers, started with the gateway, on loopback."""
 
@@ -136,3 +195,4 @@ class Config(Strict):
     policies: dict[str, Any] = Field(default_factory=dict)
     prices: dict[str, Prices] = Field(default_factory=dict)
     timeouts: Timeouts = Timeouts()
+    retries: Retries = Retries()

@@ -5,7 +5,7 @@ Rule: addresses are as in the provider's own SDK, without a closing slash.
 
 from collections.abc import Mapping
 
-from proxy.config.models import Api, Config, Model, Provider
+from proxy.config.models import Api, Config, Model, Provider, Target
 
 BASE_URLS: Mapping[Api, str] = {
     "openai": "https://api.openai.com/v1",
@@ -42,9 +42,10 @@ def api_of(name: str, provider: Provider) -> Api:
 
 def apis_in_use(config: Config) -> frozenset[Api]:
     """The wire formats that some model's target speaks; `litellm` for those that go through it too."""
-    return frozenset(_way(config, model) for model in config.models.values())
+    models = config.models.values()
+    return frozenset(_way(config, model, target) for model in models for target in model.places)
 
 
-def _way(config: Config, model: Model) -> Api:
-    name = model.target.partition("/")[0]
+def _way(config: Config, model: Model, target: Target) -> Api:
+    name = target.target.partition("/")[0]
     return "litellm" if model.engine == "litellm" else api_of(name, config.providers[name])

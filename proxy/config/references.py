@@ -11,9 +11,11 @@ from typing import Any
 
 from policies.base import PolicyType
 from proxy.config.fields import is_loopback
-from proxy.config.names import did_you_mean, model_name_fault
+from proxy.config.names import did_you_mean
+from proxy.config.plain import items, mapping
 from proxy.config.problems import Fault, Path
 from proxy.config.providers import LITELLM_OPTIONS, NAMED
+from proxy.config.routes import models, reached, targets_of
 from proxy.pricing.models import has_price
 
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -26,9 +28,9 @@ def check(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[
     """All that is wrong between the values of a file. `types` are the known policy types."""
     yield from _listener(data)
     yield from _client_keys(data)
-    for name, provider in _mapping(data, "providers").items():
+    for name, provider in mapping(data, "providers").items():
         yield from _provider(name, provider)
-    yield from _models(data)
+    yield from models(data)
     yield from _policy_ids(data, types)
     yield from _prices(data, types)
 
@@ -42,12 +44,12 @@ def exposure(host: str, has_auth: bool) -> str | None:
 
 # ---- server and auth
 def _listener(data: Mapping[str, Any]) -> Iterator[Fault]:
-    server = _mapping(data, "server")
+    server = mapping(data, "server")
     has_auth = data.get("auth") is not None
     host = server.get("host")
     if isinstance(host, str) and (fault := exposure(host, has_auth)):
         yield Fault(("server", "host"), fault)
-    for index, origin in enumerate(_list(server, "cors_origins")):
+    for index, origin in enumerate(items(server, "cors_origins")):
         if origin == "*" and not has_auth:
             message = '"*" lets any web page use a gateway without keys: list the origins, or add `auth.keys`'
             yield Fault(("server", "cors_origins", index), message)
@@ -56,7 +58,7 @@ def _listener(data: Mapping[str, Any]) -> Iterator[Fault]:
 def _client_keys(data: Mapping[str, Any]) -> Iterator[Fault]:
     names: dict[str, int] = {}
     digests: dict[str, int] = {}
-    for index, key in enumerate(_list(_mapping(data, "auth"), "keys")):
+    for index, key in enumerate(items(mapping(data, "auth"), "keys")):
         if not isinstance(key, dict):
             continue
         path: Path = ("auth", "keys", index)
@@ -100,7 +102,7 @@ def _provider(name: str, provider: Any) -> Iterator[Fault]:
 def _address(path: Path, name: str, provider: Mapping[str, Any], api: str) -> Iterator[Fault]:
     base_url = provider.get("base_url")
     if api == "litellm":
-        if base_url is not None and "api_base" in _mapping(provider, "options"):
+        if base_url is not None and "api_base" in mapping(provider, "options"):
             yield Fault((*path, "base_url"), "is given as `options.api_base` too: keep one")
         return
     if base_url is None and api == "openai" and name != "openai":
@@ -113,7 +115,7 @@ def _address(path: Path, name: str, provider: Mapping[str, Any], api: str) -> It
 
 
 def _options(path: Path, provider: Mapping[str, Any], api: str) -> Iterator[Fault]:
-    options = _mapping(provider, "options")
+    options = mapping(provider, "options")
     if options and api != "litellm":
         yield Fault((*path, "options"), "are for `api: litellm` only: leave them out")
         return
@@ -127,47 +129,9 @@ def _options(path: Path, provider: Mapping[str, Any], api: str) -> Iterator[Faul
             yield Fault(place, "must be text, a number, or true or false")
 
 
-# ---- models
-def _models(data: Mapping[str, Any]) -> Iterator[Fault]:
-    for name, model in _mapping(data, "models").items():
-        path: Path = ("models", name)
-        if fault := model_name_fault(name):
-            yield Fault(path, f"the name {fault}", "key")
-        elif name.count("*") > 1:
-            yield Fault(path, "the name holds more than one *: use one", "key")
-        target = model.get("target") if isinstance(model, dict) else None
-        if isinstance(target, str):
-            yield from _target(data, name, model, target)
-
-
-def _target(data: Mapping[str, Any], name: str, model: Mapping[str, Any], target: str) -> Iterator[Fault]:
-    path: Path = ("models", name, "target")
-    provider_name, slash, wanted = target.partition("/")
-    providers = data.get("providers")
-    if not slash or not provider_name or not wanted:
-        yield Fault(path, "must be `provider/model`, such as openai/gpt-4o-mini")
-        return
-    if isinstance(providers, dict) and provider_name not in providers:
-        yield Fault(path, f"names an unknown provider{did_you_mean(provider_name, providers)}")
-    if fault := model_name_fault(wanted):
-        yield Fault(path, f"the provider's model name {fault}")
-    if wanted.count("*") > ("*" in name):
-        only = "only one *" if "*" in name else "no *, because the model's name has none"
-        yield Fault(path, f"may hold {only}")
-    native = model.get("engine", "native") == "native"
-    if model.get("drop_params") is True and native and _api(data, provider_name) == "openai":
-        message = "has no effect on an OpenAI-format target, which gets the client's own JSON: leave it out"
-        yield Fault(("models", name, "drop_params"), message)
-
-
-def _api(data: Mapping[str, Any], provider_name: str) -> Any:
-    provider = _mapping(_mapping(data, "providers"), provider_name)
-    return provider.get("api") or NAMED.get(provider_name)
-
-
 # ---- policies
 def _policy_ids(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[Fault]:
-    known = _mapping(data, "policies")
+    known = mapping(data, "policies")
     for policy_id in known:
         path: Path = ("policies", policy_id)
         match = _POLICY_ID.fullmatch(policy_id)
@@ -177,10 +141,10 @@ def _policy_ids(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Ite
             yield Fault(path, f"unknown policy type {match[1]!r}{did_you_mean(match[1], types)}", "key")
     if not isinstance(data.get("policies", {}), dict):
         return
-    yield from _policy_list(_list(data, "default_policies"), ("default_policies",), known)
-    for name, model in _mapping(data, "models").items():
+    yield from _policy_list(items(data, "default_policies"), ("default_policies",), known)
+    for name, model in mapping(data, "models").items():
         if isinstance(model, dict):
-            yield from _policy_list(_list(model, "policies"), ("models", name, "policies"), known)
+            yield from _policy_list(items(model, "policies"), ("models", name, "policies"), known)
 
 
 def _policy_list(ids: Sequence[Any], path: Path, known: Mapping[str, Any]) -> Iterator[Fault]:
@@ -197,34 +161,30 @@ def _policy_list(ids: Sequence[Any], path: Path, known: Mapping[str, Any]) -> It
 
 # ---- prices
 def _prices(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[Fault]:
-    given = _mapping(data, "prices")
+    given = mapping(data, "prices")
     for name in given:
         if name.count("*") > 1:
             yield Fault(("prices", name), "the name holds more than one *: use one", "key")
-    for name, model in _mapping(data, "models").items():
-        target = model.get("target") if isinstance(model, dict) else None
-        if not isinstance(target, str) or "/" not in target or "*" in target:
-            continue  # what a * takes is known only with a request: the policy refuses that one
-        provider_name, _, wanted = target.partition("/")
-        used = _list(
-            model if model.get("policies") is not None else {"policies": data.get("default_policies")}, "policies"
-        )
-        needy = next((id for id in used if isinstance(id, str) and _needs_price(id, types)), None)
-        if needy is not None and not has_price(given, provider_name, wanted):
-            message = f"has no known price, which {needy} needs: add `{wanted}: {{input: …, output: …}}` to `prices`"
-            yield Fault(("models", name, "target"), message)
+    known = mapping(data, "models")
+    for name, model in known.items():
+        needy = _needs_price(data, model, types)
+        for served in (name, *reached(known, name)) if needy else ():
+            for path, target in targets_of(served, known.get(served)):
+                provider_name, slash, wanted = target.partition("/")
+                if not slash or "*" in target or has_price(given, provider_name, wanted):
+                    continue  # what a * takes is known only with a request: the policy refuses that one
+                message = (
+                    f"has no known price, which {needy} needs: add `{wanted}: {{input: …, output: …}}` to `prices`"
+                )
+                yield Fault(path, message)
 
 
-def _needs_price(policy_id: str, types: Mapping[str, PolicyType]) -> bool:
-    kind = types.get(policy_id.partition("/")[0])
-    return kind is not None and kind.needs_price
-
-
-def _mapping(data: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = data.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _list(data: Mapping[str, Any], key: str) -> list[Any]:
-    value = data.get(key)
-    return value if isinstance(value, list) else []
+def _needs_price(data: Mapping[str, Any], model: Any, types: Mapping[str, PolicyType]) -> str | None:
+    """A policy of the model that works with known prices only."""
+    own = isinstance(model, dict) and model.get("policies") is not None
+    used = items(model, "policies") if own else items(data, "default_policies")
+    for policy_id in used:
+        kind = types.get(policy_id.partition("/")[0]) if isinstance(policy_id, str) else None
+        if kind is not None and kind.needs_price:
+            return str(policy_id)
+    return None

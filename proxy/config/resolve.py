@@ -1,4 +1,4 @@
-"""The name that a client asks for -> the model entry, the provider, and the provider's name of the model.
+"""The name that a client asks for -> the model's entry, its targets, and its fallbacks.
 
 Rule: an exact name wins, else the wildcard with the most literal characters (of two alike, the one with the longer
 beginning). What a `*` takes can end up in a URL path, so its characters are few, and it never makes a path segment of
@@ -6,10 +6,10 @@ dots.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from proxy.config.models import Api, Config, Model, Provider
+from proxy.config.models import Api, Config, Model, Provider, Target
 from proxy.config.names import LONGEST_NAME, close_to, model_name_fault
 from proxy.config.providers import api_of
 
@@ -18,33 +18,68 @@ _TAKEN_WITH_SLASH = re.compile(r"[A-Za-z0-9._:@/-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """What a name stands for. `alias` is the name asked for, `pattern` the configuration's entry that took it, `model`
-    the provider's name of the model with its `*` filled in, `api` the wire format."""
+class Place:
+    """One target of a model. `model` is the provider's name of the model with its `*` filled in, `api` the wire format,
+    `settings` the entry that the target stands in, `target` its own."""
 
-    alias: str
-    pattern: str
     provider_name: str
     provider: Provider
     api: Api
     model: str
     settings: Model
+    target: Target
+
+    @property
+    def name(self) -> str:
+        """`provider/model`."""
+        return f"{self.provider_name}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a name stands for. `alias` is the name asked for, `pattern` the configuration's entry that took it, `places`
+    its targets, at least one."""
+
+    alias: str
+    pattern: str
+    settings: Model
+    places: tuple[Place, ...]
 
 
 def resolve(config: Config, name: str) -> Resolved | None:
     """What a model's name stands for; None if nothing."""
-    if "*" in name or len(name) > LONGEST_NAME:
-        return None
-    if name in config.models:
-        return _resolved(config, name, name, "")
-    for pattern in sorted((p for p in config.models if "*" in p), key=_literal, reverse=True):
-        before, _, after = pattern.partition("*")
-        if len(name) <= len(before) + len(after) or not name.startswith(before) or not name.endswith(after):
-            continue
-        found = _resolved(config, name, pattern, name[len(before) : len(name) - len(after)])
-        if found:
-            return found
+    for pattern, taken in entries(config.models, name):
+        settings = config.models[pattern]
+        places = tuple(place for target in settings.places if (place := _place(config, settings, target, taken)))
+        if places:
+            return Resolved(name, pattern, settings, places)
     return None
+
+
+def fallbacks(config: Config, resolved: Resolved) -> list[Resolved]:
+    """The models that serve a request when `resolved` cannot, its own first, then theirs; none twice."""
+    found: dict[str, Resolved] = {resolved.alias: resolved}
+    waiting = list(resolved.settings.fallbacks)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found and (fallback := resolve(config, name)):
+            found[name] = fallback
+            waiting += fallback.settings.fallbacks
+    return [*found.values()][1:]
+
+
+def entries(names: Iterable[str], name: str) -> Iterator[tuple[str, str]]:
+    """The entries that take `name`, best first, each with what its `*` takes (nothing without one)."""
+    if "*" in name or len(name) > LONGEST_NAME:
+        return
+    known = list(names)
+    if name in known:
+        yield name, ""
+        return
+    for pattern in sorted((p for p in known if "*" in p), key=_literal, reverse=True):
+        before, _, after = pattern.partition("*")
+        if len(name) > len(before) + len(after) and name.startswith(before) and name.endswith(after):
+            yield pattern, name[len(before) : len(name) - len(after)]
 
 
 def close_names(config: Config, name: str, allowed: Callable[[str], bool]) -> list[str]:
@@ -56,9 +91,9 @@ def _literal(pattern: str) -> tuple[int, int]:
     return len(pattern), pattern.index("*")
 
 
-def _resolved(config: Config, name: str, pattern: str, taken: str) -> Resolved | None:
-    settings = config.models[pattern]
-    provider_name, _, wanted = settings.target.partition("/")
+def _place(config: Config, settings: Model, target: Target, taken: str) -> Place | None:
+    """A target with its `*` filled in; None if what was taken is not for it."""
+    provider_name, _, wanted = target.target.partition("/")
     provider = config.providers[provider_name]
     api = api_of(provider_name, provider)
     allowed = _TAKEN_WITH_SLASH if api in ("openai", "litellm") else _TAKEN
@@ -67,4 +102,6 @@ def _resolved(config: Config, name: str, pattern: str, taken: str) -> Resolved |
     model = wanted.replace("*", taken)
     if model_name_fault(model):
         return None
-    return Resolved(name, pattern, provider_name, provider, api, model, settings)
+    if target.whole is not None:
+        settings = settings.model_copy(update={"whole": target.whole})
+    return Place(provider_name, provider, api, model, settings, target)

@@ -18,7 +18,7 @@ _UNKNOWN = table.Entry(None, None, reasons=True)
 
 def target(prices: Mapping[str, Prices], provider: str, api: Api, model: str) -> Target:
     """What is known of `model` at the provider called `provider`, which speaks `api`."""
-    known = next((entry for name in _names(provider, model) if (entry := table.find(name))), _UNKNOWN)
+    known = entry(provider, model) or _UNKNOWN
     given = pattern_for(prices, provider, model)
     return Target(
         limit="max_completion_tokens" if api == "openai" and provider == "openai" else "max_tokens",
@@ -27,6 +27,11 @@ def target(prices: Mapping[str, Prices], provider: str, api: Api, model: str) ->
         max_output=known.max_output,
         price=known.price if given is None else _price(prices[given]),
     )
+
+
+def entry(provider: str, model: str) -> table.Entry | None:
+    """What LiteLLM's table says of a model; None if nothing."""
+    return next((found for name in _names(provider, model) if (found := table.find(name))), None)
 
 
 def has_price(given: Iterable[str], provider: str, model: str) -> bool:

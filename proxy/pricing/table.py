@@ -1,4 +1,4 @@
-"""LiteLLM's table of models: prices, the longest answer, whether a model reasons.
+"""LiteLLM's table of models: prices, the longest prompt and answer, what a model can do.
 
 Rule: the table is the file that comes with LiteLLM, read once, at the first look-up; nothing is fetched. Its prices are
 dollars a token, ours dollars a million. Prices that depend on the time of day, on batches or on service tiers are left
@@ -15,6 +15,7 @@ import orjson
 
 from policies.prices import Price
 from proxy import litellm_files
+from proxy.config.models import Ability
 
 _FILE = "model_prices_and_context_window_backup.json"
 _MEMBERS = {
@@ -28,13 +29,24 @@ _ABOVE = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
 _MILLION = 1_000_000
 
 
+_ABILITIES: Mapping[str, Ability] = {
+    "supports_vision": "images",
+    "supports_audio_input": "audio",
+    "supports_pdf_input": "files",
+    "supports_function_calling": "tools",
+    "supports_response_schema": "json_schema",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the table says of a model."""
+    """What the table says of a model. `max_input` and `max_output` are in tokens; None is unknown."""
 
     price: Price | None
     max_output: int | None
     reasons: bool
+    max_input: int | None = None
+    abilities: frozenset[Ability] | None = None
 
 
 def find(name: str) -> Entry | None:
@@ -49,12 +61,17 @@ def _table() -> Mapping[str, Entry]:
 
 
 def _entry(members: Mapping[str, Any]) -> Entry:
-    most = members.get("max_output_tokens")
     return Entry(
         price=_price(members),
-        max_output=most if isinstance(most, int) and most > 0 else None,
+        max_output=_count(members.get("max_output_tokens")),
         reasons=members.get("supports_reasoning") is True,
+        max_input=_count(members.get("max_input_tokens")),
+        abilities=frozenset(ability for name, ability in _ABILITIES.items() if members.get(name) is True),
     )
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _price(members: Mapping[str, Any]) -> Price | None:

@@ -19,6 +19,7 @@ PROVIDERS = ("openai", "anthropic", "gemini")
 
 CONFIG = """
 server: {{port: 0, drain_seconds: 0}}
+retries: {{attempts: 1, cooldown: {{failures: 1000000}}}}
 providers:
   openai: {{api_key: provider-key-openai, base_url: "{url}/v1"}}
   anthropic: {{api_key: provider-key-anthropic, base_url: "{url}"}}
@@ -28,7 +29,8 @@ models:
   "anthropic-*": {{target: "anthropic/*"}}
   "gemini-*": {{target: "gemini/*"}}
 """
-"""Three providers, all the simulator at `{url}`: `gemini-sim-chat` is its `sim-chat` in Gemini's format."""
+"""Three providers, all the simulator at `{url}`: `gemini-sim-chat` is its `sim-chat` in Gemini's format. Nothing is
+tried twice: tests of what is say so themselves."""
 
 
 @dataclass(slots=True)

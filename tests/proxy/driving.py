@@ -10,12 +10,17 @@ from policies.base import Context, Policy, Request
 from policies.chain import Chain
 from policies.events import End, Event, Finish, Text, Verdict
 from proxy.api.sinks import StreamSink, WholeSink
-from proxy.config.models import Timeouts
+from proxy.config.models import Cooldown, Model, Retries, Server, Target, Timeouts
+from proxy.config.resolve import Place
 from proxy.downstream import Downstream, Message
 from proxy.errors import UpstreamError
 from proxy.interrupts import Interrupts
+from proxy.job import Job, Prepared, Sink
+from proxy.observer import Unobserved
 from proxy.record import Record
-from proxy.stream import Driver, Job, Sink
+from proxy.routing.route import Group, Route
+from proxy.routing.targets import Targets
+from proxy.stream import Driver
 from proxy.tasks import spawn
 from proxy.upstreams.base import Answer, Call
 from proxy.wire.base import Fault, Meta
@@ -174,6 +179,7 @@ class Asked:
     limits: Timeouts = LONG
     keep_alive: float = 60
     usage: bool = False
+    attempts: int = 1
 
 
 WHOLE = Asked(stream=False)
@@ -184,22 +190,25 @@ async def drive(provider: Provider, asked: Asked = Asked(), client: Client | Non
     taker = client or Client()
     record = Record("chatcmpl-1", "alias", asked.stream)
     context = Context("alias", asyncio.get_running_loop().time, choices=asked.choices)
-    sink: Sink = WholeSink("chatcmpl-1", 0, "m")
-    if asked.stream:
-        sink = StreamSink("chatcmpl-1", 0, "m", include_usage=asked.usage)
 
-    def again(spent: float) -> tuple[Chain, Call]:
-        return Chain(asked.policies), call("openai", stream=asked.stream)
+    def prepare(place: Place, spent: float) -> Prepared:
+        sink: Sink = WholeSink("chatcmpl-1", 0, "m")
+        if asked.stream:
+            sink = StreamSink("chatcmpl-1", 0, "m", include_usage=asked.usage)
+        asking = call("openai", stream=asked.stream)
+        return Prepared(place, asking, Chain(asked.policies), context, sink, provider)
 
-    chain, first = again(0.0)
-    job = Job(first, asked.choices, chain, context, sink, record, again)
+    retries = Retries(attempts=asked.attempts, cooldown=Cooldown(failures=1000))
+    place = Place("openai", call("openai").provider, "openai", "m", Model(target="openai/m"), Target(target="openai/m"))
+    route = Route([Group([place], "only")], Targets(retries, Server()))
+    job = Job(asked.stream, asked.choices, route, prepare, record, Unobserved())
     made: asyncio.Future[Interrupts] = asyncio.get_running_loop().create_future()
 
     async def run() -> None:
         interrupts = Interrupts(asked.limits, asked.keep_alive)
         made.set_result(interrupts)
         scope: dict[str, Any] = {"extensions": {"sluice.connection": taker}}
-        await Driver(job, provider, Downstream(scope, taker.send, [(b"x-id", b"1")], interrupts), interrupts).run()
+        await Driver(job, Downstream(scope, taker.send, [(b"x-id", b"1")], interrupts), interrupts).run()
 
     task = spawn(run())
     return Run(provider, taker, record, await made, task)

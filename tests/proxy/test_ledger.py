@@ -13,8 +13,8 @@ PRICE = Price(1_000_000, 10_000_000, cached=100_000)
 
 
 def ledger(price: Price | None = None) -> Ledger:
-    begun = Ledger(BODY, price)
-    begun.begin()
+    begun = Ledger()
+    begun.begin(BODY, price)
     return begun
 
 
@@ -26,7 +26,7 @@ def settled(running: Ledger) -> Bill:
 
 
 def test_nothing_asked_nothing_billed() -> None:
-    assert Ledger(BODY).bill() is None
+    assert Ledger().bill() is None
 
 
 def test_an_answer_that_ended_has_the_providers_word() -> None:
@@ -100,9 +100,9 @@ def test_an_attempt_that_was_not_answered(error: Exception, billed: bool) -> Non
 def test_attempts_are_added_up() -> None:
     running = ledger(PRICE)
     running.saw(Text(0, "content", "abcd"))
-    running.begin()
+    running.begin(BODY, PRICE)
     running.refused(UpstreamError("no", provider_status=500))
-    running.begin()
+    running.begin(BODY, PRICE)
     running.saw(Usage(9, 7, reasoning=2))
     running.ended()
     bill = settled(running)

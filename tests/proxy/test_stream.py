@@ -14,7 +14,7 @@ import pytest
 from policies.events import End, Event, Finish, Note, Opaque, Reject, Stop, Text, Usage, Verdict
 from proxy.errors import UpstreamError
 from proxy.interrupts import Reason
-from proxy.stream import MOST_PENDING, SLICE
+from proxy.passage import MOST_PENDING, SLICE
 from proxy.wire.base import Fault
 from tests.end_to_end.wire import until
 from tests.proxy.driving import (

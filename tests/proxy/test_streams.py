@@ -9,7 +9,8 @@ from proxy.access.keys import Client
 from proxy.config.models import Timeouts
 from proxy.errors import NotFound
 from proxy.interrupts import Interrupts, Reason
-from proxy.streams import Overloaded, Streams
+from proxy.slots import Slots
+from proxy.streams import Streams
 from proxy.tasks import spawn
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +48,7 @@ async def running(streams: Streams, id: str, client: Client = OURS) -> "asyncio.
 
 
 async def test_a_request_is_counted_while_it_runs() -> None:
-    streams = Streams(10)
+    streams = Streams(Slots(10, 0, 1))
     task = await running(streams, "a")
     assert len(streams) == 1
     streams.cancel("a", OURS)
@@ -58,7 +59,7 @@ async def test_a_request_is_counted_while_it_runs() -> None:
 
 @pytest.mark.parametrize("client", [OURS, BOSS])
 async def test_its_owner_and_an_admin_may_cancel_a_request(client: Client) -> None:
-    streams = Streams(10)
+    streams = Streams(Slots(10, 0, 1))
     cancelled, other = await running(streams, "a"), await running(streams, "b")
     streams.cancel("a", client)
     assert await cancelled is Reason.CANCELLED
@@ -68,7 +69,7 @@ async def test_its_owner_and_an_admin_may_cancel_a_request(client: Client) -> No
 
 
 async def test_a_stranger_is_not_told_that_a_request_exists() -> None:
-    streams = Streams(10)
+    streams = Streams(Slots(10, 0, 1))
     task = await running(streams, "a")
     with pytest.raises(NotFound) as exists:
         streams.cancel("a", STRANGER)
@@ -83,38 +84,12 @@ async def test_a_stranger_is_not_told_that_a_request_exists() -> None:
 
 async def test_a_long_id_is_not_repeated_whole() -> None:
     with pytest.raises(NotFound) as error:
-        Streams(10).cancel("x" * 10_000, OURS)
+        Streams(Slots(10, 0, 1)).cancel("x" * 10_000, OURS)
     assert len(error.value.message) < 200
 
 
-async def test_there_are_at_most_so_many() -> None:
-    streams = Streams(2)
-    tasks = [await running(streams, id) for id in "ab"]
-    with pytest.raises(Overloaded) as error:
-        streams.admit()
-    assert (error.value.status, error.value.retry_after) == (503, 1)
-    streams.cancel("a", OURS)
-    await tasks[0]
-    streams.admit()
-    streams.drain()
-    await tasks[1]
-
-
-async def test_there_are_at_most_so_many_of_those_that_were_admitted_too() -> None:
-    """Requests are admitted before their bodies have come."""
-    streams = Streams(1)
-    streams.admit()
-    streams.admit()
-    first, second = await running(streams, "a"), await running(streams, "b")
-    with pytest.raises(Overloaded):
-        await second
-    assert len(streams) == 1
-    streams.drain()
-    await first
-
-
 async def test_a_drain_ends_them_all() -> None:
-    streams = Streams(10)
+    streams = Streams(Slots(10, 0, 1))
     tasks = [await running(streams, id) for id in "abc"]
     streams.drain()
     assert await asyncio.gather(*tasks) == [Reason.DRAINED] * 3

@@ -10,12 +10,11 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from proxy.access.keys import ANONYMOUS, Client, Keyring
+from proxy.access.keys import ANONYMOUS, Client
 from proxy.api.models import ModelList, ModelShown, list_models, model_not_found, show_model
+from proxy.app import create_gateway
 from proxy.config.models import Auth, Config, Key, Model, Provider
 from proxy.errors import NotFound
-from proxy.gateway import Gateway
-from proxy.streams import Streams
 
 CONFIG = Config(
     auth=Auth(keys=(Key(name="team", key=SecretStr("team-key-1"), models=("gpt-*", "local/*")),)),
@@ -94,9 +93,7 @@ def test_the_error_can_be_made_for_any_name() -> None:
 
 
 async def get(path: str, headers: dict[str, str]) -> httpx.Response:
-    gateway = Gateway(
-        config=CONFIG, keyring=Keyring(CONFIG.auth), streams=Streams(1), upstreams={}, policies={}, recorders=()
-    )
+    gateway = create_gateway(CONFIG)
     routes = [Route("/v1/models", ModelList(gateway)), Route("/v1/models/{id:path}", ModelShown(gateway))]
     transport = httpx.ASGITransport(Starlette(routes=routes))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

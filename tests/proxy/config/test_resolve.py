@@ -45,9 +45,10 @@ CONFIG = Config(
 def test_the_exact_name_wins_then_the_most_literal_pattern(name: str, pattern: str, model: str) -> None:
     found = resolve(CONFIG, name)
     assert found is not None
-    assert (found.alias, found.pattern, found.model) == (name, pattern, model)
-    assert found.settings is CONFIG.models[pattern]
-    assert found.provider is CONFIG.providers[found.provider_name]
+    (place,) = found.places
+    assert (found.alias, found.pattern, place.model) == (name, pattern, model)
+    assert found.settings is place.settings is CONFIG.models[pattern]
+    assert place.provider is CONFIG.providers[place.provider_name]
 
 
 @pytest.mark.parametrize(
@@ -84,14 +85,14 @@ def test_a_name_that_no_entry_takes_stands_for_nothing(name: str) -> None:
 def test_the_wire_format_is_told(provider: str, api: str) -> None:
     config = CONFIG.model_copy(update={"models": {"m": Model(target=provider)}})
     found = resolve(config, "m")
-    assert found is not None and found.api == api
+    assert found is not None and [place.api for place in found.places] == [api]
 
 
 @given(st.text(max_size=40).map(lambda taken: f"raw{taken}"))
 def test_whatever_is_asked_for_a_provider_gets_one_path_segment(name: str) -> None:
     found = resolve(CONFIG, name)
-    if found is not None:
-        assert found.model not in ("", ".", "..") and not set(found.model) & set("/?#%\\ \n*")
+    for place in found.places if found else ():
+        assert place.model not in ("", ".", "..") and not set(place.model) & set("/?#%\\ \n*")
 
 
 def test_close_names_are_those_that_are_allowed() -> None:

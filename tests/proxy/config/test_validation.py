@@ -28,7 +28,7 @@ GOOD: dict[str, Any] = {"providers": {"openai": {}}, "models": {"m": {"target": 
         ({"models": []}, ("models",), "must be a mapping of `key: value` lines"),
         ({"default_policies": "redact/pii"}, ("default_policies",), "must be a list, such as [a, b]"),
         ({"default_policies": [1]}, ("default_policies", 0), "must be text; put it in quotes"),
-        ({"models": {"m": {}}}, ("models", "m", "target"), "is missing"),
+        ({"prices": {"m": {"input": 1}}}, ("prices", "m", "output"), "is missing"),
         (
             {"models": {"m": {"target": "openai/x", "drop_params": "perhaps"}}},
             ("models", "m", "drop_params"),

@@ -1,0 +1,146 @@
+"""What must hold of the models' targets and fallbacks: every name refers to something, no fallback leads back to where
+it came from, and no setting is without effect.
+
+Rule: as in `proxy.config.references`, the plain data is read, so a value of the wrong type passes here.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from proxy.config.names import did_you_mean, model_name_fault
+from proxy.config.plain import items, mapping
+from proxy.config.problems import Fault, Path
+from proxy.config.providers import NAMED
+from proxy.config.resolve import entries
+
+
+def models(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """All that is wrong with `models`."""
+    known = mapping(data, "models")
+    for name, model in known.items():
+        path: Path = ("models", name)
+        if fault := model_name_fault(name):
+            yield Fault(path, f"the name {fault}", "key")
+        elif name.count("*") > 1:
+            yield Fault(path, "the name holds more than one *: use one", "key")
+        if not isinstance(model, dict):
+            continue
+        yield from _choice(path, model)
+        for place, target in targets_of(name, model):
+            yield from _target(data, name, place, target)
+        yield from _drop_params(data, name, model)
+        yield from _fallbacks(known, name, model)
+
+
+def targets_of(name: str, model: Any) -> list[tuple[Path, str]]:
+    """A model's targets as written, each with its path."""
+    found: list[tuple[Path, str]] = []
+    if isinstance(model, dict):
+        given: list[tuple[Path, Any]] = [(("models", name, "target"), model.get("target"))]
+        for index, target in enumerate(items(model, "targets")):
+            path: Path = ("models", name, "targets", index)
+            given.append((path, target) if isinstance(target, str) else ((*path, "target"), _named(target)))
+        found = [(path, target) for path, target in given if isinstance(target, str)]
+    return found
+
+
+def _named(target: Any) -> Any:
+    """What a target's mapping names."""
+    return target.get("target") if isinstance(target, dict) else None
+
+
+def reached(known: Mapping[str, Any], name: str) -> list[str]:
+    """The entries that a model's fallbacks lead to, theirs included; not the model itself."""
+    found: list[str] = []
+    waiting = _next(known, name)
+    while waiting:
+        entry = waiting.pop(0)
+        if entry != name and entry not in found:
+            found.append(entry)
+            waiting += _next(known, entry)
+    return found
+
+
+# ---- one model
+def _choice(path: Path, model: Mapping[str, Any]) -> Iterator[Fault]:
+    """Between one target and several."""
+    given = [key for key in ("target", "targets") if model.get(key) is not None]
+    if len(given) != 1:
+        yield Fault(path, "needs exactly one of `target` and `targets`")
+    targets = model.get("targets")
+    if isinstance(targets, list) and not targets:
+        yield Fault((*path, "targets"), "must not be empty")
+    several = isinstance(targets, list) and len(targets) > 1
+    if model.get("strategy") is not None and not several:
+        yield Fault((*path, "strategy"), "has no effect with one target: leave it out, or give several `targets`")
+    for index, target in enumerate(items(model, "targets")):
+        place: Path = (*path, "targets", index)
+        if not isinstance(target, dict) or target.get("weight") is None:
+            continue
+        if model.get("strategy") not in (None, "weighted"):
+            yield Fault((*place, "weight"), f"has no effect with `strategy: {model['strategy']}`: leave it out")
+        elif not several:
+            yield Fault((*place, "weight"), "has no effect with one target: leave it out, or give several `targets`")
+    names = [target if isinstance(target, str) else _named(target) for target in items(model, "targets")]
+    for index, wanted in enumerate(names):
+        if isinstance(wanted, str) and wanted in names[:index]:
+            message = "is listed twice: keep one, with a larger `weight` if that is meant"
+            yield Fault((*path, "targets", index), message)
+
+
+def _target(data: Mapping[str, Any], name: str, path: Path, target: str) -> Iterator[Fault]:
+    provider_name, slash, wanted = target.partition("/")
+    providers = data.get("providers")
+    if not slash or not provider_name or not wanted:
+        yield Fault(path, "must be `provider/model`, such as openai/gpt-4o-mini")
+        return
+    if isinstance(providers, dict) and provider_name not in providers:
+        yield Fault(path, f"names an unknown provider{did_you_mean(provider_name, providers)}")
+    if fault := model_name_fault(wanted):
+        yield Fault(path, f"the provider's model name {fault}")
+    if wanted.count("*") > ("*" in name):
+        only = "only one *" if "*" in name else "no *, because the model's name has none"
+        yield Fault(path, f"may hold {only}")
+
+
+def _drop_params(data: Mapping[str, Any], name: str, model: Mapping[str, Any]) -> Iterator[Fault]:
+    if model.get("drop_params") is not True or model.get("engine", "native") != "native":
+        return
+    apis = [_api(data, target.partition("/")[0]) for _, target in targets_of(name, model)]
+    if apis and all(api == "openai" for api in apis):
+        message = "has no effect on an OpenAI-format target, which gets the client's own JSON: leave it out"
+        yield Fault(("models", name, "drop_params"), message)
+
+
+def _api(data: Mapping[str, Any], provider_name: str) -> Any:
+    provider = mapping(mapping(data, "providers"), provider_name)
+    return provider.get("api") or NAMED.get(provider_name)
+
+
+# ---- fallbacks
+def _fallbacks(known: Mapping[str, Any], name: str, model: Mapping[str, Any]) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for index, fallback in enumerate(items(model, "fallbacks")):
+        if not isinstance(fallback, str):
+            continue
+        path: Path = ("models", name, "fallbacks", index)
+        entry = _entry(known, fallback)
+        if "*" in fallback:
+            yield Fault(path, "must be one model's name, without *")
+        elif entry is None:
+            yield Fault(path, f"unknown model{did_you_mean(fallback, known)}")
+        elif fallback in seen:
+            yield Fault(path, "is listed twice: keep one")
+        elif entry == name or name in reached(known, entry):
+            way = "is the model itself" if entry == name else f"leads back to {name!r}"
+            yield Fault(path, f"{way}, a loop: take one of its fallbacks out")
+        seen.add(fallback)
+
+
+def _entry(known: Mapping[str, Any], name: str) -> str | None:
+    return next((pattern for pattern, _ in entries(known, name)), None)
+
+
+def _next(known: Mapping[str, Any], name: str) -> list[str]:
+    given = [fallback for fallback in items(known.get(name), "fallbacks") if isinstance(fallback, str)]
+    return [entry for fallback in given if (entry := _entry(known, fallback))]

@@ -1,0 +1,62 @@
+"""What the driver is given: one request, ready to be served, and how to make an attempt of it.
+
+Rule: everything was validated. An attempt gets its own chain, its own sink and its own call, so nothing of a failed one
+is left in the next.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from policies.base import Context
+from policies.chain import Chain
+from policies.events import Event, Usage
+from proxy.config.resolve import Place
+from proxy.downstream import Downstream
+from proxy.errors import GatewayError
+from proxy.observer import Observer
+from proxy.record import Record
+from proxy.routing.route import Route
+from proxy.upstreams.base import Call, Upstream
+from proxy.wire.base import Meta
+
+
+class Sink(Protocol):
+    """Where the events that came through the chain go."""
+
+    def use(self, meta: Meta) -> None:
+        """The provider has told more of its answer."""
+
+    def encode(self, events: Sequence[Event]) -> bytes:
+        """Take events; give the bytes to send now, if there are any."""
+
+    async def done(self, down: Downstream, usage: Usage | None) -> None:
+        """Send what is left and end the response."""
+
+    def error(self, error: GatewayError) -> bytes:
+        """A failure as a server-sent event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One attempt, ready to be made: the policies saw the request."""
+
+    place: Place
+    call: Call
+    chain: Chain
+    context: Context
+    sink: Sink
+    upstream: Upstream
+
+
+@dataclass(slots=True)
+class Job:
+    """One request. `prepare` makes the attempt at a target, given the USD that the ones before have cost; it raises
+    `GatewayError` when a policy refuses the request. `choices` is the request's `n`."""
+
+    stream: bool
+    choices: int
+    route: Route
+    prepare: Callable[[Place, float], Prepared]
+    record: Record
+    observer: Observer

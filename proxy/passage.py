@@ -1,0 +1,251 @@
+"""One attempt's way through the gateway: read batches of events, fold each through the chain, send what comes out.
+
+Rule: what comes out of a batch goes in one message; `send` blocking is the back-pressure, there is no queue. Nothing
+goes to the client before the first event with substance. Waiting for the provider can be woken, for a keep-alive or a
+policy's time, and taken up again.
+"""
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+
+from policies.chain import Rejected
+from policies.events import Attachment, End, EndKind, Event, Finish, Text, Tick, ToolCall, Usage
+from proxy.attempt import Attempt
+from proxy.downstream import Downstream
+from proxy.errors import GatewayError, PolicyFailed, UpstreamError
+from proxy.interrupts import Interrupts
+from proxy.job import Job, Prepared
+from proxy.ledger import Ledger
+from proxy.record import Record, Try
+from proxy.upstreams.base import Answer
+from proxy.wire.base import Fault, Meta
+
+log = logging.getLogger("sluice")
+
+SLICE = 512
+"""Characters of one text that are folded at once: more would keep the event loop from the other streams."""
+
+SUBSTANCE = (Text, ToolCall, Attachment, Finish)
+"""Events before which nothing goes to the client, so that a failure can still be an HTTP status."""
+
+ESTIMATED = {"x_sluice": {"source": "estimated"}}
+"""Marks a usage object that is not the provider's word."""
+
+MOST_PENDING = 1000
+"""Events without substance that are kept for the first one with it."""
+
+
+class Passage:
+    """The way of one attempt's answer. `tried` is the record of the attempt, once it is made."""
+
+    def __init__(self, job: Job, prepared: Prepared, down: Downstream, interrupts: Interrupts, ledger: Ledger) -> None:
+        self.chain = prepared.chain
+        self._job = job
+        self._place = prepared.place
+        self._clock = prepared.context.clock
+        self._sink = prepared.sink
+        self._down = down
+        self._interrupts = interrupts
+        self._ledger = ledger
+        self._record: Record = job.record
+        self._pending: list[Event] = []
+        self._seen: set[int] = set()
+        self.meta = Meta()
+        self.tried: Try | None = None
+
+    async def run(self, attempt: Attempt) -> None:
+        """Serve the attempt's answer until it is over for the client."""
+        self._interrupts.set_tick(self.chain.deadline())
+        answer = await self._open(attempt)
+        while answer is not None and not await self._forward(answer, await self._read(answer)):
+            pass
+
+    async def done(self, *, cut: bool) -> None:
+        """End the response; `cut` when the answer was ended from outside."""
+        await self._sink.done(self._down, self._usage(cut))
+
+    async def cancelled(self) -> None:
+        """Somebody stopped the stream by its id: it ends well-formed, without what was held."""
+        out: list[Event] = []
+        for choice in sorted((self._seen or {0}) - self.chain.finished.keys()):
+            out += self._feed(Finish(choice, "length", "cancel"))
+        await self._send(out + self._feed(End("cancel")))
+        await self.done(cut=True)
+
+    def drop(self, kind: EndKind) -> None:
+        """Let the policies drop what they hold. What a policy would still send at such an end is not sent."""
+        try:
+            self.chain.feed(End(kind))
+        except Exception as failure:
+            log.error("%s: at the end a policy raised %s", self._record.id, place(failure))
+
+    def error(self, error: GatewayError) -> bytes:
+        """A failure as the client's stream tells it."""
+        return self._sink.error(error)
+
+    # ---- waiting for the provider
+    async def _open(self, attempt: Attempt) -> Answer | None:
+        """The answer, once the provider has begun it; None when a policy's time was over before that."""
+        self._interrupts.begin_wait()
+        while True:
+            try:
+                answer = await attempt.answer()
+                break
+            except asyncio.CancelledError:
+                if not self._interrupts.claim_wake():
+                    raise
+            except GatewayError as error:
+                self._ledger.refused(error)
+                raise
+            finally:
+                self._interrupts.end_wait()
+            await self.woken()
+            if self._over():
+                return None
+            self._interrupts.resume_wait()
+        self.meta = answer.meta
+        return answer
+
+    async def _read(self, answer: Answer) -> Sequence[Event | Fault]:
+        self._interrupts.begin_wait()
+        while True:
+            try:
+                return await answer.read()
+            except asyncio.CancelledError:
+                if not self._interrupts.claim_wake():
+                    raise
+            finally:
+                self._interrupts.end_wait()
+            await self.woken()
+            if self._over():
+                return ()
+            self._interrupts.resume_wait()
+
+    async def woken(self) -> None:
+        """The wait for the provider was interrupted for what is due."""
+        if self._interrupts.tick_due():
+            out = self._feed(Tick(self._clock()))
+            self._interrupts.set_tick(self.chain.deadline())
+            await self._send(out)
+        if self._interrupts.beat_due():
+            await self._down.keep_alive()
+
+    # ---- the way of a batch
+    async def _forward(self, answer: Answer, events: Sequence[Event | Fault]) -> bool:
+        """Fold a batch and send what comes out; whether the answer is over for the client."""
+        out: list[Event] = []
+        ended = False
+        for event in events:
+            match event:
+                case Text(_, _, text) if len(text) > SLICE:
+                    await self._fold_slices(event, out)
+                case Fault():
+                    if self._down.committed:
+                        await self._send(out)
+                    raise _reported(event)
+                case End():
+                    ended = True
+                    self._ledger.ended()
+                    out += self._finish_unfinished()
+                case _:
+                    self._note(event)
+                    out += self._feed(event)
+        if self.chain.policies:
+            self._interrupts.set_tick(self.chain.deadline())
+        over = self._over()
+        if over and not ended:  # the provider first: a slow client must not keep it running
+            await answer.aclose()
+        if out:
+            await self._send(out)
+        return ended or over
+
+    async def _fold_slices(self, event: Text, out: list[Event]) -> None:
+        self._note(event)
+        for start in range(0, len(event.text), SLICE):
+            out += self._feed(Text(event.choice, event.channel, event.text[start : start + SLICE]))
+            await asyncio.sleep(0)
+
+    def _note(self, event: Event) -> None:
+        """Remember of an event what the ending needs."""
+        self._ledger.saw(event)
+        if isinstance(event, SUBSTANCE) and event.choice not in self._seen:
+            if not self._seen:
+                self._begun()
+            self._seen.add(event.choice)
+            self._interrupts.first_token()
+
+    def _begun(self) -> None:
+        """The answer's first substance is there."""
+        if self.tried is not None:
+            self.tried.first_token = time.monotonic() - self.tried.began
+            self._job.route.succeeded(self._place, self.tried.first_token)
+
+    def _usage(self, cut: bool) -> Usage | None:
+        """What to tell a client that asked for usage: the provider's word; of an answer that was cut, the estimate."""
+        if not self.chain.stopped and not cut:
+            return self._ledger.told
+        bill = self._ledger.attempt()
+        return bill.usage if bill.source == "reported" else replace(bill.usage, details=ESTIMATED)
+
+    def _feed(self, event: Event) -> list[Event]:
+        try:
+            return self.chain.feed(event)
+        except Rejected:
+            raise
+        except Exception as failure:
+            log.error("%s: a policy raised %s", self._record.id, place(failure))
+            raise PolicyFailed("A policy of the gateway failed, so the answer was stopped.") from None
+
+    def _finish_unfinished(self) -> list[Event]:
+        """The provider says that the answer is whole: choices that it did not finish end as `stop`, then the chain
+        ends."""
+        if not self._seen:
+            raise UpstreamError("The provider sent an empty answer.", code="empty_answer")
+        out: list[Event] = []
+        for choice in sorted(self._seen - self.chain.finished.keys()):
+            out += self._feed(Finish(choice, "stop"))
+        return out + self._feed(End("natural"))
+
+    def _over(self) -> bool:
+        """Whether a policy's stop has ended the last choice: then the provider is not waited for."""
+        return bool(self.chain.stopped) and len(self.chain.finished) >= max(self._job.choices, len(self._seen))
+
+    async def _send(self, out: Sequence[Event]) -> None:
+        if self._pending or not self._down.committed:
+            self._pending += out
+            if not _has_substance(out) and len(self._pending) < MOST_PENDING:
+                return
+            out, self._pending = self._pending, []
+            self._record.began()
+            self._record.provider_id = self.meta.id
+            self._sink.use(self.meta)
+        data = self._sink.encode(out)
+        if data:
+            await self._down.event(data)
+
+
+def _reported(fault: Fault) -> UpstreamError:
+    """An error that the provider sent within its answer: as it would be had it been the answer's status."""
+    match fault.status:
+        case 429:
+            status, kind = 429, "rate_limit_error"
+        case refused if refused < 500:
+            status, kind = refused, "invalid_request_error"
+        case 503 | 529:
+            status, kind = 503, "server_error"
+        case failed:
+            status, kind = 504 if failed == 504 else 502, "server_error"
+    return UpstreamError(fault.message, status=status, type=kind, code=fault.kind or "upstream_error")
+
+
+def _has_substance(events: Sequence[Event]) -> bool:
+    return any(isinstance(e, SUBSTANCE) and not (isinstance(e, Text) and not e.text) for e in events)
+
+
+def place(failure: Exception) -> str:
+    """Where it failed, for the log. Without the exception's own words, which may quote message text."""
+    return "".join([type(failure).__name__, "\n", *traceback.format_tb(failure.__traceback__)])

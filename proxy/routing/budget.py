@@ -1,0 +1,26 @@
+"""A retry budget: retries are at most a share of a provider's requests, so that its outage does not multiply the load.
+
+Theory: a bucket. Each request puts its share in, each retry takes one out; what a quiet time leaves unused is bounded.
+"""
+
+MOST = 10.0
+"""Retries that can be saved up, and those that there are at the start."""
+
+
+class Budget:
+    """One provider's. `share` is retries a request."""
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._left = MOST
+
+    def earn(self) -> None:
+        """A request was made that is no retry."""
+        self._left = min(MOST, self._left + self._share)
+
+    def spend(self) -> bool:
+        """Take a retry; whether there was one."""
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

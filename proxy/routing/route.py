@@ -1,0 +1,198 @@
+"""One request's way: which target is tried first, and which after each failure.
+
+Rule: it decides and does nothing; the driver tells it what became of each attempt. Whether another attempt may be made
+at all (nothing went to the client yet) is the driver's affair.
+
+Theory. A request has one or more models: the one that was asked for, then its fallbacks. A model has targets, in the
+order of its strategy. After a failure the model's next target that was not tried takes over at once; when all were
+tried, one is tried again after a wait; when the model's attempts are spent, the next model begins.
+"""
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from proxy.config.resolve import Place
+from proxy.errors import GatewayError, UpstreamError
+from proxy.record import Why
+from proxy.routing.targets import LONGEST_REST, Targets
+from proxy.routing.verdict import Verdict, is_fault, verdict
+from proxy.slots import Slots
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One model's targets in the order to try them, and by what that order was made."""
+
+    places: Sequence[Place]
+    chosen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next attempt: at which target, after how many seconds, and why."""
+
+    place: Place
+    reason: Why
+    chosen: str
+    wait: float = 0.0
+
+
+@dataclass(slots=True)
+class Route:
+    """Decides for one request. `groups` has at least one, each with at least one place. `draw` gives numbers in
+    [0, 1)."""
+
+    groups: Sequence[Group]
+    targets: Targets
+    draw: Callable[[], float] = random.random
+    _group: int = 0
+    _attempts: int = 0
+    _tried: list[str] = field(default_factory=list)
+    _barred: set[str] = field(default_factory=set)
+    _step: Step | None = None
+
+    def first(self) -> Step:
+        """The first attempt. Raises `UpstreamError` (503) when every target is cooling down."""
+        for resting in (False, True):  # a provider that asked for a rest is tried only if there is no other
+            for group in range(len(self.groups)):
+                self._group = group
+                if step := self._in_group("fallback" if group else "initial", resting=resting):
+                    self.targets.budget(step.place.provider_name).earn()
+                    return self._taken(step)
+        raise self._none_left()
+
+    def after(self, error: GatewayError) -> Step | None:
+        """The attempt after one that failed with `error`; None when there is none."""
+        given = verdict(error)
+        if given == "final" or self._step is None:
+            return None
+        failed = self._step.place
+        if given == "move":
+            self._barred.add(failed.name)
+        step = self._other(given, failed) or self._again(given) or self._fall_back(given, failed)
+        return step and self._taken(step)
+
+    def rejected(self) -> Step | None:
+        """The attempt after one whose answer a policy rejected: the same target may well do better."""
+        return None if self._step is None else self._taken(Step(self._step.place, "rejected", "again"))
+
+    # ---- what became of an attempt
+    def began(self, place: Place) -> None:
+        """The attempt goes out. It will have `ended` some time; before that it may have `succeeded`, which is when its
+        answer begins, and `failed`."""
+        health = self.targets.health(place)
+        health.running += 1
+        health.breaker.began()
+
+    def succeeded(self, place: Place, first_token: float) -> None:
+        """The target answered, `first_token` seconds after it was asked."""
+        health = self.targets.health(place)
+        health.breaker.succeeded()
+        health.latency.measured(first_token)
+
+    def failed(self, place: Place, error: GatewayError) -> None:
+        """The attempt failed."""
+        health = self.targets.health(place)
+        if is_fault(error):
+            health.breaker.failed()
+        elif isinstance(error, UpstreamError):
+            health.breaker.succeeded()
+        if error.retry_after:
+            health.rests_until = self.targets.clock() + min(error.retry_after, LONGEST_REST)
+
+    def ended(self, place: Place) -> None:
+        """The attempt is over, whatever became of it."""
+        health = self.targets.health(place)
+        health.running -= 1
+        health.breaker.let_go()
+
+    def slots(self, place: Place) -> Slots | None:
+        """What an attempt at the target takes one of; None if it has no limit."""
+        return self.targets.health(place).slots
+
+    # ---- choosing
+    def _in_group(self, reason: Why, *, resting: bool = True) -> Step | None:
+        """The group's first place that may be tried, those with a free slot before the others; with `resting` also one
+        whose provider asked for a rest, behind all others."""
+        group = self.groups[self._group]
+        allowed = [place for place in group.places if self._may(place)]
+        rested = [place for place in allowed if self._rest(place) <= 0]
+        free = [place for place in rested if self._has_room(place)]
+        place = next(iter(free or rested or (allowed if resting else ())), None)
+        if place is None:
+            return None
+        return Step(place, reason, group.chosen if place is group.places[0] else "next")
+
+    def _other(self, given: Verdict, failed: Place) -> Step | None:
+        """A target of the same model that was not tried yet."""
+        if given == "retry" and self._attempts >= self.targets.retries.attempts:
+            return None
+        step = self._in_group("fallback" if given == "move" else "retry")
+        return step if step and self._affords(given, failed, step.place) else None
+
+    def _again(self, given: Verdict) -> Step | None:
+        """A target that was tried, once more, after a wait."""
+        if given != "retry" or self._attempts >= self.targets.retries.attempts:
+            return None
+        places = {place.name: place for place in self.groups[self._group].places}
+        for name in self._tried:
+            place = places[name]
+            if name in self._barred or not self.targets.health(place).breaker.allows():
+                continue
+            wait = self._wait(place)
+            if wait is not None and self.targets.budget(place.provider_name).spend():
+                self._tried.remove(name)  # behind the others, if it fails again
+                return Step(place, "retry", "again", wait)
+        return None
+
+    def _fall_back(self, given: Verdict, failed: Place) -> Step | None:
+        """The next model's target."""
+        while self._group + 1 < len(self.groups):
+            self._group += 1
+            self._attempts = 0
+            self._tried.clear()
+            step = self._in_group("fallback")
+            if step and self._affords(given, failed, step.place):
+                return step
+        return None
+
+    def _affords(self, given: Verdict, failed: Place, place: Place) -> bool:
+        """Whether the budget allows an attempt elsewhere. Another provider is not burdened by the outage of this."""
+        budget = self.targets.budget(place.provider_name)
+        if given == "retry" and place.provider_name == failed.provider_name:
+            return budget.spend()
+        budget.earn()
+        return True
+
+    def _wait(self, place: Place) -> float | None:
+        """Seconds before a target is tried again; None when its provider wants to rest longer than we wait."""
+        backoff = self.targets.retries.backoff
+        longest = min(backoff.max, math.ldexp(backoff.initial, self._attempts - 1))
+        rest = self._rest(place)
+        return None if rest > backoff.max else max(rest, longest * (0.5 + self.draw() / 2))
+
+    def _may(self, place: Place) -> bool:
+        untried = place.name not in self._tried and place.name not in self._barred
+        return untried and self.targets.health(place).breaker.allows()
+
+    def _rest(self, place: Place) -> float:
+        return self.targets.health(place).rests_until - self.targets.clock()
+
+    def _has_room(self, place: Place) -> bool:
+        slots = self.targets.health(place).slots
+        return slots is None or slots.free
+
+    def _taken(self, step: Step) -> Step:
+        self._attempts += 1
+        if step.place.name not in self._tried:
+            self._tried.append(step.place.name)
+        self._step = step
+        return step
+
+    def _none_left(self) -> UpstreamError:
+        places = [place for group in self.groups for place in group.places]
+        wait = min(self.targets.health(place).breaker.opens_in() for place in places)
+        message = "Every target of this model failed lately and is left alone for a while: try again later."
+        return UpstreamError(message, status=503, code="no_target", retry_after=max(1.0, wait))

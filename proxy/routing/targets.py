@@ -1,0 +1,73 @@
+"""What the process has learnt of its targets: their health, their speed, how much they have to do.
+
+Rule: the state outlives requests; there is one for each `provider/model`. Clients can make up names that a wildcard
+takes, so targets that rest are forgotten when there are too many.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from proxy.config.models import Retries, Server
+from proxy.config.resolve import Place
+from proxy.routing.breaker import Breaker
+from proxy.routing.budget import Budget
+from proxy.routing.latency import Latency
+from proxy.slots import Slots
+
+MOST = 4096
+"""Targets that are remembered."""
+
+LONGEST_REST = 60.0
+"""Seconds for which a provider's `Retry-After` keeps other requests off a target."""
+
+
+@dataclass(slots=True)
+class Health:
+    """One target's state. `rests_until` is when the provider wants to hear of it again; requests go elsewhere until
+    then, if there is an elsewhere. `slots` is None for a target without `max_streams`."""
+
+    breaker: Breaker
+    latency: Latency
+    slots: Slots | None
+    running: int = 0
+    rests_until: float = 0.0
+
+
+@dataclass(slots=True)
+class Targets:
+    """All targets of the process. `clock` gives seconds, monotonic."""
+
+    retries: Retries
+    server: Server
+    clock: Callable[[], float] = time.monotonic
+    _health: dict[str, Health] = field(default_factory=dict)
+    _budgets: dict[str, Budget] = field(default_factory=dict)
+
+    def health(self, place: Place) -> Health:
+        """A target's state."""
+        known = self._health.get(place.name)
+        if known is None:
+            if len(self._health) >= MOST:
+                self._forget()
+            known = self._health[place.name] = self._new(place)
+        return known
+
+    def budget(self, provider: str) -> Budget:
+        """A provider's retry budget."""
+        return self._budgets.setdefault(provider, Budget(self.retries.budget))
+
+    def seen(self) -> list[tuple[str, Health]]:
+        """The targets that were used, by name."""
+        return list(self._health.items())
+
+    def _new(self, place: Place) -> Health:
+        most = place.target.max_streams
+        slots = None if most is None else Slots(most, self.server.max_queued, self.server.queue_seconds)
+        return Health(Breaker(self.retries.cooldown, self.clock), Latency(self.clock), slots)
+
+    def _forget(self) -> None:
+        """Forget the older half of those that rest: dictionaries keep the order in which keys came."""
+        resting = [name for name, health in self._health.items() if not health.running]
+        for name in resting[: max(1, len(resting) // 2)]:
+            del self._health[name]
