@@ -1,0 +1,35 @@
+"""Targets for the tests of routing, and a clock that moves when it is told to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy.config.models import Backoff, Cooldown, Model, Provider, Retries, Server, Target
+from proxy.config.resolve import Place
+from proxy.routing.route import Group, Route
+from proxy.routing.targets import Targets
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def place(name: str, target: Target | None = None) -> Place:
+    """The target `name`, of a provider that speaks OpenAI's format."""
+    provider, _, model = name.partition("/")
+    own = target or Target(target=name)
+    return Place(provider, Provider(api="openai"), "openai", model, Model(target=name), own)
+
+
+def targets(clock: Clock, **retries: object) -> Targets:
+    """A process's targets with waits of 1, 2, 4 and at most 8 seconds, and a cooldown of 30 after 2 failures."""
+    limits = {"backoff": Backoff(initial=1, max=8), "cooldown": Cooldown(failures=2, seconds=30), **retries}
+    return Targets(Retries.model_validate(limits), Server(), clock)
+
+
+def route(known: Targets, *groups: Sequence[Place]) -> Route:
+    """A request's way, without chance: the random part of a wait is its largest."""
+    return Route([Group(places, "only") for places in groups], known, draw=lambda: 1.0)

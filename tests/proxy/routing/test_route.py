@@ -1,0 +1,187 @@
+"""Which target is tried next."""
+
+import pytest
+
+from proxy.config.models import Target
+from proxy.errors import GatewayError, InvalidRequest, UpstreamError
+from proxy.routing.route import Route, Step
+from proxy.slots import Overloaded
+from tests.proxy.routing.places import Clock, place, route, targets
+
+A, B, C = place("one/a"), place("two/b"), place("three/c")
+DOWN = UpstreamError("down", provider_status=500)
+AUTH = UpstreamError("key", code="provider_auth_error", provider_status=401)
+BAD = UpstreamError("bad", status=400, provider_status=400)
+
+
+def limited(seconds: float | None) -> UpstreamError:
+    return UpstreamError("slow down", status=429, provider_status=429, retry_after=seconds)
+
+
+def failed(way: Route, step: Step, error: GatewayError) -> Step | None:
+    """An attempt that failed, as the driver tells of it."""
+    way.began(step.place)
+    way.failed(step.place, error)
+    way.ended(step.place)
+    return way.after(error)
+
+
+def walked(way: Route, *errors: GatewayError) -> list[tuple[str, str, float]]:
+    """The attempts until there is none or the errors are used up."""
+    step: Step | None = way.first()
+    steps = []
+    for error in (*errors, None):
+        if step is None:
+            break
+        steps.append((step.place.model, step.reason, step.wait))
+        step = failed(way, step, error) if error else None
+    return steps
+
+
+def test_a_target_alone_is_tried_again_after_longer_and_longer_waits() -> None:
+    known = targets(Clock(), attempts=5, cooldown={"failures": 100})
+    assert walked(route(known, [A]), *[DOWN] * 9) == [
+        ("a", "initial", 0),
+        ("a", "retry", 1),
+        ("a", "retry", 2),
+        ("a", "retry", 4),
+        ("a", "retry", 8),
+    ]
+
+
+def test_the_random_part_of_a_wait_is_half_of_it() -> None:
+    way = Route(route(targets(Clock()), [A]).groups, targets(Clock()), draw=lambda: 0.0)
+    step = failed(way, way.first(), DOWN)
+    assert step is not None and step.wait == 0.5
+
+
+def test_another_target_takes_over_at_once_then_the_first_is_tried_again() -> None:
+    assert walked(route(targets(Clock()), [A, B]), *[DOWN] * 9) == [
+        ("a", "initial", 0),
+        ("b", "retry", 0),
+        ("a", "retry", 2),
+    ]
+
+
+def test_a_fallback_comes_when_the_models_attempts_are_spent_and_has_its_own() -> None:
+    known = targets(Clock(), attempts=2)
+    assert walked(route(known, [A], [B], [C]), *[DOWN] * 9) == [
+        ("a", "initial", 0),
+        ("a", "retry", 1),
+        ("b", "fallback", 0),
+        ("b", "retry", 1),
+        ("c", "fallback", 0),
+        ("c", "retry", 1),
+    ]
+
+
+@pytest.mark.parametrize("error", [AUTH, UpstreamError("?", status=404, code="model_not_found"), Overloaded("full")])
+def test_what_a_retry_does_not_mend_goes_to_other_targets_only(error: GatewayError) -> None:
+    way = route(targets(Clock(), attempts=1), [A, B], [C])
+    assert walked(way, *[error] * 9) == [("a", "initial", 0), ("b", "fallback", 0), ("c", "fallback", 0)]
+
+
+def test_a_target_that_refused_our_key_is_not_tried_as_a_fallback_either() -> None:
+    assert walked(route(targets(Clock()), [A], [A]), AUTH, AUTH) == [("a", "initial", 0)]
+
+
+@pytest.mark.parametrize("error", [BAD, InvalidRequest("bad")])
+def test_a_refusal_of_the_request_is_the_end(error: GatewayError) -> None:
+    assert walked(route(targets(Clock()), [A, B], [C]), error) == [("a", "initial", 0)]
+
+
+def test_a_retry_after_is_waited_for() -> None:
+    assert walked(route(targets(Clock()), [A]), limited(5), limited(None)) == [
+        ("a", "initial", 0),
+        ("a", "retry", 5),
+        ("a", "retry", 5),  # what is left of it, on a clock that stands still
+    ]
+
+
+def test_a_retry_after_longer_than_we_wait_leads_to_the_fallback_or_to_the_end() -> None:
+    assert walked(route(targets(Clock()), [A], [B]), limited(9)) == [("a", "initial", 0), ("b", "fallback", 0)]
+    assert walked(route(targets(Clock()), [A]), limited(9)) == [("a", "initial", 0)]
+
+
+def test_other_requests_avoid_a_target_whose_provider_asked_for_a_rest() -> None:
+    clock = Clock()
+    known = targets(clock)
+    walked(route(known, [A]), limited(20))
+    assert walked(route(known, [A, B])) == [("b", "initial", 0)]
+    assert walked(route(known, [A], [B])) == [("b", "fallback", 0)]
+    assert walked(route(known, [A])) == [("a", "initial", 0)]  # there is no other
+    clock.now += 20
+    assert walked(route(known, [A, B])) == [("a", "initial", 0)]
+
+
+def test_a_rest_is_bounded() -> None:
+    clock = Clock()
+    known = targets(clock)
+    walked(route(known, [A]), limited(3600))
+    clock.now += 60
+    assert walked(route(known, [A, B])) == [("a", "initial", 0)]
+
+
+def test_a_target_that_keeps_failing_is_left_alone_until_a_probe_succeeds() -> None:
+    clock = Clock()
+    known = targets(clock, attempts=1)
+    for _ in range(2):
+        walked(route(known, [A]), DOWN)
+    with pytest.raises(UpstreamError, match="Every target of this model failed lately") as error:
+        route(known, [A]).first()
+    assert (error.value.status, error.value.code, error.value.retry_after) == (503, "no_target", 30)
+    assert walked(route(known, [A], [B])) == [("b", "fallback", 0)]
+    clock.now += 30
+    probe, other = route(known, [A, B]), route(known, [A, B])
+    step = probe.first()
+    assert step.place is A
+    probe.began(A)
+    assert other.first().place is B  # one probe at a time
+    probe.succeeded(A, 0.1)
+    probe.ended(A)
+    assert route(known, [A, B]).first().place is A
+
+
+def test_a_limit_is_no_failure_of_the_target() -> None:
+    known = targets(Clock(), attempts=1)
+    for _ in range(9):
+        walked(route(known, [A]), limited(None))
+    assert route(known, [A]).first().place is A
+
+
+def test_retries_of_a_provider_are_bounded_by_its_budget() -> None:
+    known = targets(Clock(), attempts=2, cooldown={"failures": 10_000}, budget=0.1)
+    attempts = sum(len(walked(route(known, [A]), DOWN, DOWN)) for _ in range(1000))
+    assert 1000 + 100 <= attempts <= 1000 + 111
+
+
+def test_another_target_of_the_same_provider_costs_budget_too_and_one_of_another_does_not() -> None:
+    twin = place("one/z")
+    known = targets(Clock(), attempts=2, cooldown={"failures": 10_000}, budget=0.1)
+    attempts = sum(len(walked(route(known, [A, twin]), DOWN, DOWN)) for _ in range(1000))
+    assert attempts <= 1000 + 111
+    assert sum(len(walked(route(known, [A, B]), DOWN, DOWN)) for _ in range(100)) == 200
+
+
+def test_a_target_without_a_free_slot_comes_behind_the_others() -> None:
+    full = place("one/full", Target(target="one/full", max_streams=1))
+    known = targets(Clock())
+    slots = known.health(full).slots
+    assert slots is not None
+    slots.taken = 1
+    assert walked(route(known, [full, B])) == [("b", "initial", 0)]
+    assert walked(route(known, [full])) == [("full", "initial", 0)]  # it waits there
+
+
+def test_a_rejected_answer_is_asked_for_again_at_the_same_target() -> None:
+    way = route(targets(Clock()), [A, B])
+    way.first()
+    step = way.rejected()
+    assert step is not None and (step.place, step.reason, step.wait) == (A, "rejected", 0)
+
+
+def test_why_a_target_was_chosen_is_told() -> None:
+    way = route(targets(Clock()), [A, B])
+    first = way.first()
+    second = failed(way, first, DOWN)
+    assert second is not None and (first.chosen, second.chosen) == ("only", "next")
