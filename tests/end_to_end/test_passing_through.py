@@ -17,6 +17,7 @@ each_provider = pytest.mark.parametrize("name", PROVIDERS)
 both_ways = pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 
 LOCAL = """
+retries: {{attempts: 1, cooldown: {{failures: 1000000}}}}
 providers: {{local: {{api: openai, base_url: "URL/v1"OPTIONS}}}}
 models: {{"*": {{target: "local/*"SETTINGS}}}}
 """
