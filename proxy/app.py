@@ -1,6 +1,5 @@
 """The ASGI application: routes, lifespan, wiring; nothing else."""
 
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,8 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from policies import POLICIES
-from policies.base import Context, PolicyType
-from proxy.access.keys import Keyring
+from policies.base import PolicyType
 from proxy.api.chat import CancelCompletion, ChatCompletions
 from proxy.api.envelope import envelope
 from proxy.api.health import Health
@@ -29,6 +27,7 @@ from proxy.slots import Slots
 from proxy.streams import Streams
 from proxy.upstreams.engine import LiteLLMEngine
 from proxy.upstreams.native import NativeUpstream
+from proxy.version import make_version
 
 
 def create_gateway(
@@ -36,21 +35,17 @@ def create_gateway(
     *,
     policies: Mapping[str, PolicyType] = POLICIES,
     recorders: Sequence[Recorder] = (log_access,),
+    version: str = "",
 ) -> Gateway:
-    """Everything that a running gateway consists of, for `config`."""
+    """Everything that a running gateway consists of, for `config`, whose id is `version`."""
     limits = config.server
-    gateway = Gateway(
-        config=config,
-        keyring=Keyring(config.auth),
+    return Gateway(
+        version=make_version(config, policies, version),
         streams=Streams(Slots(limits.max_streams, limits.max_queued, limits.queue_seconds)),
         targets=Targets(config.retries, limits),
         upstreams={"native": NativeUpstream(), "litellm": LiteLLMEngine()},
-        policies=policies,
         recorders=recorders,
     )
-    for name, model in config.models.items():
-        gateway.chain(model, Context(name, time.monotonic))  # what policies compile together is compiled here, once
-    return gateway
 
 
 def create_app(gateway: Gateway) -> Starlette:

@@ -61,11 +61,12 @@ class Try:
 class Record:
     """One request. Times are in seconds; `first_event` and `duration` count from its arrival. `status` is what the
     client got, None when it left before it got one. `tries` are its attempts, `bill` what all of them have used, None
-    when no provider was at work. `tokenizer` names what a token cap counts with."""
+    when no provider was at work. `version` is the configuration's. `tokenizer` names what a token cap counts with."""
 
     id: str
     model: str
     stream: bool
+    version: str = ""
     client: str | None = None
     target: str | None = None
     provider_id: str | None = None
@@ -123,6 +124,7 @@ def access_line(record: Record) -> dict[str, Any]:
         "model": record.model,
         "target": record.target,
         "stream": record.stream,
+        "config": record.version or None,
         "status": record.status,
         "outcome": record.outcome,
         "error": record.error,

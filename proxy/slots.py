@@ -37,6 +37,11 @@ class Slots:
         """How many wait."""
         return len(self._waiting)
 
+    def resize(self, most: int, queue: int, seconds: float) -> None:
+        """Other limits from here on. Who has a place keeps it."""
+        self.most, self._queue, self._seconds = most, queue, seconds
+        self._let_in()
+
     async def take(self, what: str) -> None:
         """Take a place; `give_back` it afterwards. Raises `Overloaded`, whose message says that `what` is full."""
         if self.free:
@@ -62,6 +67,9 @@ class Slots:
     def give_back(self) -> None:
         """Leave a place, to the first who waits for one."""
         self.taken -= 1
+        self._let_in()
+
+    def _let_in(self) -> None:
         while self._waiting and self.taken < self.most:
             turn = self._waiting.popleft()
             if not turn.done():

@@ -15,6 +15,7 @@ from proxy.config.resolve import close_names, resolve
 from proxy.downstream import Receive, Scope, Send
 from proxy.errors import GatewayError, NotFound
 from proxy.gateway import Gateway
+from proxy.version import Version
 
 _LONGEST_SHOWN = 100
 
@@ -27,9 +28,8 @@ class ModelList:
         self._created = int(time.time())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _answer(
-            self._gateway, scope, send, lambda client: list_models(self._gateway.config, client, self._created)
-        )
+        version = self._gateway.version
+        await _answer(version, scope, send, lambda client: list_models(version.config, client, self._created))
 
 
 class ModelShown:
@@ -41,9 +41,8 @@ class ModelShown:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name: str = scope["path_params"]["id"]
-        await _answer(
-            self._gateway, scope, send, lambda client: show_model(self._gateway.config, client, name, self._created)
-        )
+        version = self._gateway.version
+        await _answer(version, scope, send, lambda client: show_model(version.config, client, name, self._created))
 
 
 def list_models(config: Config, client: Client, created: int) -> dict[str, Any]:
@@ -69,10 +68,10 @@ def model_not_found(config: Config, name: str, client: Client) -> NotFound:
     return NotFound(f"The model '{shown}' does not exist; {hint}", param="model", code="model_not_found")
 
 
-async def _answer(gateway: Gateway, scope: Scope, send: Send, make: Callable[[Client], dict[str, Any]]) -> None:
+async def _answer(version: Version, scope: Scope, send: Send, make: Callable[[Client], dict[str, Any]]) -> None:
     headers = id_headers(scope, mint_id())
     try:
-        body = make(admit(gateway, scope))
+        body = make(admit(version, scope))
     except GatewayError as error:
         await refuse(send, error, headers)
         return

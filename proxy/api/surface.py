@@ -9,7 +9,7 @@ from proxy.access.origin import check_origin
 from proxy.api.envelope import envelope, error_headers
 from proxy.downstream import Headers, Message, Receive, Scope, Send, json_body
 from proxy.errors import GatewayError, InvalidRequest
-from proxy.gateway import Gateway
+from proxy.version import Version
 
 _REQUEST_ID = re.compile(rb"[\w.:-]{1,128}", re.ASCII)
 
@@ -38,10 +38,10 @@ def id_headers(scope: Scope, id: str) -> Headers:
     return [(b"x-request-id", shown), (b"x-sluice-id", id.encode())]
 
 
-def admit(gateway: Gateway, scope: Scope) -> Client:
+def admit(version: Version, scope: Scope) -> Client:
     """Who is asking. Raises `Unauthorized`, `Forbidden` or `InvalidRequest` for those who may not."""
-    check_origin(scope["method"], scope["headers"], gateway.config)
-    return gateway.keyring.identify(scope["headers"])
+    check_origin(scope["method"], scope["headers"], version.config)
+    return version.keyring.identify(scope["headers"])
 
 
 async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:

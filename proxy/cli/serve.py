@@ -9,8 +9,7 @@ import sys
 import uvloop
 
 from proxy.app import create_app, create_gateway
-from proxy.config.load import ConfigError, load
-from proxy.config.models import Config
+from proxy.config.load import ConfigError, Loaded, load_whole
 from proxy.config.providers import apis_in_use
 from proxy.gateway import Gateway
 from proxy.logs import set_up_logs
@@ -24,15 +23,16 @@ def serve(path: str, host: str | None, port: int | None) -> int:
     """Run the gateway until it is told to end; the process's exit code."""
     set_up_logs()
     try:
-        config = load(path, server={"host": host, "port": port})
+        loaded = load_whole(path, server={"host": host, "port": port})
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(config))
+        return runner.run(_serve(loaded))
 
 
-async def _serve(config: Config) -> int:
+async def _serve(loaded: Loaded) -> int:
+    config = loaded.config
     async with contextlib.AsyncExitStack() as stack:
         if config.simulator is not None:
             from proxy.simulator import Simulator  # only for those who use it
@@ -43,7 +43,7 @@ async def _serve(config: Config) -> int:
             except OSError:
                 return _cannot_listen(f"port {port} for the built-in simulator", "simulator.port")
             log.info("the built-in simulator stands in for providers at %s", simulator.url)
-        gateway = create_gateway(config)
+        gateway = create_gateway(config, version=loaded.version)
         await gateway.warm()
         _warm(gateway)
         server = make_server(create_app(gateway), config, gateway.streams)

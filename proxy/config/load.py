@@ -5,8 +5,10 @@ Rule: a configuration that is not right in every point is not used at all. Four 
 that one of them could not read is not complained about by the next.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -19,9 +21,51 @@ from proxy.config.providers import complete
 from proxy.config.source import LARGEST, Source, Unreadable, read
 from proxy.config.validation import validate
 
-__all__ = ["ConfigError", "load", "parse"]
+__all__ = ["ConfigError", "Loaded", "load", "load_whole", "parse"]
 
 _NOTHING: Mapping[str, Any] = {}
+_FILE = "words_file"
+_VERSION_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that was read, with what tells it from others: `version` is the hash of the file and of all that
+    it names, `files` are their paths."""
+
+    config: Config
+    version: str
+    files: tuple[FilePath, ...]
+
+
+def load_whole(
+    path: str | os.PathLike[str],
+    *,
+    environ: Mapping[str, str] = os.environ,
+    policies: Mapping[str, PolicyType] = POLICIES,
+    server: Mapping[str, Any] = _NOTHING,
+) -> Loaded:
+    """Read a configuration file, as `load` does, and say which version of it that was. Raises `ConfigError`."""
+    file = FilePath(path)
+    text = _text(os.fspath(path))
+    config = parse(text, os.fspath(path), environ=environ, policies=policies, server=server)
+    files = (file, *(file.parent / name for name in named_files(read(text, environ).data)))
+    digest = hashlib.sha256(text.encode())
+    for other in files[1:]:
+        digest.update(other.read_bytes())
+    return Loaded(config, digest.hexdigest()[:_VERSION_DIGITS], files)
+
+
+def named_files(data: Any) -> list[str]:
+    """The files that a configuration's data names, each once."""
+    found: list[str] = []
+    waiting = [data.get("policies")] if isinstance(data, dict) else []
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            found += [name for key, name in value.items() if key == _FILE and isinstance(name, str)]
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return list(dict.fromkeys(found))
 
 
 def load(

@@ -13,7 +13,7 @@ class Breaker:
     """One target's. `clock` gives seconds, monotonic."""
 
     def __init__(self, cooldown: Cooldown, clock: Callable[[], float]) -> None:
-        self._cooldown = cooldown
+        self.cooldown = cooldown
         self._clock = clock
         self._failures = 0
         self._open_until: float | None = None
@@ -29,7 +29,7 @@ class Breaker:
         if self._open_until is None:
             return 0.0
         left = self._open_until - self._clock()
-        return self._cooldown.seconds if left <= 0 and self._probing else max(0.0, left)
+        return self.cooldown.seconds if left <= 0 and self._probing else max(0.0, left)
 
     def allows(self) -> bool:
         """Whether a request may try the target now."""
@@ -47,8 +47,8 @@ class Breaker:
         """The target failed. A probe that fails keeps it alone for another while."""
         self._failures += 1
         self._probing = False
-        if self._failures >= self._cooldown.failures:
-            self._open_until = self._clock() + self._cooldown.seconds
+        if self._failures >= self.cooldown.failures:
+            self._open_until = self._clock() + self.cooldown.seconds
 
     def let_go(self) -> None:
         """The request is over."""

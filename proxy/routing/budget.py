@@ -11,12 +11,12 @@ class Budget:
     """One provider's. `share` is retries a request."""
 
     def __init__(self, share: float) -> None:
-        self._share = share
+        self.share = share
         self._left = MOST
 
     def earn(self) -> None:
         """A request was made that is no retry."""
-        self._left = min(MOST, self._left + self._share)
+        self._left = min(MOST, self._left + self.share)
 
     def spend(self) -> bool:
         """Take a retry; whether there was one."""

@@ -29,7 +29,7 @@ class Health:
 
     breaker: Breaker
     latency: Latency
-    slots: Slots | None
+    slots: Slots | None = None
     running: int = 0
     rests_until: float = 0.0
 
@@ -50,21 +50,30 @@ class Targets:
         if known is None:
             if len(self._health) >= MOST:
                 self._forget()
-            known = self._health[place.name] = self._new(place)
+            known = self._health[place.name] = self._new()
+        most = place.target.max_streams
+        if most != (known.slots and known.slots.most):
+            known.slots = None if most is None else Slots(most, self.server.max_queued, self.server.queue_seconds)
         return known
 
     def budget(self, provider: str) -> Budget:
         """A provider's retry budget."""
         return self._budgets.setdefault(provider, Budget(self.retries.budget))
 
+    def use(self, retries: Retries, server: Server) -> None:
+        """Other limits from here on; what was learnt stays."""
+        self.retries, self.server = retries, server
+        for health in self._health.values():
+            health.breaker.cooldown = retries.cooldown
+        for budget in self._budgets.values():
+            budget.share = retries.budget
+
     def seen(self) -> list[tuple[str, Health]]:
         """The targets that were used, by name."""
         return list(self._health.items())
 
-    def _new(self, place: Place) -> Health:
-        most = place.target.max_streams
-        slots = None if most is None else Slots(most, self.server.max_queued, self.server.queue_seconds)
-        return Health(Breaker(self.retries.cooldown, self.clock), Latency(self.clock), slots)
+    def _new(self) -> Health:
+        return Health(Breaker(self.retries.cooldown, self.clock), Latency(self.clock))
 
     def _forget(self) -> None:
         """Forget the older half of those that rest: dictionaries keep the order in which keys came."""

@@ -1,0 +1,106 @@
+"""A valid request -> the targets that it may go to, and an attempt at each of them.
+
+Rule: all of it by the version of the configuration that the request began with. The policies are those of the model
+that was asked for, whichever serves.
+"""
+
+import asyncio
+import functools
+import logging
+import time
+from dataclasses import dataclass
+
+from policies.base import Context, Refuse, Request
+from proxy.access.keys import Client
+from proxy.api.models import model_not_found
+from proxy.api.sinks import StreamSink, WholeSink
+from proxy.api.validate import ChatRequest
+from proxy.config.models import Config
+from proxy.config.resolve import Place, Resolved, fallbacks, resolve
+from proxy.errors import Forbidden, InvalidRequest, PolicyFailed
+from proxy.gateway import Gateway
+from proxy.job import Prepared, Sink
+from proxy.passage import place as where
+from proxy.pricing.models import target
+from proxy.record import Record
+from proxy.routing.abilities import needs
+from proxy.routing.order import Known
+from proxy.routing.plan import groups
+from proxy.routing.route import Route
+from proxy.upstreams import tokenizers
+from proxy.upstreams.base import Call
+from proxy.version import Version
+
+log = logging.getLogger("sluice")
+
+
+def find(config: Config, name: str, client: Client) -> Resolved:
+    """What a model's name stands for. Raises `Forbidden` and `NotFound`."""
+    if not client.may_use(name):  # asked first, so that a key learns nothing of models beyond its own
+        message = f"The key {client.name!r} may not use the model {name!r}: ask the operator to allow it."
+        raise Forbidden(message, param="model", code="model_not_allowed")
+    resolved = resolve(config, name)
+    if resolved is None:
+        raise model_not_found(config, name, client)
+    return resolved
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One request's."""
+
+    gateway: Gateway
+    version: Version
+    request: ChatRequest
+    resolved: Resolved
+    record: Record
+
+    def route(self, size: int) -> Route:
+        """The request's way; its body had `size` bytes. Raises `InvalidRequest` when no target can serve it."""
+        known = Known(self.gateway.targets, self.version.config.prices, needs(self.request.body, size))
+        models = [self.resolved, *fallbacks(self.version.config, self.resolved)]
+        return Route(groups(models, known), self.gateway.targets)
+
+    def prepare(self, place: Place, spent: float) -> Prepared:
+        """An attempt at a target: a chain that has seen the request, and the call that it leaves to make. `spent` is
+        what the attempts before have cost, in USD. Raises `InvalidRequest` when a policy refuses."""
+        context = self._context(place, spent)
+        try:
+            chain = self.version.chain(self.resolved.settings, context)
+            seen = chain.request(Request(self.request.body))
+        except Exception as failure:
+            log.error("%s: a policy raised %s", self.record.id, where(failure))
+            raise PolicyFailed("A policy of the gateway failed, so the request was refused.") from None
+        if isinstance(seen, Refuse):
+            raise InvalidRequest(seen.message, status=seen.status, code=seen.code)
+        if self.version.counts_tokens(self.resolved.settings):
+            self.record.tokenizer = tokenizers.basis(place.model)
+        call = Call(
+            id=self.record.id,
+            body=seen.body,
+            model=place.model,
+            provider_name=place.provider_name,
+            provider=place.provider,
+            settings=place.settings,
+            timeouts=self.version.config.timeouts,
+            stream=self.request.stream,
+            guarded=chain.guarded,
+        )
+        return Prepared(place, call, chain, context, self._sink(place), self.gateway.upstream(place))
+
+    def _context(self, place: Place, spent: float) -> Context:
+        return Context(
+            model=self.request.model,
+            clock=asyncio.get_running_loop().time,
+            json_answer=self.request.json_answer,
+            choices=self.request.n,
+            target=target(self.version.config.prices, place.provider_name, place.api, place.model),
+            tokenizer=functools.partial(tokenizers.load, tokenizers.basis(place.model)),
+            spent=spent,
+        )
+
+    def _sink(self, place: Place) -> Sink:
+        created = int(time.time())
+        if self.request.stream:
+            return StreamSink(self.record.id, created, place.model, include_usage=self.request.include_usage)
+        return WholeSink(self.record.id, created, place.model)
