@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from benchmarks import cancel, gateway, redact
+from benchmarks import cancel, caps, gateway, redact
 
 
 @click.group()
@@ -33,6 +33,12 @@ def cancel_command(rounds: int) -> None:
 def redact_command(sections: tuple[str, ...]) -> None:
     """What the redaction engine costs, and how much it holds: all sections but `peers`, or those named."""
     redact.run(sections)
+
+
+@main.command("caps")
+def caps_command() -> None:
+    """What caps, json_guard and the count of usage cost a chunk."""
+    caps.run()
 
 
 if __name__ == "__main__":

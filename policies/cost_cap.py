@@ -7,6 +7,7 @@ Decisions:
 - While it streams: what the provider has told of its usage, or the estimate of what came (`estimate`), whichever is
   more. The cut is at the character where the estimate passes the cap, the same for every chunking.
 - All choices are one bill: all end together. So do a request's attempts: `Context.spent` is what those before cost.
+- A model that is free by the operator's word passes; without a price nothing could be held, so that is refused.
 - Output is priced with the prompt's tier; a prompt counts as uncached until the provider tells.
 """
 
@@ -20,7 +21,7 @@ from policies.base import Context, PolicyType, Refuse, Request
 from policies.events import Event, Finish, Note, Stop, Text, ToolCall, Usage, Verdict
 from policies.limits import lowered, thinking_budget
 from policies.numbers import Amount
-from policies.prices import Price
+from policies.prices import FREE, Price
 
 _MILLION = 1_000_000
 
@@ -53,6 +54,8 @@ class CostCap:
     def request(self, request: Request) -> Request | Refuse:
         """Refuse what is too dear before it begins; else lower the provider's limit to what is left."""
         price = self._price
+        if price == FREE:
+            return request
         if price is None or price.output <= 0:
             return Refuse(
                 f"The model {self._context.model!r} has no price, so {self.name} cannot hold: "
@@ -102,7 +105,7 @@ class CostCap:
 
     def _told(self, usage: Usage) -> Iterable[Verdict]:
         """The provider has told what it counted so far."""
-        if self._price is None:
+        if self._price is None or self._price.output <= 0:
             return (usage,)
         price = self._price.at(usage.prompt)
         self._set_room(price, usage)

@@ -60,5 +60,9 @@ class Price:
         return max(self.output, _either(self.reasoning, self.output))
 
 
+FREE = Price(0, 0)
+"""That of a server of one's own."""
+
+
 def _either(price: float | None, otherwise: float) -> float:
     return otherwise if price is None else price

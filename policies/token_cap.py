@@ -2,7 +2,8 @@
 
 Decisions:
 - The answer's text is content, refusal and the arguments of tool calls: all that a client reads or runs. They share the
-  room. Each is a text of its own, which ends where another one of its choice begins; names and ids do not count.
+  room, in the order of their pieces, and each is a text of its own, however often others come between: redaction lets
+  the end of one go only at the choice's end. Names and ids do not count.
 - The cut is after the Nth token of the text that the client gets (this stage stands behind redaction), by the tokenizer
   of the context, rounded down to a whole character, the same for every chunking (`token_meter`). A tool call may end in
   the middle of its JSON, as it does at a provider's own limit; `length` tells.
@@ -15,7 +16,7 @@ Decisions:
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -51,18 +52,18 @@ class TokenCapConfig(BaseModel):
 
 @dataclass(slots=True)
 class _Choice:
-    """One choice so far. `meters` are those of its answer and its thoughts, `last` the newest piece of the text that is
-    running. `over`: it has ended, or its cap has been flagged."""
+    """One choice so far. `meters` are those of its texts that have a cap. `answer` and `thought` are the newest pieces
+    of the answer and of the thoughts that run; thoughts pause where the answer goes on. `over`: it has ended, or its
+    cap has been flagged."""
 
-    answer: Meter | None
-    thoughts: Meter | None
-    last: Piece | None = None
+    meters: dict[str | int, Meter] = field(default_factory=dict)
+    answer: Piece | None = None
+    thought: Piece | None = None
     chunks: int = 0
     over: bool = False
 
     def meter(self, piece: Piece) -> Meter | None:
-        thought = isinstance(piece, Text) and piece.channel == "reasoning"
-        return self.thoughts if thought else self.answer
+        return self.meters.get(_text_of(piece))
 
 
 class TokenCap:
@@ -111,12 +112,8 @@ class TokenCap:
     def _choice(self, index: int) -> _Choice:
         found = self._choices.get(index)
         if found is None:
-            found = _Choice(self._meter(self._config.max_tokens), self._meter(self._config.max_reasoning_tokens))
-            self._choices[index] = found
+            found = self._choices[index] = _Choice()
         return found
-
-    def _meter(self, most: int | None) -> Meter | None:
-        return None if most is None else Meter(most, self._context.tokenizer)
 
     # ---- a piece of text
     def _piece(self, piece: Piece, text: str) -> Iterable[Verdict]:
@@ -128,25 +125,45 @@ class TokenCap:
         state.chunks += 1
         if self._config.max_chunks is not None and state.chunks > self._config.max_chunks:
             return self._too_many(state, piece)
-        last = state.last
-        if last is not None and not _same_text(last, piece):
+        if isinstance(piece, Text) and piece.channel == "reasoning":
+            if state.thought is None:
+                self._run(state, piece, None)
+            state.thought = piece
+            return self._metered(state, piece, text)
+        last = state.answer
+        if state.thought is not None or last is None or _text_of(last) != _text_of(piece):
             return self._turned(state, piece, text)
-        state.last = piece
+        state.answer = piece
         return self._metered(state, piece, text)
 
     def _too_many(self, state: _Choice, piece: Piece) -> Iterator[Verdict]:
-        yield from self._close(state, finally_=True)
+        yield from self._close(state)
         if not state.over:
             yield from self._exceeded(piece.choice, state, "max_chunks")
         if not self._stops:
             yield piece
 
     def _turned(self, state: _Choice, piece: Piece, text: str) -> Iterator[Verdict]:
-        """The first piece of another text."""
-        yield from self._close(state)
+        """The answer goes on behind thoughts, or in another text."""
+        last = state.answer
+        yield from self._pause(state, state.thought)
+        state.thought = None
+        if last is None or _text_of(last) != _text_of(piece):
+            yield from self._pause(state, last)
+            self._run(state, piece, last)
         if not state.over or not self._stops:
-            state.last = piece
+            state.answer = piece
             yield from self._metered(state, piece, text)
+
+    def _run(self, state: _Choice, piece: Piece, last: Piece | None) -> None:
+        """The text of `piece` begins or goes on; of its kind `last` ran before it."""
+        most = self._config.max_reasoning_tokens if _rule(piece) == "max_reasoning_tokens" else self._config.max_tokens
+        if most is None or state.over:
+            return
+        meter, before = state.meter(piece), None if last is None else state.meter(last)
+        if meter is None:
+            meter = state.meters[_text_of(piece)] = Meter(most, self._context.tokenizer)
+        meter.resume(meter.left if before is None else before.left)
 
     def _metered(self, state: _Choice, piece: Piece, text: str) -> Iterable[Verdict]:
         meter = state.meter(piece)
@@ -159,17 +176,21 @@ class TokenCap:
             return (piece,) if out == text else _shortened(piece, out)
         return [*_shortened(piece, out), *self._exceeded(piece.choice, state, _rule(piece))]
 
-    def _close(self, state: _Choice, *, finally_: bool = False) -> Iterator[Verdict]:
-        """The text that is running is over: let go what was held of it."""
-        last = state.last
+    def _pause(self, state: _Choice, last: Piece | None, *, finally_: bool = False) -> Iterator[Verdict]:
+        """A text pauses, or is over: let go what was held of it."""
         meter = None if last is None else state.meter(last)
         if last is None or meter is None or state.over:
             return
-        out = meter.finish() if finally_ else meter.end()
+        out = meter.finish() if finally_ else meter.pause()
         if out and self._stops:
             yield _rest(last, out)
         if meter.over:
             yield from self._exceeded(last.choice, state, _rule(last))
+
+    def _close(self, state: _Choice) -> Iterator[Verdict]:
+        """No text of the choice goes on."""
+        yield from self._pause(state, state.thought, finally_=True)
+        yield from self._pause(state, state.answer, finally_=True)
 
     # ---- ends
     def _finish(self, event: Finish) -> Iterable[Verdict]:
@@ -178,7 +199,7 @@ class TokenCap:
             return () if self._stops else (event,)
         released: list[Verdict] = []
         if event.by is None and event.reason in _RELEASING:
-            released += self._close(state, finally_=True)
+            released += self._close(state)
             if state.over and self._stops:
                 return released
         state.over = True
@@ -197,10 +218,9 @@ class TokenCap:
                 yield from self._exceeded(choice, state, "max_seconds")
 
 
-def _same_text(one: Piece, other: Piece) -> bool:
-    if isinstance(one, Text):
-        return isinstance(other, Text) and one.channel == other.channel
-    return isinstance(other, ToolCall) and one.index == other.index
+def _text_of(piece: Piece) -> str | int:
+    """Which text of its choice a piece belongs to: a channel, or a tool call's index."""
+    return piece.channel if isinstance(piece, Text) else piece.index
 
 
 def _rule(piece: Piece) -> str:

@@ -17,7 +17,8 @@ Chinese, Japanese and Korean have long runs without a boundary. There the tokeni
 already, whatever comes (`Tokenizer.settled`), so that the provider is closed a few characters behind the cap too.
 
 Limit: a run without a boundary that goes on for `HOLD` characters beyond what is sure (a word of hundreds of letters)
-is split there, as if it were two. That too is the same for every chunking, but a token may count as two.
+is split there, as if it were two; so is one that pauses behind some hundreds. That too is the same for every chunking,
+but a token may count as two.
 """
 
 import re
@@ -57,6 +58,7 @@ class Meter:
         self._open: list[str] = []
         self._bytes = 0
         self._shown = 0
+        self._pending = 0
         self._count_at = WINDOW
 
     def feed(self, text: str) -> str:
@@ -72,28 +74,38 @@ class Meter:
             return text
         return self._decide("".join(self._open))
 
-    def end(self) -> str:
-        """The text is over; give what was held of it and is within the room. The next `feed` begins another text, in
-        the room that is left."""
+    def pause(self) -> str:
+        """Another text comes, and this one may yet go on: give what was held of it and is within the room. If the text
+        so far has more tokens, it is over."""
         if self.over or not self._open:
             return ""
-        text = "".join(self._open)
-        shown = self._shown
+        text, shown = "".join(self._open), self._shown
         tokens = self._tokenizer().count(text)
-        self._keep("", 0, 0)
         if tokens > self.room:
             self.over = True
-            text = text[: self._tokenizer().cut(text, self.room)]
-        self.room -= tokens
+            self._keep("", 0, 0)
+            return text[shown : self._tokenizer().cut(text, self.room)]
+        start = _last_boundary(text, 0, len(text))
+        if len(text) - start > _NEAR:  # or each of many pauses would count a long run anew
+            start = len(text)
+        self._pending = self._tokenizer().count(text[start:]) if start else tokens
+        self.room -= tokens - self._pending
+        self._keep(text, start, len(text))
         return text[shown:]
 
-    def finish(self) -> str:
-        """As `end`, when no text follows: what need not be counted is not."""
-        return "" if self._bytes <= self.room else self.end()
+    @property
+    def left(self) -> int:
+        """The room behind the text, when it pauses."""
+        return self.room - self._pending
 
-    def drop(self) -> None:
-        """The text was cut off: forget what was held."""
-        self._keep("", 0, 0)
+    def resume(self, left: int) -> None:
+        """Go on, with so much room behind what came before the pause."""
+        self.room = left + self._pending
+        self._pending = 0
+
+    def finish(self) -> str:
+        """As `pause`, when no text follows: what need not be counted is not."""
+        return "" if self._bytes <= self.room else self.pause()
 
     def _decide(self, text: str) -> str:
         """Count what can be counted, and say what of `text` is certain."""
@@ -120,6 +132,7 @@ class Meter:
                 break
             self.room -= tokens
             start = end
+        sure = max(sure, shown)  # what went on at a pause is not called back
         self._keep(text, start, sure)
         return text[shown:sure]
 

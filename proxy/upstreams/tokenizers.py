@@ -62,9 +62,10 @@ class TiktokenTokenizer:
 
     def settled(self, text: str, tokens: int) -> int | None:
         """See `Tokenizer.settled`."""
-        if not _RUN.fullmatch(text):
+        run = _RUN.match(text)  # what is settled by its beginning stays so, whatever has come behind it already
+        if run is None:
             return None
-        data = text.encode()
+        data = run[0].encode()
         first = self._piece(data)[:tokens]
         end = len(self._encoding.decode_bytes(first))
         if end == len(data):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -26,7 +27,15 @@ CAPS = """
   "cost-anthropic-*": {{target: "anthropic/*", policies: [cost_cap/cheap]}}
   "cost-gemini-*": {{target: "gemini/*", policies: [cost_cap/cheap]}}
   "whole-*": {{target: "openai/*", whole: native}}
+  "thinking-openai-*": {{target: "openai/*", policies: [token_cap/thoughts]}}
+  "thinking-anthropic-*": {{target: "anthropic/*", policies: [token_cap/thoughts]}}
+  "thinking-gemini-*": {{target: "gemini/*", policies: [token_cap/thoughts]}}
+  "redacted-openai-*": {{target: "openai/*", policies: [token_cap/short, redact/words]}}
+  "redacted-anthropic-*": {{target: "anthropic/*", policies: [token_cap/short, redact/words]}}
+  "redacted-gemini-*": {{target: "gemini/*", policies: [token_cap/short, redact/words]}}
 policies:
+  token_cap/thoughts: {{max_reasoning_tokens: 20}}
+  redact/words: {{rules: [{{name: words, words: [文, emoji, fox, endoftext, goodday], replace: "[GONE]"}}]}}
   token_cap/short: {{max_tokens: 20}}
   token_cap/time: {{max_seconds: 0.2}}
   token_cap/flag: {{max_tokens: 3, on_exceed: flag}}
@@ -71,6 +80,36 @@ async def test_the_cut_is_the_tokenizers(run: Running, sample: int, provider: st
     record = await run.recorded()
     assert (record.outcome, record.stopped_by) == ("policy_stopped", "token_cap/short")
     assert record.tokenizer == ("o200k_base" if provider == "openai" else "cl100k_base")
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("sample", range(5))
+async def test_the_cut_is_that_of_the_redacted_text(run: Running, sample: int, provider: str, stream: bool) -> None:
+    text, model = SAMPLES[sample] * 2, MODELS[provider]
+    run.sim.answers[model] = Answer(text, reasoning="think of a good", chunk=3)
+    _, got = await answered(run, f"redacted-{provider}-{model}", stream)
+    redacted = re.sub("文|emoji|fox|endoftext|goodday", "[GONE]", text)
+    tokenizer = tokenizers.load(tokenizers.basis(model))
+    assert got == redacted[: tokenizer.cut(redacted, CAP)]
+    assert (await run.recorded()).stopped_by == "token_cap/short"
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_thoughts_are_cut_and_the_provider_is_closed(run: Running, provider: str, stream: bool) -> None:
+    run.sim.answers["sim-x"] = Answer("Never said.", reasoning=" word" * 60, chunk=5, pace=0.02)
+    response, text = await answered(run, f"thinking-{provider}-sim-x", stream)
+    if stream:
+        thoughts = text_of(chunks_of(response.text), member="reasoning_content")
+    else:
+        thoughts = response.json()["choices"][0]["message"]["reasoning_content"]
+    assert (thoughts, text) == (" word" * CAP, "")
+    call = await run.sim.next_call()
+    await call.left()
+    assert call.chunks_sent == CAP + 1
+    usage = (await run.recorded()).usage
+    assert usage is not None and CAP <= usage.reasoning <= usage.completion
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -194,7 +233,11 @@ async def test_the_limit_that_goes_up(run: Running, provider: str, more: dict[st
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_cost_stops(run: Running, provider: str, stream: bool) -> None:
     run.sim.answers["sim-x"] = Answer("abcd" * 100, pace=0.01)
-    _, text = await answered(run, f"cost-{provider}-sim-x", stream)
+    response, text = await answered(run, f"cost-{provider}-sim-x", stream)
+    last = [chunk for chunk in chunks_of(response.text) if chunk["choices"]][-1] if stream else response.json()
+    assert last["choices"][0]["finish_reason"] == "length"
+    told = last["x_sluice"]["stopped_by"] if stream else response.headers["x-sluice-stopped-by"]
+    assert told == "cost_cap/cheap"
     record = await run.recorded()
     assert (record.outcome, record.stopped_by) == ("policy_stopped", "cost_cap/cheap")
     assert record.bill is not None and record.bill.cost is not None

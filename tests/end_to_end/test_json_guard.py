@@ -9,21 +9,29 @@ import pytest
 from pydantic import BaseModel
 
 from proxy.simulator import Answer
-from tests.end_to_end.clients import CHAT, ask, chunks_of, plain, text_of
+from tests.end_to_end.clients import CHAT, ask, chunks_of, failure_of, plain, text_of
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, fresh, running
 
 pytestmark = pytest.mark.anyio
 
-GUARDS = """
-  "held-*": {{target: "openai/*", policies: [json_guard/held]}}
-  "bare-*": {{target: "openai/*", policies: [json_guard/bare]}}
+GUARDS = (
+    "".join(
+        f"""
+  "held-{provider}-*": {{{{target: "{provider}/*", policies: [json_guard/held]}}}}
+  "bare-{provider}-*": {{{{target: "{provider}/*", policies: [json_guard/bare]}}}}
+  "flag-{provider}-*": {{{{target: "{provider}/*", policies: [json_guard/flag]}}}}"""
+        for provider in PROVIDERS
+    )
+    + """
 policies:
   json_guard/strict: {{on_invalid: stop}}
   json_guard/held: {{on_invalid: retry, attempts: 3}}
   json_guard/bare: {{strip_fence: true}}
+  json_guard/flag: {{on_invalid: flag}}
 default_policies: [json_guard/strict]
 """
-SCHEMA = {
+)
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
     "required": ["name", "age"],
@@ -98,21 +106,58 @@ async def test_without_a_json_format_prose_passes(run: Running) -> None:
     assert text(await post(run, "openai-sim-x", True, response_format=None), True) == "Just words."
 
 
-async def test_a_fence_is_taken_off(run: Running) -> None:
-    run.sim.answers["sim-x"] = Answer(f"```json\n{RIGHT}\n```", chunk=2)
-    response = await post(run, "bare-sim-x", True)
-    assert json.loads(text(response, True)) == json.loads(RIGHT)
-    assert "`" not in text(response, True)
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ('{"name": ', "12}"),  # type
+        ('{"name": "Ada"', "}"),  # required
+        ('{"name": "Ada", "age": 36, "', 'more": 1}'),  # additionalProperties
+        ('{"name": "Ada", "age": 36, "rank": "', 'low"}'),  # enum
+        ('{"name": "Ada", "age": 36} ', "Hope this helps"),  # no JSON
+    ],
+)
+async def test_each_keyword_stops_at_the_first_wrong_character(
+    run: Running, good: str, bad: str, provider: str, stream: bool
+) -> None:
+    run.sim.answers["sim-x"] = Answer(good + bad, chunk=3)
+    ranked = {**SCHEMA, "properties": {**SCHEMA["properties"], "rank": {"enum": ["high", "higher"]}}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "person", "schema": ranked}}
+    response = await post(run, f"{provider}-sim-x", stream, response_format=wanted)
+    assert text(response, stream) == good
+    assert ending(response, stream) == ("content_filter", "json_guard/strict")
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_fence_is_taken_off(run: Running, provider: str, stream: bool) -> None:
+    run.sim.answers["sim-x"] = Answer(f"```json\n{RIGHT}\n```", chunk=2)
+    response = await post(run, f"bare-{provider}-sim-x", stream)
+    assert json.loads(text(response, stream)) == json.loads(RIGHT)
+    assert "`" not in text(response, stream)
+    assert ending(response, stream) == ("stop", None)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_flag_changes_nothing_and_is_on_the_record(run: Running, provider: str, stream: bool) -> None:
+    run.sim.answers["sim-x"] = Answer(WRONG, chunk=30)
+    response = await post(run, f"flag-{provider}-sim-x", stream)
+    assert (text(response, stream), ending(response, stream)) == (WRONG, ("stop", None))
+    (note,) = (await run.recorded()).notes
+    assert (note.policy, note.action, note.offset) == ("json_guard/flag", "flagged", len(GOOD))
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("provider", PROVIDERS)
 async def test_retry_sends_a_right_answer_and_fails_a_wrong_one_before_anything_was_sent(
-    run: Running, stream: bool
+    run: Running, provider: str, stream: bool
 ) -> None:
     run.sim.answers["sim-x"] = Answer(RIGHT, chunk=3)
-    assert text(await post(run, "held-sim-x", stream), stream) == RIGHT
+    assert text(await post(run, f"held-{provider}-sim-x", stream), stream) == RIGHT
     run.sim.answers["sim-x"] = Answer(WRONG, chunk=3)
-    response = await post(run, "held-sim-x", stream)
+    response = await post(run, f"held-{provider}-sim-x", stream)
     assert response.status_code == 502
     assert response.json()["error"]["code"] == "rejected"
     assert response.headers["x-should-retry"] == "false"
@@ -121,13 +166,40 @@ async def test_retry_sends_a_right_answer_and_fails_a_wrong_one_before_anything_
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
-async def test_retry_asks_again_until_the_answer_is_right_and_bills_every_attempt(run: Running, stream: bool) -> None:
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_retry_asks_again_until_the_answer_is_right_and_bills_every_attempt(
+    run: Running, provider: str, stream: bool
+) -> None:
     run.sim.answers["sim-x"] = [Answer(WRONG, chunk=3), Answer("Sorry", chunk=3), Answer(RIGHT, chunk=3)]
-    assert text(await post(run, "held-sim-x", stream), stream) == RIGHT
+    assert text(await post(run, f"held-{provider}-sim-x", stream), stream) == RIGHT
     record = await run.recorded()
     assert (record.attempts, record.outcome, len(run.sim.calls)) == (3, "completed", 3)
     assert [note.action for note in record.notes].count("rejected") == 2
     assert record.bill is not None and record.bill.usage.completion > len(RIGHT) // 4
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_while_an_answer_is_held_the_client_hears_keep_alives_and_then_gets_the_right_one(
+    anyio_backend: object, provider: str
+) -> None:
+    async with running(CONFIG.replace("port: 0", "port: 0, keep_alive: 0.05") + GUARDS) as run:
+        run.sim.answers["sim-x"] = Answer(RIGHT, chunk=4, pace=0.02)
+        response = await post(run, f"held-{provider}-sim-x", True)
+        comments, _, events = response.text.partition("data: ")
+        assert set(comments.split("\n\n")) == {": keep-alive", ""}
+        assert text_of(chunks_of(f"data: {events}")) == RIGHT
+
+
+async def test_it_is_asked_again_behind_keep_alives_too_and_then_fails_without_done(anyio_backend: object) -> None:
+    async with running(CONFIG.replace("port: 0", "port: 0, keep_alive: 0.05") + GUARDS) as run:
+        run.sim.answers["sim-x"] = [Answer(WRONG, chunk=4, pace=0.02), Answer(RIGHT, chunk=4)]
+        response = await post(run, "held-openai-sim-x", True)
+        assert text_of(chunks_of(response.text)) == RIGHT
+        run.sim.answers["sim-x"] = Answer(WRONG, chunk=4, pace=0.02)
+        response = await post(run, "held-openai-sim-x", True)
+        chunks, error = failure_of(response.text)
+        assert (chunks, error["code"]) == ([], "rejected")
+        assert (await run.recorded(2)).attempts == 3
 
 
 async def test_a_schema_that_cannot_be_held_against_an_answer_is_a_400(run: Running) -> None:

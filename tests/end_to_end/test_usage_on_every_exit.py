@@ -37,7 +37,18 @@ EXTRA = """
   "blocked-openai-*": {{target: "openai/*", policies: [block/t]}}
   "blocked-anthropic-*": {{target: "anthropic/*", policies: [block/t]}}
   "blocked-gemini-*": {{target: "gemini/*", policies: [block/t]}}
-policies: {{token_cap/t: {{max_chunks: 9}}, block/t: {{}}, block/broken: {{}}}}
+  "redacted-openai-*": {{target: "openai/*", policies: [redact/t]}}
+  "redacted-anthropic-*": {{target: "anthropic/*", policies: [redact/t]}}
+  "redacted-gemini-*": {{target: "gemini/*", policies: [redact/t]}}
+  "guarded-openai-*": {{target: "openai/*", policies: [json_guard/t]}}
+  "guarded-anthropic-*": {{target: "anthropic/*", policies: [json_guard/t]}}
+  "guarded-gemini-*": {{target: "gemini/*", policies: [json_guard/t]}}
+policies:
+  token_cap/t: {{max_chunks: 9}}
+  block/t: {{}}
+  block/broken: {{}}
+  redact/t: {{rules: [{{name: ten, regex: "(?:abcd){{10}}", action: block}}]}}
+  json_guard/t: {{when: always}}
 prices: {{"sim-*": {{input: 10, output: 100}}}}
 timeouts: {{first_token: 1, idle: 1}}
 """
@@ -108,6 +119,18 @@ async def block(run: Running, provider: str, stream: bool) -> str:
     return "policy_stopped"
 
 
+async def redaction_block(run: Running, provider: str, stream: bool) -> str:
+    run.sim.answers["sim-x"] = Answer(TEXT, pace=0.01)
+    await post(run, f"redacted-{provider}-sim-x", stream)
+    return "policy_stopped"
+
+
+async def wrong_json(run: Running, provider: str, stream: bool) -> str:
+    run.sim.answers["sim-x"] = Answer("[" + "1" * 38 + "x" * 160, pace=0.01)
+    await post(run, f"guarded-{provider}-sim-x", stream)
+    return "policy_stopped"
+
+
 async def failure(run: Running, provider: str, stream: bool) -> str:
     run.sim.answers["sim-x"] = Answer(TEXT, pace=0.01)
     await post(run, f"broken-{provider}-sim-x", stream)
@@ -164,7 +187,18 @@ async def _sent(run: Running, pieces: int) -> None:
 COMPLETION = {finish: 50, finish_without_usage: 50, cap: 10, block: 10, disconnect_just_before_the_end: 50}
 """Tokens that the provider has made by then; 10 where nothing is said."""
 
-CUT: tuple[Exit, ...] = (cap, block, failure, cancel, disconnect, disconnect_just_before_the_end, death, stall)
+CUT: tuple[Exit, ...] = (
+    cap,
+    block,
+    redaction_block,
+    wrong_json,
+    failure,
+    cancel,
+    disconnect,
+    disconnect_just_before_the_end,
+    death,
+    stall,
+)
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])

@@ -56,6 +56,14 @@ def test_a_model_without_a_price_is_refused(price: Price | None) -> None:
     assert refusal.code == "no_price"
 
 
+def test_a_free_model_passes() -> None:
+    policy = cap(0.001, price=Price(0, 0))
+    assert policy.request(Request(BODY)) == Request(BODY)
+    chain = Chain([policy])
+    events: list[Event] = [Text(0, "content", "x" * 10_000), Usage(10, 10_000), Finish(0, "stop")]
+    assert [out for event in events for out in chain.feed(event)] == events
+
+
 @pytest.mark.parametrize(
     ("members", "body", "limit"),
     [

@@ -66,6 +66,17 @@ def test_every_room_and_piece_by_piece(text: str, basis: Basis) -> None:
             assert (out, over) == (expected, tokenizer.count(text) > room)
 
 
+@pytest.mark.parametrize("basis", BASES)
+@pytest.mark.parametrize("text", SAMPLES)
+@pytest.mark.parametrize("room", [1, 8, 23])
+def test_what_is_held_at_any_time_does_not_depend_on_the_pieces(text: str, room: int, basis: Basis) -> None:
+    slow, out = Meter(room, lambda: load(basis)), ""
+    for place, character in enumerate(text):
+        out += slow.feed(character)
+        fast = Meter(room, lambda: load(basis))
+        assert (fast.feed(text[: place + 1]), fast.over) == (out, slow.over)
+
+
 @pytest.mark.parametrize("character", ["a", " ", "中", "😀", "\n", "ก"])
 @pytest.mark.parametrize("room", [1, 10, 100])
 def test_a_long_run_is_cut_alike_for_every_chunking(character: str, room: int) -> None:
@@ -140,13 +151,46 @@ def test_chinese_is_cut_soon_behind_the_cap(basis: Basis) -> None:
         assert fed - tokenizer.cut(text, room) <= 6
 
 
-def test_several_texts_share_the_room() -> None:
+def test_a_text_may_pause_and_hand_on_its_room() -> None:
     tokenizer = load("o200k_base")
-    meter = Meter(tokenizer.count("one two") + tokenizer.count("three") + 1, lambda: tokenizer)
-    assert meter.feed("one two") + meter.end() == "one two"
-    assert meter.feed("three") + meter.end() == "three"
-    assert meter.feed("four five") + meter.finish() == "four"
-    assert meter.over
+    one, two = (Meter(tokenizer.count("one two") + tokenizer.count("three") + 1, lambda: tokenizer) for _ in range(2))
+    assert one.feed("one two") + one.pause() == "one two"
+    two.resume(one.left)
+    assert two.feed("three") + two.pause() == "three"
+    one.resume(two.left)
+    assert one.feed(" four five") + one.finish() == " four"
+    assert one.over
+
+
+def test_a_long_run_that_pauses_often_is_not_counted_anew_each_time() -> None:
+    counted: list[int] = []
+
+    class Counting:
+        def count(self, text: str) -> int:
+            counted.append(len(text))
+            return len(text)
+
+    meter = Meter(10**6, lambda: Counting())  # type: ignore[arg-type, return-value]
+    for _ in range(3000):
+        assert meter.feed("a") + meter.pause() == "a"
+        meter.resume(meter.left)
+    assert max(counted) < 300
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), text=texts, room=st.integers(1, 60))
+def test_pauses_let_all_go_that_is_within_the_room(data: st.DataObject, text: str, room: int) -> None:
+    tokenizer = load("o200k_base")
+    meter, fed, out = Meter(room, lambda: tokenizer), "", ""
+    for piece in data.draw(cut(text)):
+        fed += piece
+        out += meter.feed(piece) + meter.pause()
+        assert fed.startswith(out)
+        assert meter.over or (out == fed and meter.left == room - tokenizer.count(fed))
+        if meter.over:
+            assert _longest_run(fed) > HOLD or tokenizer.count(fed) > room
+            break
+        meter.resume(meter.left)
 
 
 @given(text=odd_texts, size=st.integers(0, 80), start=st.integers(0, 10))

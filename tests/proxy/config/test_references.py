@@ -258,3 +258,27 @@ def test_caps_that_limit_nothing_are_refused() -> None:
     assert "policies.token_cap/a.max_tokens: must be greater than or equal to 1" in first
     assert "policies.token_cap/b: limits nothing: give max_tokens" in second
     assert "policies.cost_cap/c.max_usd: must be greater than 0" in third
+
+
+def test_a_limit_that_is_refused_is_told_with_its_line() -> None:
+    text = (
+        PROVIDERS + "models:\n  dear: {target: openai/unheard-of, policies: [cost_cap/c]}\n"
+        "policies:\n"
+        "  token_cap/a: {max_tokens: -5}\n"
+        "  cost_cap/c: {max_usd: 0}\n"
+        "  cost_cap/d:\n"
+        "    max_usd: -0.5\n"
+    )
+    lines = text.splitlines()
+    with pytest.raises(ConfigError) as refused:
+        parse(text, "c.yaml")
+    told = {int(problem.split(":")[1]): problem for problem in str(refused.value).splitlines()}
+    for what, why in (
+        ("unheard-of", "has no known price, which cost_cap/c needs: add `unheard-of: {input"),
+        ("max_tokens: -5", "must be greater than or equal to 1"),
+        ("max_usd: 0}", "must be greater than 0"),
+        ("max_usd: -0.5", "must be greater than 0"),
+    ):
+        at = next(number for number, line in enumerate(lines, 1) if what in line)
+        assert why in told[at]
+    assert len(told) == 4

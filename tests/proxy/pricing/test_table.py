@@ -23,6 +23,11 @@ def test_parts_of_a_price() -> None:
     ]
 
 
+def test_a_price_of_nothing_is_no_price() -> None:
+    entry = table.find("gemini/gemma-3-27b-it")
+    assert entry is not None and entry.price is None
+
+
 def test_litellm_is_not_imported_for_it() -> None:
     code = (
         "import sys; from proxy.pricing import table; from proxy.upstreams import tokenizers; table.find('gpt-4o');"
