@@ -1,11 +1,10 @@
 """The ASGI application: routes, lifespan, wiring; nothing else."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,6 +18,7 @@ from proxy.api.health import Health
 from proxy.api.models import ModelList, ModelShown
 from proxy.api.surface import id_headers, mint_id
 from proxy.config.models import Config
+from proxy.downstream import Receive, Scope, Send
 from proxy.errors import GatewayError, NotFound
 from proxy.gateway import Gateway
 from proxy.record import Recorder, log_access
@@ -48,7 +48,24 @@ def create_gateway(
     )
 
 
-def create_app(gateway: Gateway) -> Starlette:
+class Application:
+    """Chat completions go straight to their endpoint, all else through Starlette: what a framework wraps around an
+    endpoint runs again for each chunk that it sends."""
+
+    PATHS = frozenset({"/v1/chat/completions", "/chat/completions"})
+
+    def __init__(self, chat: ChatCompletions, rest: Starlette) -> None:
+        self._chat = chat
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in self.PATHS and scope["method"] == "POST":
+            await self._chat(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+
+def create_app(gateway: Gateway) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """The application that serves `gateway`; its lifespan closes what the gateway opened."""
 
     @asynccontextmanager
@@ -59,42 +76,37 @@ def create_app(gateway: Gateway) -> Starlette:
             for upstream in gateway.upstreams.values():
                 await upstream.aclose()
 
-    app = Starlette(
-        routes=_routes(gateway),
-        middleware=_middleware(gateway.config),
+    chat = ChatCompletions(gateway)
+    rest = Starlette(
+        routes=_routes(gateway, chat),
         exception_handlers={HTTPException: _http_error, GatewayError: _gateway_error, Exception: _failure},
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False  # it would send clients, with their keys, to an address made from `Host`
-    return app
+    rest.router.redirect_slashes = False  # it would send clients, with their keys, to an address made from `Host`
+    app = Application(chat, rest)
+    origins = gateway.config.server.cors_origins
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "x-sluice-id", "x-sluice-target", "x-sluice-config", "retry-after"],
+    )
 
 
-def _routes(gateway: Gateway) -> list[BaseRoute]:
+def _routes(gateway: Gateway, chat: ChatCompletions) -> list[BaseRoute]:
     api: list[BaseRoute] = []
     for prefix in ("/v1", ""):
         api += [
-            Route(f"{prefix}/chat/completions", ChatCompletions(gateway), methods=["POST"]),
+            Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
             Route(f"{prefix}/chat/completions/{{id}}/cancel", CancelCompletion(gateway), methods=["POST"]),
             Route(f"{prefix}/models", ModelList(gateway), methods=["GET"]),
             Route(f"{prefix}/models/{{id:path}}", ModelShown(gateway), methods=["GET"]),
         ]
     health = Health(gateway)
     return [*api, Route("/healthz", health.live, methods=["GET"]), Route("/readyz", health.ready, methods=["GET"])]
-
-
-def _middleware(config: Config) -> list[Middleware]:
-    origins = config.server.cors_origins
-    if not origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=list(origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=["*"],
-            expose_headers=["x-request-id", "x-sluice-id", "x-sluice-target", "retry-after"],
-        )
-    ]
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

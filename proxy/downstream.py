@@ -42,6 +42,9 @@ class Connection(Protocol):
     def abort(self) -> None:
         """Drop the connection with what it has not taken."""
 
+    def write(self, data: bytes) -> bool:
+        """Send a piece of the streamed response that has begun, if that can be done at once; whether it was."""
+
     def unread(self) -> int:
         """The bytes that the client has not taken yet."""
 
@@ -64,6 +67,15 @@ class Downstream:
     def set_header(self, name: bytes, value: bytes) -> None:
         """A header for the response, in place of an earlier one of the name; without effect once the response began."""
         self._headers = [*(header for header in self._headers if header[0] != name), (name, value)]
+
+    def event_at_once(self, data: bytes) -> bool:
+        """Send server-sent events of a stream that has begun, if the client takes them at once; whether it did. The
+        usual way of a chunk: nothing waits, so no coroutine is made."""
+        if not self.committed or self._connection is None or not self._connection.write(data):
+            return False
+        self.bytes += len(data)
+        self._interrupts.wrote()
+        return True
 
     async def event(self, data: bytes) -> None:
         """Send server-sent events; from here on there is no other attempt."""

@@ -139,8 +139,12 @@ class Interrupts:
             self._arm()
 
     def end_write(self) -> None:
-        """The send came through; client silence is counted from now, if it is counted at all."""
+        """The send came through."""
         self._write_at = NEVER
+        self.wrote()
+
+    def wrote(self) -> None:
+        """Something was sent; client silence is counted from now, if it is counted at all."""
         if self._beat_at < NEVER:
             self.start_beat()
 

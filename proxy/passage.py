@@ -224,7 +224,7 @@ class Passage:
             self._record.provider_id = self.meta.id
             self._sink.use(self.meta)
         data = self._sink.encode(out)
-        if data:
+        if data and not self._down.event_at_once(data):
             await self._down.event(data)
 
 

@@ -174,6 +174,14 @@ class Protocol(HttpToolsProtocol):
         if self.transport is not None:
             self.transport.abort()
 
+    def write(self, data: bytes) -> bool:
+        """See `Connection.write`. uvicorn's own `send` does the same, with much around it."""
+        cycle = self.cycle
+        if self.flow.write_paused or cycle.disconnected or cycle.response_complete or not cycle.chunked_encoding:
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
+
     def unread(self) -> int:
         """See `Connection.unread`."""
         return self.transport.get_write_buffer_size()
@@ -340,6 +348,7 @@ def make_server(app: Any, config: Config, streams: Streams, limits: Limits | Non
         lifespan="on",
         access_log=False,
         log_config=None,
+        proxy_headers=False,  # nothing here goes by them, and it would be one more layer for each chunk
         server_header=False,
         date_header=False,
         timeout_keep_alive=75,

@@ -3,6 +3,8 @@
 Rule: whatever is wrong with a request is found here, before anything goes to a provider.
 """
 
+import asyncio
+import logging
 from typing import Any
 
 from proxy.access.keys import Client
@@ -16,12 +18,15 @@ from proxy.gateway import Gateway
 from proxy.interrupts import Interrupts, Reason
 from proxy.job import Job
 from proxy.observer import Unobserved
+from proxy.passage import place
 from proxy.record import Outcome, Record
 from proxy.slots import Overloaded
 from proxy.stream import Driver
 from proxy.tasks import spawn
 from proxy.upstreams import tokenizers
 from proxy.version import Version
+
+log = logging.getLogger("sluice")
 
 
 class ChatCompletions:
@@ -44,6 +49,11 @@ class ChatCompletions:
             await refuse(send, error, headers)
         except ClientLeft:
             record.outcome = "client_cancelled"
+        except Exception as failure:  # a fault of ours, outside of the driver
+            log.error("%s: failed with %s", record.id, place(failure))
+            ours = GatewayError("The gateway failed; the operator finds the cause in its log.", code="internal_error")
+            record.status, record.error = ours.status, ours.code
+            await refuse(send, ours, headers)
         finally:
             self._gateway.record(record)
 
@@ -72,6 +82,18 @@ class ChatCompletions:
         return Job(request.stream, request.n, route, plan.prepare, record, Unobserved())
 
     async def _drive(self, job: Job, client: Client, config: Config, connection: "_Connection") -> None:
+        """Drive the job in a task of its own: each chunk wakes all coroutines that a task is deep, and those of the
+        server and of this endpoint have nothing to do with it."""
+        driving = spawn(self._driven(job, client, config, connection))
+        try:
+            await asyncio.wait({driving})
+        except asyncio.CancelledError:
+            driving.cancel()
+            await asyncio.wait({driving})
+            raise
+        driving.result()
+
+    async def _driven(self, job: Job, client: Client, config: Config, connection: "_Connection") -> None:
         interrupts = Interrupts(config.timeouts, config.server.keep_alive)
         down = Downstream(connection.scope, connection.send, connection.headers, interrupts)
         self._gateway.streams.add(job.record.id, interrupts, client)
