@@ -30,6 +30,15 @@ class Refuse:
     status: int = 400
 
 
+class Misconfigured(ValueError):
+    """What is wrong with a policy's configuration: for each fault the way to it below the model that raises this (keys
+    and list positions), and a message without any value that could be a secret."""
+
+    def __init__(self, faults: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
+        super().__init__("; ".join(message for _, message in faults))
+        self.faults = tuple(faults)
+
+
 class Tokenizer(Protocol):
     """Counts the tokens of a text, every special token's name being text like any other."""
 

@@ -5,11 +5,25 @@ whoever ended it. A `Stop` becomes the choice's `Finish` for the stages behind i
 they held.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 from policies.base import Policy, Refuse, Request
-from policies.events import Attachment, Event, Finish, FinishReason, Note, Opaque, Reject, Stop, Text, ToolCall, Verdict
+from policies.events import (
+    Attachment,
+    Event,
+    Finish,
+    FinishReason,
+    Note,
+    Opaque,
+    Pause,
+    Reject,
+    Stop,
+    Text,
+    ToolCall,
+    Verdict,
+)
 
 
 class Rejected(Exception):
@@ -50,11 +64,36 @@ class Chain:
             events = [out for e in events for out in self._stage(policy, e)]
         return [e for e in events if self._passes(e)]
 
+    def slices(self, event: Event) -> Iterator[list[Event]]:
+        """As `feed`, a little at a time: each step of an event with much text takes a fraction of a millisecond, so
+        that whoever takes the steps can do other things in between. Take all before the next event."""
+        events: Iterable[Event | Pause] = (event,)
+        for policy in self.policies:
+            events = self._through(policy, events)
+        for e in events:
+            if isinstance(e, Pause):
+                yield []
+            elif self._passes(e):
+                yield [e]
+
     def deadline(self) -> float | None:
         """The earliest time at which a policy wants a `Tick`."""
         return min((p.deadline for p in self.policies if p.deadline is not None), default=None)
 
-    def _stage(self, policy: Policy, event: Event) -> Iterable[Event]:
+    def _through(self, policy: Policy, events: Iterable[Event | Pause]) -> Iterator[Event | Pause]:
+        for event in events:
+            if isinstance(event, Pause):
+                yield event
+            else:
+                yield from self._stage(policy, event, pauses=True)
+
+    @overload
+    def _stage(self, policy: Policy, event: Event) -> Iterator[Event]: ...
+
+    @overload
+    def _stage(self, policy: Policy, event: Event, *, pauses: bool) -> Iterator[Event | Pause]: ...
+
+    def _stage(self, policy: Policy, event: Event, *, pauses: bool = False) -> Iterator[Event | Pause]:
         verdicts: Iterable[Verdict] = policy.feed(event)
         for verdict in verdicts:
             match verdict:
@@ -64,6 +103,9 @@ class Chain:
                     yield Finish(choice, reason, by)
                 case Reject():
                     raise Rejected(verdict)
+                case Pause():
+                    if pauses:
+                        yield verdict
                 case _:
                     yield verdict
 

@@ -162,4 +162,9 @@ class Reject:
     attempts: int = 1
 
 
-Verdict: TypeAlias = Event | Note | Stop | Reject
+@event
+class Pause:
+    """A policy's word that it has worked for a while on an event and will go on when asked for its next verdict."""
+
+
+Verdict: TypeAlias = Event | Note | Stop | Reject | Pause

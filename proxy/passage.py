@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from policies.chain import Rejected
@@ -26,8 +26,11 @@ from proxy.wire.base import Fault, Meta
 
 log = logging.getLogger("sluice")
 
+AT_ONCE = 64
+"""Characters of one text that are folded without a pause: more could keep the event loop from the other streams."""
+
 SLICE = 512
-"""Characters of one text that are folded at once: more would keep the event loop from the other streams."""
+"""Characters of one text that are folded as one event."""
 
 SUBSTANCE = (Text, ToolCall, Attachment, Finish)
 """Events before which nothing goes to the client, so that a failure can still be an HTTP status."""
@@ -141,7 +144,9 @@ class Passage:
         ended = False
         for event in events:
             match event:
-                case Text(_, _, text) if len(text) > SLICE:
+                case Text(_, _, text) if len(text) > AT_ONCE:
+                    await self._fold_slices(event, out)
+                case ToolCall() if len(event.arguments) > AT_ONCE:
                     await self._fold_slices(event, out)
                 case Fault():
                     if self._down.committed:
@@ -163,11 +168,21 @@ class Passage:
             await self._send(out)
         return ended or over
 
-    async def _fold_slices(self, event: Text, out: list[Event]) -> None:
+    async def _fold_slices(self, event: Text | ToolCall, out: list[Event]) -> None:
+        """Fold a long event a little at a time, and let other streams run in between."""
         self._note(event)
-        for start in range(0, len(event.text), SLICE):
-            out += self._feed(Text(event.choice, event.channel, event.text[start : start + SLICE]))
-            await asyncio.sleep(0)
+        for piece in _pieces(event):
+            for events in self._slices(piece):
+                out += events
+                await asyncio.sleep(0)
+
+    def _slices(self, event: Event) -> Iterator[list[Event]]:
+        try:
+            yield from self.chain.slices(event)
+        except Rejected:
+            raise
+        except Exception as failure:
+            raise self._raised(failure) from None
 
     def _note(self, event: Event) -> None:
         """Remember of an event what the ending needs."""
@@ -197,8 +212,11 @@ class Passage:
         except Rejected:
             raise
         except Exception as failure:
-            log.error("%s: a policy raised %s", self._record.id, place(failure))
-            raise PolicyFailed("A policy of the gateway failed, so the answer was stopped.") from None
+            raise self._raised(failure) from None
+
+    def _raised(self, failure: Exception) -> PolicyFailed:
+        log.error("%s: a policy raised %s", self._record.id, place(failure))
+        return PolicyFailed("A policy of the gateway failed, so the answer was stopped.")
 
     def _finish_unfinished(self) -> list[Event]:
         """The provider says that the answer is whole: choices that it did not finish end as `stop`, then the chain
@@ -226,6 +244,14 @@ class Passage:
         data = self._sink.encode(out)
         if data and not self._down.event_at_once(data):
             await self._down.event(data)
+
+
+def _pieces(event: Text | ToolCall) -> Iterator[Event]:
+    if isinstance(event, Text) and len(event.text) > SLICE:
+        for start in range(0, len(event.text), SLICE):
+            yield Text(event.choice, event.channel, event.text[start : start + SLICE])
+    else:
+        yield event
 
 
 def _reported(fault: Fault) -> UpstreamError:

@@ -15,7 +15,6 @@ validator must be asked, the state is None and the effect a `Question`, which re
 character that reads as several, `Several`.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -24,8 +23,8 @@ from policies.redact.characters import reads
 from policies.redact.effects import Effect, quiet_effect
 from policies.redact.factor import BORN, Factor, FactorState, Move
 from policies.redact.nfa import EDGE
+from policies.redact.remembered import Remembered
 
-MAX_STATES: Final = 4_000
 STEP_WORK: Final = 15
 """What building a transition costs beside the nodes it visits, in nodes."""
 CLASS_WORK: Final = 40
@@ -131,17 +130,22 @@ class State(dict[str, Transition]):
             known = self.by_class[key] = self.automaton.step(self, classes, (), index > 0, births)
         return known
 
-    def sole(self) -> int | None:
-        """The one rule still under way in the first slot, or None when there are more (or none)."""
-        rules: set[int] = set()
-        for factor, part, at in zip(self.automaton.factors, self.parts, self.slots, strict=True):
-            if at and at[0] == 0:
-                rules.update(factor.nfa.rule[n] for n in part.groups[0])
-        return rules.pop() if len(rules) == 1 else None
+    def rules(self, slot: int) -> set[int]:
+        """The rules under way in a slot."""
+        found: set[int] = set()
+        for factor, part, slots in zip(self.automaton.factors, self.parts, self.slots, strict=True):
+            if slot in slots:
+                found.update([factor.nfa.rule[n] for n in part.groups[slots.index(slot)]])
+        return found
 
     def end(self) -> Transition:
         """The transition at the text's natural end."""
         return self.on(self.automaton.edge)
+
+    def forget(self) -> None:
+        """Drop the transitions built so far."""
+        self.clear()
+        self.by_class.clear()
 
 
 class Automaton:
@@ -154,8 +158,7 @@ class Automaton:
         self.first_ends = False
         self._visited = 0
         self._classes: dict[str, Classes | None] = {}
-        self._states: dict[object, State] = {}
-        self._remembered: deque[object] = deque()
+        self._states = Remembered[object, State]()
         self.initial = State(self, tuple(f.initial for f in factors), ((),) * len(self.factors), ())
 
     def __len__(self) -> int:
@@ -231,19 +234,7 @@ class Automaton:
         """The state in which the factors are in `parts`, with their groups in `slots`."""
         key: object = parts[0] if len(parts) == 1 and not any(matched) else (parts, slots, matched)
         state = self._states.get(key)
-        if state is None:
-            state = self._states[key] = State(self, parts, slots, matched)
-            self._remembered.append(key)
-            if len(self._remembered) > MAX_STATES:
-                self._forget()
-        return state
-
-    def _forget(self) -> None:
-        """Forget the two oldest states (see `Factor`); what they lead to is freed with them."""
-        for _ in range(2):
-            forgotten = self._states.pop(self._remembered.popleft())
-            forgotten.clear()
-            forgotten.by_class.clear()
+        return self._states.remember(key, State(self, parts, slots, matched)) if state is None else state
 
 
 def _classify(factor: Factor, char: str, read: str) -> int | None:

@@ -1,12 +1,13 @@
 """The YAML of a `redact/<name>` policy.
 
 Rule: rules are compiled when the configuration is loaded, so that a rule that cannot be used never goes live. What is
-set on the policy is the default for those of its rules that it can apply to.
+set on the policy is the default for those of its rules that it can apply to. All rules are checked, each error at its
+own key: the sources when a rule is read, the rest once all rules are.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,8 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-from policies.redact.engines import Engines, Settings
-from policies.redact.rules import RuleError, read_rules
+from policies.base import Misconfigured
+from policies.redact.engines import Engines
+from policies.redact.rules import Rule, RuleError, Shared, read_rule, read_source
 
 Action = Literal["redact", "hash", "pseudonymize", "block", "flag"]
 Mode = Literal["enforce", "shadow"]
@@ -35,7 +37,7 @@ class Strict(BaseModel):
 
 
 class Defaults(Strict):
-    """What a rule may say, and a policy for all its rules."""
+    """What a rule may say, and a policy for all its rules. `hash_key` keys the labels of `action: hash`."""
 
     action: Action | None = None
     replace: str | None = None
@@ -47,6 +49,9 @@ class Defaults(Strict):
     normalize: bool | None = None
     ignore_case: bool | None = None
     whole_word: bool | None = None
+    max_hold: int | None = Field(default=None, ge=1, le=1_000_000)
+    on_overflow: Literal["closed", "open"] | None = None
+    hash_key: SecretStr | None = Field(default=None, repr=False)
 
 
 class RuleConfig(Defaults):
@@ -64,28 +69,49 @@ class RuleConfig(Defaults):
         folder = (info.context or {}).get("folder")
         return name if name is None or folder is None else str(Path(folder, name))
 
+    @model_validator(mode="after")
+    def _check_source(self) -> "RuleConfig":
+        try:
+            read_source(self.written())
+        except RuleError as error:
+            raise Misconfigured([_fault((), error)]) from None
+        return self
+
+    def written(self) -> dict[str, Any]:
+        """What the rule says itself."""
+        return _plain(self.model_dump(exclude_none=True))
+
 
 class RedactConfig(Defaults):
-    """A redact policy. `hash_key` keys the labels of `action: hash`."""
+    """A redact policy."""
 
     rules: tuple[RuleConfig, ...] = Field(min_length=1)
-    max_hold: int = Field(default=1024, ge=1, le=1_000_000)
-    on_overflow: Literal["closed", "open"] = "closed"
-    hash_key: SecretStr | None = Field(default=None, repr=False)
-    _settings: Settings = PrivateAttr()
+    _rules: tuple[Rule, ...] = PrivateAttr()
     _alone: Engines = PrivateAttr()
     _engines: dict[tuple[str, ...], tuple[tuple["RedactConfig", ...], Engines]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _compile(self) -> "RedactConfig":
-        key = self.hash_key.get_secret_value().encode() if self.hash_key is not None else b""
-        specs = [self._spec(rule) for rule in self.rules]
+        rules: list[Rule] = []
+        origin: dict[str, int] = {}
+        seen: set[str] = set()
+        faults = []
+        for index, rule in enumerate(self.rules):
+            try:
+                read = read_rule(index, self._spec(rule), Shared(), seen)
+            except RuleError as error:
+                faults.append(_fault(("rules", index), error))
+                continue
+            rules += read
+            origin.update((made.name, index) for made in read)
+        if faults:
+            raise Misconfigured(faults)
+        self._rules = tuple(rules)
         try:
-            rules = read_rules(specs, hash_key=key)
-            self._settings = Settings(rules, self.max_hold, self.on_overflow)
-            self._alone = Engines([("", self._settings)])
+            self._alone = Engines([("", self._rules)])
         except RuleError as error:
-            raise ValueError(str(error)) from None
+            at = origin.get(error.rule.removesuffix(".restore"))
+            raise Misconfigured([_fault(() if at is None else ("rules", at), error)]) from None
         return self
 
     def engines(self, rows: Sequence[tuple[str, "RedactConfig"]]) -> Engines:
@@ -97,24 +123,40 @@ class RedactConfig(Defaults):
         configs = tuple(config for _, config in rows)
         known = self._engines.get(ids)
         if known is None or any(a is not b for a, b in zip(known[0], configs, strict=True)):
-            known = configs, Engines([(id, config._settings) for id, config in rows])
+            known = configs, Engines([(id, config._rules) for id, config in rows])
             self._engines[ids] = known
         return known[1]
 
     @property
     def enforces(self) -> bool:
         """Whether some rule changes or ends an answer."""
-        return any(
-            not rule.shadow and rule.action != "flag" and "response" in rule.directions for rule in self._settings.rules
-        )
+        return any(rule.holds and "response" in rule.directions for rule in self._rules)
 
     def _spec(self, rule: RuleConfig) -> dict[str, Any]:
-        own = rule.model_dump(exclude_none=True)
-        shared = {k: v for k, v in self.model_dump(include=set(Defaults.model_fields), exclude_none=True).items()}
+        """A rule with the policy's defaults, but for those that cannot apply to it."""
+        own = rule.written()
+        shared = _plain(self.model_dump(include=set(Defaults.model_fields), exclude_none=True))
+        action = own.get("action", shared.get("action", "redact"))
+        unfit: set[str] = set()
         if rule.words is None and rule.words_file is None:
-            shared.pop("ignore_case", None)
-            shared.pop("whole_word", None)
-        labels = {"replace", "mask", "keep_last"}
-        if labels & own.keys() or own.get("action", shared.get("action", "redact")) != "redact":
-            shared = {k: v for k, v in shared.items() if k not in labels}
-        return {**shared, **own}
+            unfit |= {"ignore_case", "whole_word"}
+        if _LABELS & own.keys() or action != "redact":
+            unfit |= _LABELS
+        if action != "hash":
+            unfit.add("hash_key")
+        if action == "flag":
+            unfit |= {"max_hold", "on_overflow"}
+        if action == "pseudonymize" and shared.get("direction") == "response":
+            unfit.add("direction")
+        return {**{key: value for key, value in shared.items() if key not in unfit}, **own}
+
+
+_LABELS: Final = frozenset({"replace", "mask", "keep_last"})
+
+
+def _plain(dumped: dict[str, Any]) -> dict[str, Any]:
+    return {key: v.get_secret_value() if isinstance(v, SecretStr) else v for key, v in dumped.items()}
+
+
+def _fault(at: tuple[str | int, ...], error: RuleError) -> tuple[tuple[str | int, ...], str]:
+    return (at if error.key is None else (*at, error.key)), str(error)

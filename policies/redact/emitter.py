@@ -5,33 +5,24 @@ that starts before it has its label out already. `limit` is the block lane's hol
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from policies.redact.characters import normalized
 from policies.redact.rules import Rule
 from policies.redact.scanner import Found, Scanner
 
 OVERFLOW_LABEL: Final = "[REDACTED]"
 
 Relabel = Callable[[Rule, str], str]
-"""The label of a match whose rule has no fixed one, from the text that matched."""
-
-
-class Limits(NamedTuple):
-    """How much may be held, and whether what is beyond is let go (`opens`) or replaced."""
-
-    max_hold: int = 1024
-    opens: bool = False
+"""The label of a match whose rule has no fixed one, from the raw text that matched."""
 
 
 class Emitter:
     """`buffer` is the raw text from position `base` on. `verbatim` while raw text goes out as it stands there.
     `waiting` are finished matches behind the limit."""
 
-    __slots__ = ("_over", "_relabel", "_rules", "base", "buffer", "covered", "emitted", "limits", "verbatim", "waiting")
+    __slots__ = ("_over", "_relabel", "_rules", "base", "buffer", "covered", "emitted", "verbatim", "waiting")
 
-    def __init__(self, rules: Sequence[Rule], limits: Limits, relabel: Relabel) -> None:
-        self.limits = limits
+    def __init__(self, rules: Sequence[Rule], relabel: Relabel) -> None:
         self.verbatim = True
         self.buffer = ""
         self.base = 0
@@ -74,15 +65,22 @@ class Emitter:
             out.append(self.raw(self.emitted, upto))
             self.emitted = upto
 
-    def overflow(self, out: list[str], scanner: Scanner | None, position: int) -> None:
-        """One character more is held than may be."""
-        if self.limits.opens:
-            self._let_go(out, scanner)
-            return
+    def replace_held(self, out: list[str], scanner: Scanner | None, position: int) -> None:
+        """More is held than may be: one label in the place of all of it."""
         labelled = scanner is not None and scanner.held_from() < min(self.covered, position)
         if not labelled and self.emitted != self._over:
             out.append(self.spell(OVERFLOW_LABEL))
         self.emitted = self.covered = self._over = position
+
+    def let_go(self, out: list[str], scanner: Scanner | None) -> None:
+        """More is held than may be: the oldest character goes, or the label of a match that is complete."""
+        best = scanner.best() if scanner is not None else None
+        if self.waiting and self.waiting[0].start <= self.emitted:
+            self._finish(self.waiting.pop(0), out)
+        elif not self.waiting and scanner and best and scanner.held_from() <= self.emitted < best[0]:
+            self._finish(Found(scanner.held_from(), *best), out)
+        else:
+            self.release(self.emitted + 1, out)
 
     def drop(self, position: int) -> None:
         """Hold nothing any more."""
@@ -96,15 +94,6 @@ class Emitter:
         if low > self.base:
             self.buffer = self.buffer[low - self.base :]
             self.base = low
-
-    def _let_go(self, out: list[str], scanner: Scanner | None) -> None:
-        best = scanner.best() if scanner is not None else None
-        if self.waiting and self.waiting[0].start <= self.emitted:
-            self._finish(self.waiting.pop(0), out)
-        elif not self.waiting and scanner and best and scanner.held_from() <= self.emitted < best[0]:
-            self._finish(Found(scanner.held_from(), *best), out)
-        else:
-            self.release(self.emitted + 1, out)
 
     def _finish(self, found: Found, out: list[str]) -> None:
         """A match is final: its label, or what is left of it."""
@@ -128,7 +117,7 @@ class Emitter:
             out.append(self.spell(OVERFLOW_LABEL))
         else:
             text = self.buffer[start - self.base : end - self.base]
-            out.append(self.spell(self._relabel(rule, normalized(text) if rule.normalize else text)))
+            out.append(self.spell(self._relabel(rule, text)))
 
     def _certain(self, start: int, best: tuple[int, int], out: list[str]) -> None:
         """The first match under way is sure to be of this rule and at least this long."""

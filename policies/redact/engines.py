@@ -5,33 +5,21 @@ other's labels. Channels to which the same rules apply share a redactor.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from dataclasses import replace
+from typing import Final
 
 from policies.redact.pseudonyms import restoring
 from policies.redact.redactor import Redactor
 from policies.redact.rules import CHANNELS, Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What one policy brings."""
-
-    rules: tuple[Rule, ...]
-    max_hold: int
-    on_overflow: Literal["closed", "open"]
-
-
 class Engines:
-    """The rules of policies, by id. Of several bounds the tightest holds, and `closed` before `open`."""
+    """The rules of policies, by id."""
 
-    def __init__(self, policies: Sequence[tuple[str, Settings]]) -> None:
+    def __init__(self, policies: Sequence[tuple[str, Sequence[Rule]]]) -> None:
         self.rules: Final = tuple(_named_apart(policies))
         self.owner: Final = dict(zip((r.name for r in self.rules), _owners(policies), strict=True))
         self._by_name: Final = {rule.name: rule for rule in self.rules}
-        self._max_hold = min(settings.max_hold for _, settings in policies)
-        opens = all(settings.on_overflow == "open" for _, settings in policies)
-        self._on_overflow: Literal["closed", "open"] = "open" if opens else "closed"
         self._made: dict[tuple[str, ...], Redactor] = {}
         restore = tuple(restoring(rule) for rule in self.rules if rule.action == "pseudonymize")
         self.reversible: Final = bool(restore)
@@ -48,7 +36,7 @@ class Engines:
         chosen = [rule for rule in rules if applies(rule)]
         names = tuple(rule.name for rule in chosen)
         if chosen and names not in self._made:
-            self._made[names] = Redactor.of(chosen, max_hold=self._max_hold, on_overflow=self._on_overflow)
+            self._made[names] = Redactor.of(chosen)
         return self._made.get(names)
 
 
@@ -56,17 +44,17 @@ def _applies(channel: str, direction: str) -> Callable[[Rule], bool]:
     return lambda rule: channel in rule.channels and direction in rule.directions
 
 
-def _owners(policies: Sequence[tuple[str, Settings]]) -> list[str]:
-    return [id for id, settings in policies for _ in settings.rules]
+def _owners(policies: Sequence[tuple[str, Sequence[Rule]]]) -> list[str]:
+    return [id for id, rules in policies for _ in rules]
 
 
-def _named_apart(policies: Sequence[tuple[str, Settings]]) -> list[Rule]:
+def _named_apart(policies: Sequence[tuple[str, Sequence[Rule]]]) -> list[Rule]:
     """All rules; those named as an earlier policy's bear their policy's id too."""
     seen: set[str] = set()
-    rules = []
-    for id, settings in policies:
-        for rule in settings.rules:
+    named = []
+    for id, rules in policies:
+        for rule in rules:
             name = rule.name if rule.name not in seen else f"{id}.{rule.name}"
             seen.add(name)
-            rules.append(replace(rule, name=name))
-    return rules
+            named.append(replace(rule, name=name))
+    return named

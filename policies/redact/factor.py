@@ -13,13 +13,14 @@ ended before that character (`ended` 1, else 0). A state knows no positions: tho
 validator agrees is asked of the caller, who knows the text.
 """
 
-from collections import deque
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
 from policies.redact.hopeless import hopeless
 from policies.redact.nfa import EDGE, Kind, Look, Nfa
+from policies.redact.remembered import Remembered
 
 Group = tuple[int, ...]
 Ask = Callable[[int, int, int], bool]
@@ -27,7 +28,6 @@ Ask = Callable[[int, int, int], bool]
 
 BORN: Final = -1
 """The group that starts with the current character, in a move's sources."""
-MAX_STATES: Final = 4_000
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +39,11 @@ class FactorState:
     pending: bool
     moves: dict[int, "Move"]
     kept: dict[int, "FactorState"]
+
+    def forget(self) -> None:
+        """Drop the steps built so far."""
+        self.moves.clear()
+        self.kept.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +63,24 @@ class Factor:
         self.nfa = nfa
         self.normalize = normalize
         self.validated = validated
+        self._follows: dict[int, dict[int, Group]] = {}
+        self._hopeless = hopeless(nfa)
+        self._begin([(start, self._flat([start], None, None, through=True)) for start in nfa.starts])
+
+    def _begin(self, firsts: list[tuple[int, Group]]) -> None:
         self.built = 0
         """Work done so far, in nodes visited: what a slice of text is measured by."""
-        self._states: dict[tuple[tuple[Group, ...], int | None], FactorState] = {}
-        self._remembered: deque[tuple[tuple[Group, ...], int | None]] = deque()
-        self._follows: dict[int, dict[int, Group]] = {}
+        self._states = Remembered[tuple[tuple[Group, ...], int | None], FactorState]()
         self._born: dict[tuple[int | None, int], Group] = {}
-        self._hopeless = hopeless(nfa)
-        self._firsts = [(start, self._flat([start], None, None, through=True)) for start in nfa.starts]
+        self._firsts = firsts
         self._may_start: dict[int, list[int]] = {}
-        self.initial = self._state((), None)
+        self.initial = self.state((), None)
+
+    def alone(self, rule: int) -> "Factor":
+        """A factor over the same nodes in which only one of the rules starts."""
+        made = copy(self)
+        made._begin([(start, firsts) for start, firsts in self._firsts if self.nfa.rule[start] == rule])
+        return made
 
     def step(self, state: FactorState, cls: int, ask: Ask) -> Move:
         """The move on a character of class `cls`, or on the text's end (EDGE)."""
@@ -90,7 +103,7 @@ class Factor:
         """The state without its groups from number `count` on."""
         kept = state.kept.get(count)
         if kept is None:
-            kept = state.kept[count] = self._state(state.groups[:count], state.before)
+            kept = state.kept[count] = self.state(state.groups[:count], state.before)
         return kept
 
     def _move(self, state: FactorState, cls: int, ask: Ask) -> Move:
@@ -106,7 +119,7 @@ class Factor:
             groups.append((BORN, born))
         moved = self._advance(groups, cls, ask, accepts)
         before = state.before if faint else self.nfa.classes[cls].bits
-        following = self._state(tuple(items for _, items in moved), before)
+        following = self.state(tuple(items for _, items in moved), before)
         return Move(following, tuple(source for source, _ in moved), tuple(accepts))
 
     def _look_ahead(
@@ -232,21 +245,12 @@ class Factor:
                 stack.append(nfa.next[n])
         return tuple(out)
 
-    def _state(self, groups: tuple[Group, ...], before: int | None) -> FactorState:
+    def state(self, groups: tuple[Group, ...], before: int | None) -> FactorState:
+        """The state of these groups behind a character with these bits."""
         key = (groups, before)
         state = self._states.get(key)
         if state is None:
             kind = self.nfa.kind
             pending = any(kind[n] is Kind.LOOK for group in groups for n in group)
-            state = self._states[key] = FactorState(groups, before, pending, {}, {})
-            self._remembered.append(key)
-            if len(self._remembered) > MAX_STATES:
-                self._forget()
+            state = self._states.remember(key, FactorState(groups, before, pending, {}, {}))
         return state
-
-    def _forget(self) -> None:
-        """Forget the two oldest states. A few at a time: freeing all at once would stall every stream."""
-        for _ in range(2):
-            forgotten = self._states.pop(self._remembered.popleft())
-            forgotten.moves.clear()
-            forgotten.kept.clear()

@@ -12,6 +12,7 @@ provider, and a raw one would be a copy past the policy.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Final
 
 from policies.base import Context, Refuse, Request
@@ -23,6 +24,7 @@ from policies.events import (
     Event,
     Finish,
     Note,
+    Pause,
     Stop,
     Text,
     ToolCall,
@@ -34,8 +36,11 @@ from policies.redact.json_text import JsonStream
 from policies.redact.pseudonyms import Pseudonyms
 from policies.redact.redactor import Redactor
 from policies.redact.request import Blocked, RequestText, prefill_of, texts_of
-from policies.redact.stream import SLICE_CHARS, Match, Stream
+from policies.redact.stream import Match, Stream
 
+AT_ONCE: Final = 64
+"""Characters of a text that are taken without a pause."""
+PAUSE: Final = Pause()
 _CHANNELS: Final[tuple[Channel, ...]] = ("reasoning", "content", "refusal")
 
 
@@ -101,7 +106,7 @@ class Redact:
         """Take one event, give what goes on in its place."""
         if self._early:
             early, self._early = self._early, []
-            return (*early, *self.feed(event))
+            return chain(early, self.feed(event))
         match event:
             case Text():
                 return self._text(event)
@@ -124,7 +129,7 @@ class Redact:
         stream = choice.texts[event.channel]
         if stream is None or not event.text:
             return (event,)
-        if len(event.text) > SLICE_CHARS:
+        if len(event.text) > AT_ONCE:
             return self._slices(event, choice, stream)
         out = stream.feed(event.text)
         if stream.matches or stream.blocked is not None or choice.waiting:
@@ -135,9 +140,15 @@ class Redact:
 
     def _slices(self, event: Text, choice: _Choice, stream: Stream | JsonStream) -> Iterator[Verdict]:
         """A long text, a little at a time for whoever takes the events one by one."""
-        for out in stream.pieces(event.text):
-            if not choice.over:
-                yield from self._reported(event.choice, event.channel, stream, [Text(event.choice, event.channel, out)])
+        out: list[str] = []
+        for piece in stream.pieces(event.text):
+            out.append(piece)
+            if stream.blocked is not None:
+                break
+            yield PAUSE
+        if not choice.over:
+            text = Text(event.choice, event.channel, "".join(out))
+            yield from self._reported(event.choice, event.channel, stream, [text])
 
     def _tool_call(self, event: ToolCall) -> Iterable[Verdict]:
         choice, engine = self._choice(event.choice), self._engines.channels["tools"]
@@ -146,10 +157,24 @@ class Redact:
         call = choice.calls.get(event.index)
         if call is None:
             call = choice.calls[event.index] = _Call(event.index, event.kind, self._arguments(engine, event))
+        if len(event.arguments) > AT_ONCE:
+            return self._call_slices(event, choice, call)
         out = call.stream.feed(event.arguments)
         bare = event.id is None and event.name is None and event.extra is None
         piece = [] if bare and event.arguments and not out else [replace(event, arguments=out)]
         return self._reported(event.choice, "tools", call.stream, piece)
+
+    def _call_slices(self, event: ToolCall, choice: _Choice, call: _Call) -> Iterator[Verdict]:
+        """Long arguments, a little at a time."""
+        out: list[str] = []
+        for piece in call.stream.pieces(event.arguments):
+            out.append(piece)
+            if call.stream.blocked is not None:
+                break
+            yield PAUSE
+        if not choice.over:
+            whole = replace(event, arguments="".join(out))
+            yield from self._reported(event.choice, "tools", call.stream, [whole])
 
     def _attachment(self, event: Attachment) -> Iterable[Verdict]:
         choice = self._choice(event.choice)

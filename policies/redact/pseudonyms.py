@@ -8,22 +8,27 @@ engine (see `restoring`), so one that the provider cuts in two or writes in othe
 import re
 from typing import Final
 
+from policies.redact.characters import normalized
 from policies.redact.rules import Rule
 
 MOST: Final = 9_999
+_PLACEHOLDER: Final = re.compile(r"\[[a-z0-9-]+-[0-9]{1,4}\]")
 
 
 def restoring(rule: Rule) -> Rule:
-    """The rule that finds a pseudonymize rule's placeholders in an answer."""
-    pattern = rf"(?i:\[{re.escape(_tag(rule.name))}-[0-9]{{1,4}}\])"
+    """The rule that finds a pseudonymize rule's placeholders in an answer. A placeholder is no secret, so one that is
+    spelled with too many invisible characters is let go."""
+    tag = _tag(rule.name)
     return Rule(
         name=f"{rule.name}.restore",
-        pattern=pattern,
+        pattern=rf"(?i:\[{re.escape(tag)}-[0-9]{{1,4}}\])",
         action="restore",
         normalize=rule.normalize,
         trusted=True,
         channels=rule.channels,
         directions=frozenset({"response"}),
+        max_hold=max(rule.max_hold, len(tag) + len("[-9999]")),
+        opens=True,
     )
 
 
@@ -31,25 +36,31 @@ class Pseudonyms:
     """The placeholders of one request. `taken` is text whose placeholders, if any, are not ours to give."""
 
     def __init__(self, taken: str = "") -> None:
-        self._taken = taken.casefold()
+        self._taken = frozenset(_PLACEHOLDER.findall(taken.casefold()))
         self._labels: dict[tuple[str, str], str] = {}
         self._values: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
 
     def label(self, rule: Rule, text: str) -> str:
-        """What stands for a value, or for a placeholder."""
+        """What stands for a value, or for a placeholder. Spellings that read the same share a placeholder; the first of
+        them comes back."""
+        read = normalized(text) if rule.normalize else text
         if rule.action == "restore":
-            return self._values.get(text.casefold(), text)
-        known = self._labels.get((rule.name, text))
-        return known if known is not None else self._new(rule, text)
+            return self._values.get(read.casefold(), text)
+        known = self._labels.get((rule.name, read))
+        if known is None:
+            known = self._new(_tag(rule.name), text)
+            self._labels[rule.name, read] = known
+        return known
 
-    def _new(self, rule: Rule, text: str) -> str:
-        for number in range(1, MOST + 1):
-            label = f"[{_tag(rule.name)}-{number}]"
-            if label.casefold() not in self._values and label.casefold() not in self._taken:
-                self._labels[rule.name, text] = label
+    def _new(self, tag: str, text: str) -> str:
+        for number in range(self._numbers.get(tag, 0) + 1, MOST + 1):
+            label = f"[{tag}-{number}]"
+            self._numbers[tag] = number
+            if label.casefold() not in self._taken:
                 self._values[label.casefold()] = text
                 return label
-        return f"[{_tag(rule.name)}]"  # more values than placeholders: redacted for good
+        return f"[{tag}]"  # more values than placeholders: redacted for good
 
 
 def _tag(name: str) -> str:

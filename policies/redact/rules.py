@@ -4,33 +4,48 @@ Rule: whatever is wrong is one `RuleError` naming the rule, the construct and a 
 loaded. A key that has no effect beside the others is wrong too: nothing is accepted and ignored.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from policies.redact.entities import ENTITIES, SETS, Validator
+from policies.redact.nfa import Nfa
+from policies.redact.syntax import MAX_NODES, Parsed, Unsupported, add_pattern
 
 SOURCES: Final = ("entity", "words", "words_file", "regex")
 ACTIONS: Final = ("redact", "hash", "pseudonymize", "block", "flag")
 MODES: Final = ("enforce", "shadow")
 CHANNELS: Final = ("content", "reasoning", "refusal", "tools")
 DIRECTIONS: Final = ("response", "request", "both")
+OVERFLOWS: Final = ("closed", "open")
+DEFAULT_HOLD: Final = 1024
 _KEYS: Final = {
     *SOURCES,
     *("name", "action", "replace", "mask", "keep_last", "channels", "direction", "mode", "normalize"),
-    *("ignore_case", "whole_word"),
+    *("ignore_case", "whole_word", "max_hold", "on_overflow", "hash_key"),
 }
 
 
 class RuleError(ValueError):
-    """A rule that cannot be used: which, what of it, and what to do."""
+    """A rule that cannot be used: which, what of it, and what to do. `key` is the key to blame, if it is one."""
 
-    def __init__(self, rule: str, construct: str, remedy: str) -> None:
+    def __init__(self, rule: str, construct: str, remedy: str, key: str | None = None) -> None:
         super().__init__(f"rule {rule!r}: {construct}: {remedy}")
         self.rule = rule
         self.construct = construct
         self.remedy = remedy
+        self.key = key
+
+
+class Shared(NamedTuple):
+    """What holds for rules that do not say otherwise."""
+
+    normalize: bool = True
+    max_hold: int = DEFAULT_HOLD
+    on_overflow: str = "closed"
+    hash_key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +53,9 @@ class Rule:
     """One checked rule.
 
     Exactly one of `pattern` and `words` is set. `label` is the text in a match's place; None when it depends on the
-    match: then `mask` (with `keep_last`) or the action tells how it is made. `trusted` are patterns of ours, not bound
-    by the node budget.
+    match: then `mask` (with `keep_last`) or the action tells how it is made. `max_hold` is how many characters may be
+    held for it, `opens` whether what is beyond is let go or replaced. `trusted` are patterns of ours, not bound by the
+    node budget.
     """
 
     name: str
@@ -57,6 +73,8 @@ class Rule:
     trusted: bool = False
     channels: frozenset[str] = frozenset(CHANNELS)
     directions: frozenset[str] = frozenset({"response"})
+    max_hold: int = DEFAULT_HOLD
+    opens: bool = False
     hash_key: bytes = field(default=b"", repr=False)
 
     @property
@@ -64,79 +82,137 @@ class Rule:
         """Whether it puts something else in a match's place (shadow or not)."""
         return self.action in ("redact", "hash", "pseudonymize", "restore")
 
+    @property
+    def holds(self) -> bool:
+        """Whether text waits for its matches."""
+        return self.action != "flag" and not self.shadow
 
-def read_rules(
-    specs: Iterable[Mapping[str, Any]], *, normalize: bool = True, hash_key: bytes = b""
-) -> tuple[Rule, ...]:
+
+def read_rules(specs: Iterable[Mapping[str, Any]], shared: Shared = Shared()) -> tuple[Rule, ...]:  # noqa: B008
     """Check rules written with the YAML's keys; an entity set becomes one rule for each of its entities."""
     rules: list[Rule] = []
+    seen: set[str] = set()
     for index, spec in enumerate(specs):
-        rules.extend(_read(index, spec, normalize, hash_key))
-    names = [rule.name for rule in rules]
-    for name in names:
-        if names.count(name) > 1:
-            raise RuleError(name, "a name that two rules have", "give each rule a name of its own")
+        rules.extend(read_rule(index, spec, shared, seen))
     return tuple(rules)
 
 
-def _read(index: int, spec: Mapping[str, Any], normalize: bool, hash_key: bytes) -> list[Rule]:
+def read_rule(index: int, spec: Mapping[str, Any], shared: Shared, seen: set[str]) -> list[Rule]:
+    """Check the rule at a place of the list. `seen` are the names of those before it, and gets its own."""
+    rules = _read(index, spec, shared)
+    for rule in rules:
+        if rule.name in seen:
+            raise RuleError(rule.name, "a name that two rules have", "give each rule a name of its own", "name")
+        seen.add(rule.name)
+    return rules
+
+
+def read_source(spec: Mapping[str, Any]) -> None:
+    """Check what a rule looks for, whatever else holds for it."""
+    name = str(spec.get("name", "unnamed"))
+    only = {key: spec[key] for key in SOURCES if key in spec}
+    for rule in _SOURCE[_source(name, spec)](name, only, {"action": "redact"}):
+        if rule.pattern is not None and not rule.trusted:
+            with blamed(rule, "regex"):
+                add_pattern(Nfa(), 0, Parsed(rule.pattern), normalize=False, budget=MAX_NODES)
+
+
+@contextmanager
+def blamed(rule: Rule, key: str) -> Iterator[None]:
+    """Make what the engine cannot do the error of a rule's key."""
+    try:
+        yield
+    except Unsupported as refused:
+        raise RuleError(rule.name, refused.construct, refused.remedy, key) from None
+
+
+def _read(index: int, spec: Mapping[str, Any], shared: Shared) -> list[Rule]:
     name = spec.get("name", f"#{index + 1}")
     if not isinstance(name, str) or not name:
-        raise RuleError(f"#{index + 1}", "a name that is not text", "name the rule, as in `name: email`")
+        raise RuleError(f"#{index + 1}", "a name that is not text", "name the rule, as in `name: email`", "name")
     for key in spec:
         if key not in _KEYS:
-            raise RuleError(name, f"the unknown key {key!r}", f"use one of {', '.join(sorted(_KEYS))}")
+            raise RuleError(name, f"the unknown key {key!r}", f"use one of {', '.join(sorted(_KEYS))}", key)
+    return _SOURCE[_source(name, spec)](name, spec, _common(name, spec, shared))
+
+
+def _source(name: str, spec: Mapping[str, Any]) -> str:
+    """The key that says what to find."""
     sources = [key for key in SOURCES if spec.get(key) is not None]
-    if len(sources) != 1:
-        found = " and ".join(sources) or "nothing to look for"
-        raise RuleError(name, found, f"give exactly one of {', '.join(SOURCES)}")
-    common = _common(name, spec, normalize)
-    if common["action"] == "hash":
-        if not hash_key:
-            raise RuleError(name, "the action 'hash' without a key", "set hash_key, best from the environment")
-        common["hash_key"] = hash_key
-    return _SOURCE[sources[0]](name, spec, common)
+    if not sources:
+        raise RuleError(name, "nothing to look for", f"give exactly one of {', '.join(SOURCES)}")
+    if len(sources) > 1:
+        raise RuleError(name, " and ".join(sources), f"give exactly one of {', '.join(SOURCES)}", sources[1])
+    return sources[0]
 
 
-def _common(name: str, spec: Mapping[str, Any], normalize: bool) -> dict[str, Any]:
+def _common(name: str, spec: Mapping[str, Any], shared: Shared) -> dict[str, Any]:
     action = _choice(name, spec, "action", ACTIONS, "redact")
     return {
         "action": action,
         "shadow": _choice(name, spec, "mode", MODES, "enforce") == "shadow",
-        "normalize": _flag(name, spec, "normalize", normalize),
+        "normalize": _flag(name, spec, "normalize", shared.normalize),
         "channels": _channels(name, spec),
         "directions": _directions(name, spec, action),
         **_label(name, spec, action),
+        **_bound(name, spec, action, shared),
+        **_keyed(name, spec, action, shared),
     }
+
+
+def _bound(name: str, spec: Mapping[str, Any], action: str, shared: Shared) -> dict[str, Any]:
+    """How much may be held for it. A flag holds nothing."""
+    for key in ("max_hold", "on_overflow"):
+        if action == "flag" and spec.get(key) is not None:
+            raise RuleError(name, f"{key!r} beside the action 'flag'", f"leave out {key!r}: nothing is held", key)
+    most = spec.get("max_hold")
+    most = shared.max_hold if most is None else most
+    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        raise RuleError(name, f"the max_hold {most!r}", "hold at least one character", "max_hold")
+    opens = _choice(name, spec, "on_overflow", OVERFLOWS, shared.on_overflow) == "open"
+    return {"max_hold": most, "opens": opens}
+
+
+def _keyed(name: str, spec: Mapping[str, Any], action: str, shared: Shared) -> dict[str, Any]:
+    own = spec.get("hash_key")
+    if action != "hash":
+        if own is not None:
+            raise RuleError(name, f"'hash_key' beside the action {action!r}", "leave it out, or hash", "hash_key")
+        return {}
+    key = own.encode() if isinstance(own, str) else own or shared.hash_key
+    if not key:
+        remedy = "set hash_key on it or on the policy, best from the environment"
+        raise RuleError(name, "the action 'hash' without a key", remedy, "action")
+    return {"hash_key": key}
 
 
 def _label(name: str, spec: Mapping[str, Any], action: str) -> dict[str, Any]:
     given = [key for key in ("replace", "mask", "keep_last") if spec.get(key) is not None]
     if action != "redact":
         if given:
-            raise RuleError(name, f"{given[0]!r} beside the action {action!r}", f"leave out {given[0]!r}")
+            raise RuleError(name, f"{given[0]!r} beside the action {action!r}", f"leave out {given[0]!r}", given[0])
         return {}
     if "replace" in given and len(given) > 1:
-        raise RuleError(name, f"'replace' beside {given[1]!r}", "give either replace or mask")
+        raise RuleError(name, f"'replace' beside {given[1]!r}", "give either replace or mask", given[1])
     if "keep_last" in given and "mask" not in given:
-        raise RuleError(name, "'keep_last' without 'mask'", 'give a mask, as in `mask: "*"`')
+        raise RuleError(name, "'keep_last' without 'mask'", 'give a mask, as in `mask: "*"`', "keep_last")
     if "mask" not in given:
         label = spec.get("replace")
         if label is not None and not isinstance(label, str):
-            raise RuleError(name, "a replacement that is not text", 'quote it, as in `replace: "[EMAIL]"`')
+            raise RuleError(name, "a replacement that is not text", 'quote it, as in `replace: "[EMAIL]"`', "replace")
         return {"label": label}
     mask, keep = spec["mask"], spec.get("keep_last") or 0
     if not isinstance(mask, str) or len(mask) != 1:
-        raise RuleError(name, "a mask that is not one character", 'give one, as in `mask: "*"`')
+        raise RuleError(name, "a mask that is not one character", 'give one, as in `mask: "*"`', "mask")
     if not isinstance(keep, int) or isinstance(keep, bool) or keep < 0:
-        raise RuleError(name, "a keep_last that is not a count", "give a whole number from 0 on")
+        raise RuleError(name, "a keep_last that is not a count", "give a whole number from 0 on", "keep_last")
     return {"mask": mask, "keep_last": keep}
 
 
 def _words(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[Rule]:
     words = spec["words"]
     if isinstance(words, str) or not isinstance(words, Iterable):
-        raise RuleError(name, "words that are not a list", "write a list, as in `words: [one, two]`")
+        raise RuleError(name, "words that are not a list", "write a list, as in `words: [one, two]`", "words")
     return [_word_rule(name, spec, common, words)]
 
 
@@ -144,17 +220,25 @@ def _words_file(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> l
     try:
         lines = Path(str(spec["words_file"])).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise RuleError(name, f"the file {spec['words_file']!r}", f"make it a readable UTF-8 file ({error})") from None
+        remedy = f"make it a readable UTF-8 file ({_reason(error)})"
+        raise RuleError(name, f"the file {spec['words_file']!r}", remedy, "words_file") from None
     return [_word_rule(name, spec, common, [line.strip() for line in lines if line.strip()])]
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file could not be read, without what it holds."""
+    return error.strerror or "unreadable" if isinstance(error, OSError) else f"byte {error.start} is not UTF-8"
 
 
 def _word_rule(name: str, spec: Mapping[str, Any], common: dict[str, Any], words: Iterable[Any]) -> Rule:
     listed = tuple(words)
+    key = "words" if spec.get("words") is not None else "words_file"
     for word in listed:
         if not isinstance(word, str) or not word:
-            raise RuleError(name, f"the word {word!r}", "give text; quote words that YAML reads as something else")
+            remedy = "give text; quote words that YAML reads as something else"
+            raise RuleError(name, f"the word {word!r}", remedy, key)
     if not listed:
-        raise RuleError(name, "an empty list of words", "give at least one word")
+        raise RuleError(name, "an empty list of words", "give at least one word", key)
     return _named(
         name,
         common,
@@ -167,7 +251,7 @@ def _word_rule(name: str, spec: Mapping[str, Any], common: dict[str, Any], words
 def _regex(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[Rule]:
     _only_for_words(name, spec)
     if not isinstance(spec["regex"], str):
-        raise RuleError(name, "a regex that is not text", "quote it in single quotes")
+        raise RuleError(name, "a regex that is not text", "quote it in single quotes", "regex")
     return [_named(name, common, pattern=spec["regex"])]
 
 
@@ -179,7 +263,7 @@ def _entity(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[
     elif wanted in ENTITIES:
         members = [(name, wanted)]
     else:
-        raise RuleError(name, f"the unknown entity {wanted!r}", f"use one of {', '.join([*SETS, *ENTITIES])}")
+        raise RuleError(name, f"the unknown entity {wanted!r}", f"use one of {', '.join([*SETS, *ENTITIES])}", "entity")
     rules = []
     for rule_name, member in members:
         entity = ENTITIES[member]
@@ -199,13 +283,13 @@ def _named(name: str, common: dict[str, Any], label_name: str | None = None, **m
 def _only_for_words(name: str, spec: Mapping[str, Any]) -> None:
     for key in ("ignore_case", "whole_word"):
         if spec.get(key) is not None:
-            raise RuleError(name, f"{key!r} without words", r"write it in the regex, as in (?i:…) or \b…\b")
+            raise RuleError(name, f"{key!r} without words", r"write it in the regex, as in (?i:…) or \b…\b", key)
 
 
 def _choice(name: str, spec: Mapping[str, Any], key: str, allowed: tuple[str, ...], default: str) -> str:
-    value = spec.get(key, default)
+    value = default if spec.get(key) is None else spec[key]
     if value not in allowed:
-        raise RuleError(name, f"the {key} {value!r}", f"use one of {', '.join(allowed)}")
+        raise RuleError(name, f"the {key} {value!r}", f"use one of {', '.join(allowed)}", key)
     return str(value)
 
 
@@ -214,7 +298,7 @@ def _flag(name: str, spec: Mapping[str, Any], key: str, default: bool) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise RuleError(name, f"the {key} {value!r}", "use true or false")
+        raise RuleError(name, f"the {key} {value!r}", "use true or false", key)
     return value
 
 
@@ -224,15 +308,16 @@ def _channels(name: str, spec: Mapping[str, Any]) -> frozenset[str]:
         return frozenset(CHANNELS)
     wanted = frozenset([value] if isinstance(value, str) else value)
     if not wanted or not wanted <= set(CHANNELS):
-        raise RuleError(name, f"the channels {value!r}", f"list some of {', '.join(CHANNELS)}")
+        raise RuleError(name, f"the channels {value!r}", f"list some of {', '.join(CHANNELS)}", "channels")
     return wanted
 
 
 def _directions(name: str, spec: Mapping[str, Any], action: str) -> frozenset[str]:
     """A pseudonymize rule acts on the request; the answer only gets its values back."""
     if action == "pseudonymize":
-        if spec.get("direction", "request") != "request":
-            raise RuleError(name, "pseudonymize on the response", "use direction: request, or action: redact or hash")
+        if _choice(name, spec, "direction", DIRECTIONS, "both") == "response":
+            remedy = "use direction: both, or action: redact or hash"
+            raise RuleError(name, "pseudonymize on the response", remedy, "direction")
         return frozenset({"request"})
     value = _choice(name, spec, "direction", DIRECTIONS, "response")
     return frozenset({"response", "request"} if value == "both" else {value})

@@ -13,7 +13,7 @@ A raw character that reads as several is stepped through one by one at one place
 behind it, and then none starts within it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from policies.redact.automaton import Automaton, Paused, Question, Several, State
@@ -38,6 +38,14 @@ class Found(NamedTuple):
     rule: int
 
 
+class Claim(NamedTuple):
+    """What text from `start` on is kept for: the rules under way from there, and the one that has a match."""
+
+    start: int
+    rules: set[int]
+    best: int | None
+
+
 class Lane:
     """The rules of one lane: `joined` over all their factors, `apart` over some each, in the same order. With `halts`,
     of a start's matches that complete together the one that ended first is meant, not the longest."""
@@ -53,6 +61,11 @@ class Lane:
         """Bound the work until the next `Paused`."""
         for automaton in (self.joined, *self.apart):
             automaton.allowance = work
+
+    @property
+    def spent(self) -> bool:
+        """Whether the work allowed is done."""
+        return any(automaton.allowance <= 0 for automaton in (self.joined, *self.apart))
 
 
 class Scanner:
@@ -95,16 +108,20 @@ class Scanner:
     def scan(self, chunk: str) -> int:
         """Go through the next characters; gives how many were taken: fewer than all when the work allowed for a slice
         is done, or when it halts."""
-        begun = self.position
-        for at in range(0, len(chunk), PIECE):
-            piece = chunk[at : at + PIECE]
+        begun, at, size = self.position, 0, PIECE
+        while at < len(chunk) and size:
+            piece = chunk[at : at + size]
             ahead = self.look_apart(piece)
             if ahead is not None:
                 self.go(ahead[0], self.position + len(piece))
+            elif self._tracks is not None and self.lane.spent:  # what is built already still leads some way
+                size //= 2
                 continue
-            if self._scan_joined(piece) < len(piece):
+            elif self._scan_joined(piece) < len(piece):
                 break
-            self._part()
+            else:
+                self._part()
+            at += len(piece)
         return self.position - begun
 
     def finish(self) -> None:
@@ -126,7 +143,18 @@ class Scanner:
     def sure(self) -> Best:
         """The same, when it can only become a longer match of its rule."""
         best = self.best()
-        return best if best is not None and self._state.sole() == best[1] else None
+        return best if best is not None and self._state.rules(0) == {best[1]} else None
+
+    def claims(self) -> Iterator[Claim]:
+        """What text under way is kept for."""
+        if self._tracks is None:
+            for slot, start in enumerate(self._starts):
+                best = self._bests[slot]
+                yield Claim(start, self._state.rules(slot), best[1] if best is not None else None)
+            return
+        for state, starts in self._tracks:
+            for slot, start in enumerate(starts):
+                yield Claim(start, state.rules(slot), None)
 
     def look_apart(self, piece: str) -> Ahead | None:
         """Where a piece leads on all tracks; None when something matches in it or the allowed work is done. Nothing is
@@ -137,7 +165,7 @@ class Scanner:
         hold = self.position + len(piece)
         try:
             for state, starts in self._tracks:
-                track = _follow(state, starts, piece, self.position)
+                track = follow(state, starts, piece, self.position)
                 if track is None:
                     return None
                 tracks.append(track)
@@ -151,6 +179,15 @@ class Scanner:
         """Take the piece that was looked at."""
         self._tracks = tracks
         self.position = position
+
+    def resume(self, state: State, starts: tuple[int, ...], position: int) -> None:
+        """Go on from a state of the lane's one automaton, in which nothing has matched."""
+        self._tracks = [(state, starts)]
+        self.position = position
+
+    def apart(self) -> Track | None:
+        """The one track, unless a match is not finished."""
+        return self._tracks[0] if self._tracks is not None else None
 
     def _scan_joined(self, chunk: str) -> int:
         self._join()
@@ -266,7 +303,7 @@ class Scanner:
         return end
 
 
-def _follow(state: State, starts: tuple[int, ...], piece: str, begun: int) -> Track | None:
+def follow(state: State, starts: tuple[int, ...], piece: str, begun: int) -> Track | None:
     """Where a track leads, if nothing matches on the way."""
     for position, char in enumerate(piece, begun):
         state, effect = state[char]

@@ -4,10 +4,11 @@ Rule: what goes out depends on the text so far, never on how it was cut. Text is
 under way, in the redact lane or in the block lane. Once a match's label is certain (only its own rule is still under
 way, and the label does not depend on how the match ends) the label goes out and the rest is swallowed as it comes.
 
-`max_hold` bounds what is held, never what is matched. Past it, `closed` puts one label in the place of all that is
-held; `open` lets the oldest character go (or, where a match is complete already, its label). A match that began in text
-already replaced gets no second label. The bound acts after each character, so text is taken in pieces that cannot pass
-it unseen.
+A rule's `max_hold` bounds what is held for it, never what it matches. The oldest character held is held for the rules
+under way from there or from before; it stays while one of them allows. Then, if one of those rules (or one that has a
+match there) is `closed`, one label takes the place of all that is held; if all are `open`, the oldest character goes
+(or, where a match is complete already, its label). A match that began in text already replaced gets no second label.
+The bound acts after each character, so text is taken in pieces that cannot pass it unseen.
 
 Only a natural end releases what is held; any other drops it.
 """
@@ -16,14 +17,17 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from policies.redact.emitter import Emitter
-from policies.redact.rules import Rule
+from policies.redact.rules import DEFAULT_HOLD, Rule
 from policies.redact.scanner import PIECE, Lane, Scanner
+from policies.redact.watcher import Watcher, WatchLane
 
 SLICE_WORK: Final = 120
 """The automaton work of one slice of `pieces`, in nodes visited: a fraction of a millisecond."""
 SLICE_CHARS: Final = 256
 INVISIBLE_SHARE: Final = 16
 """How many times its visible length a match may be long and still be shown whole to its validator."""
+LEAST_REACH: Final = 16
+"""The same where there is no validator, to tell a match's end from invisible characters behind it."""
 ENDLESS: Final = float("inf")
 
 
@@ -37,12 +41,13 @@ class Match(NamedTuple):
 
 class Lanes(NamedTuple):
     """The automata of a set of rules, by what their matches do; None where there are no such rules. `reach` is the
-    longest match that a validator may look at."""
+    longest match that a validator may look at, `least` the tightest bound on what is held."""
 
     redact: Lane | None
     block: Lane | None
-    watch: tuple[Lane, ...] = ()
+    watch: WatchLane | None = None
     reach: int = 0
+    least: int = DEFAULT_HOLD
 
 
 class Stream:
@@ -53,11 +58,16 @@ class Stream:
         "_block",
         "_closed",
         "_emitter",
+        "_holding",
+        "_least",
+        "_oldest",
         "_position",
         "_reach",
         "_redact",
         "_rules",
         "_scanners",
+        "_shows",
+        "_watched",
         "blocked",
         "matches",
         "overflowed",
@@ -69,11 +79,16 @@ class Stream:
         self.overflowed = False
         self._rules = rules
         self._emitter = emitter
-        self._reach = lanes.reach
+        self._reach = INVISIBLE_SHARE * max(lanes.reach, LEAST_REACH)
+        self._least = lanes.least
         self._redact = Scanner(lanes.redact, rules) if lanes.redact is not None else None
         self._block = Scanner(lanes.block, rules) if lanes.block is not None else None
-        watch = [Scanner(lane, rules, holds=False) for lane in lanes.watch]
-        self._scanners = [s for s in (self._block, self._redact, *watch) if s is not None]
+        watch = Watcher(lanes.watch, rules) if lanes.watch is not None else None
+        self._watched = watch is not None
+        self._shows = self._watched or lanes.reach > 0
+        self._oldest = 0
+        self._scanners = [s for s in (self._block, self._redact, watch) if s is not None]
+        self._holding = [s for s in (self._block, self._redact) if s is not None]
         self._position = 0
         self._closed = False
 
@@ -90,7 +105,7 @@ class Stream:
     @property
     def settled(self) -> int:
         """From where on it is still open what is a match; a match whose label is out already may yet grow."""
-        return min((s.held_from() for s in (self._block, self._redact) if s is not None), default=self._position)
+        return min((s.held_from() for s in self._holding), default=self._position)
 
     def skip(self) -> None:
         """Hold nothing that came so far: it went to the client another way. A match under way still counts, and is
@@ -118,16 +133,18 @@ class Stream:
         """The way of nearly all chunks: nothing in it matches. None, and nothing done, otherwise."""
         emitter = self._emitter
         emitted = emitter.emitted
-        if emitter.base != emitted or emitter.waiting or not emitter.verbatim:
+        if (emitter.base != emitted and not self._watched) or emitter.waiting or not emitter.verbatim:
             return None
         position = self._position + len(text)
-        if position - emitted > emitter.limits.max_hold:
+        if position - emitted > self._least:
             return None
         hold = self._look_and_go(text, position)
         if hold < 0:
             return None
         self._position = position
         data = emitter.buffer + text if emitter.buffer else text
+        if self._watched:
+            return self._give_and_keep(data, hold)
         if hold <= emitted:
             emitter.buffer = data
             return ""
@@ -138,10 +155,24 @@ class Stream:
         emitter.buffer = data[hold - emitted :]
         return data[: hold - emitted]
 
+    def _give_and_keep(self, data: str, hold: int) -> str:
+        """Give out what is not held; keep what scanners that hold nothing may yet look at."""
+        emitter, base = self._emitter, self._emitter.base
+        emitted = emitter.emitted
+        upto = hold if hold > emitted else emitted
+        low = min(upto, max(self._oldest, self._position - self._reach))
+        if low > base:
+            emitter.base = low
+            emitter.buffer = data[low - base :]
+        else:
+            emitter.buffer = data
+        emitter.emitted = upto
+        return data[emitted - base : upto - base]
+
     def _look_and_go(self, text: str, position: int) -> int:
         """Let all lanes take a text in which nothing matches; gives from where it is held, or -1, and nothing taken."""
         looked = []
-        hold = position
+        hold = oldest = position
         for scanner in self._scanners:
             ahead = scanner.look_apart(text)
             if ahead is None:
@@ -149,8 +180,11 @@ class Stream:
             looked.append(ahead[0])
             if ahead[1] < hold and scanner.holds:
                 hold = ahead[1]
+            if ahead[1] < oldest:
+                oldest = ahead[1]
         for scanner, tracks in zip(self._scanners, looked):  # noqa: B905
             scanner.go(tracks, position)
+        self._oldest = oldest
         return hold
 
     def pieces(self, text: str) -> Iterator[str]:
@@ -181,8 +215,17 @@ class Stream:
         return "".join(out)
 
     def _next_piece(self, text: str) -> str:
-        room = self._emitter.limits.max_hold - self.held
-        return text if len(text) <= room else text[: max(room, 1)]
+        """As much of a text as can be taken before a bound may act."""
+        room = self._least - self.held
+        return text if len(text) <= room else text[: max(self._room(), 1)]
+
+    def _room(self) -> int:
+        room, emitted = self._least, self._emitter.emitted
+        for scanner in self._holding:
+            for claim in scanner.claims():
+                bound = min([self._rules[r].max_hold for r in claim.rules], default=self._least)
+                room = min(room, bound - self._position + max(claim.start, emitted))
+        return room
 
     def _show(self, piece: str) -> None:
         """Let the validators see the text."""
@@ -205,10 +248,23 @@ class Stream:
             emitter.release(limit, out)
         if len(self._scanners) > 1 or redact is None:
             self._watch()
-        while self.held > emitter.limits.max_hold and not self._closed:
+        while self.held > self._least and not self._closed and self._bound(out):
             self.overflowed = True
-            emitter.overflow(out, redact, self._position)
-        emitter.trim(self._needed() if self._reach else self._position)
+        emitter.trim(self._needed() if self._shows else self._position)
+
+    def _bound(self, out: list[str]) -> bool:
+        """Give out what is held for longer than the rules it is held for allow, if it is; tells whether."""
+        emitter = self._emitter
+        claims = [c for s in self._holding for c in s.claims() if c.start <= emitter.emitted]
+        live = [self._rules[r] for c in claims for r in c.rules]
+        if self.held <= max([rule.max_hold for rule in live], default=self._least):
+            return False
+        matched = [self._rules[c.best] for c in claims if c.best is not None]
+        if all(rule.opens for rule in (*live, *matched)):
+            emitter.let_go(out, self._redact)
+        else:
+            emitter.replace_held(out, self._redact, self._position)
+        return True
 
     def _watch(self) -> None:
         """Collect what the lanes beside the redact lane found."""
@@ -221,9 +277,9 @@ class Stream:
                 scanner.found.clear()
 
     def _needed(self) -> int:
-        """From where on a validator may still look at the text."""
+        """From where on a scanner may still look at the text."""
         oldest = min(s.held_from() for s in self._scanners)
-        return max(oldest, self._position - INVISIBLE_SHARE * self._reach)
+        return max(oldest, self._position - self._reach)
 
     def _end(self) -> None:
         redact = self._redact
@@ -234,7 +290,7 @@ class Stream:
         self._emitter.drop(self._position)
 
 
-def _scan_slice(scanner: Scanner, piece: str) -> bool:
+def _scan_slice(scanner: Scanner | Watcher, piece: str) -> bool:
     """Scan with bounded work; tells whether the scanner is through with the piece."""
     scanner.lane.allow(SLICE_WORK)
     try:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from policies.base import Misconfigured
 from proxy.config.names import did_you_mean
 from proxy.config.problems import Fault, Path
 
@@ -45,15 +46,18 @@ def validate(
         return model.model_validate(data, context=context), []
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        return None, [_fault(model, detail, at) for detail in details]
+        return None, [fault for detail in details for fault in _faults(model, detail, at)]
 
 
-def _fault(model: type[BaseModel], detail: ErrorDetails, at: Path) -> Fault:
+def _faults(model: type[BaseModel], detail: ErrorDetails, at: Path) -> list[Fault]:
     inner: Path = tuple(detail["loc"])
     if detail["type"] == "extra_forbidden":
         known = _fields(model, inner[:-1])
-        return Fault((*at, *inner), f"unknown key{did_you_mean(str(inner[-1]), known)}", "key")
-    return Fault((*at, *inner), _message(detail))
+        return [Fault((*at, *inner), f"unknown key{did_you_mean(str(inner[-1]), known)}", "key")]
+    several = detail.get("ctx", {}).get("error")
+    if isinstance(several, Misconfigured):
+        return [Fault((*at, *inner, *below), message) for below, message in several.faults]
+    return [Fault((*at, *inner), _message(detail))]
 
 
 def _message(detail: ErrorDetails) -> str:

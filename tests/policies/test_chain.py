@@ -6,7 +6,7 @@ import pytest
 
 from policies.base import Refuse, Request
 from policies.chain import Chain, Rejected
-from policies.events import End, Event, Finish, Note, Opaque, Reject, Stop, Text, Tick, Usage, Verdict
+from policies.events import End, Event, Finish, Note, Opaque, Pause, Reject, Stop, Text, Tick, Usage, Verdict
 
 
 class Upper:
@@ -121,3 +121,41 @@ def test_a_request_passes_each_policy_until_one_refuses() -> None:
 def test_the_chains_deadline_is_the_earliest_of_its_policies() -> None:
     assert Chain([Upper()]).deadline() is None
     assert Chain([StopAfter(1, 9.0), Upper(), StopAfter(1, 4.0)]).deadline() == 4.0
+
+
+class Slow:
+    """Gives a text a character at a time, resting in between."""
+
+    name = "slow/test"
+    deadline: float | None = None
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def request(self, request: Request) -> Request | Refuse:
+        return request
+
+    def feed(self, event: Event) -> Iterable[Verdict]:
+        if not isinstance(event, Text):
+            yield event
+            return
+        for char in event.text:
+            self.taken += 1
+            yield Text(event.choice, event.channel, char)
+            yield Pause()
+
+
+def test_slices_are_worked_out_one_by_one_as_they_are_taken() -> None:
+    slow = Slow()
+    chain = Chain([slow, Upper(), StopAfter(2)])
+    steps = chain.slices(Text(0, "content", "abc"))
+    assert next(steps) == [Text(0, "content", "A")] and slow.taken == 1
+    assert next(steps) == [] and slow.taken == 1
+    rest = [event for step in steps for event in step]
+    whole = Chain([Slow(), Upper(), StopAfter(2)]).feed(Text(0, "content", "abc"))
+    assert [Text(0, "content", "A"), *rest] == whole and slow.taken == 3
+    assert len(chain.notes) == 3
+
+
+def test_pauses_reach_no_one_through_feed() -> None:
+    assert Chain([Slow()]).feed(Text(0, "content", "ab")) == [Text(0, "content", "a"), Text(0, "content", "b")]

@@ -10,7 +10,7 @@ import pytest
 
 from policies.redact import Redactor, RuleError, Stream
 from policies.redact.emitter import Emitter
-from policies.redact.rules import Rule
+from policies.redact.rules import Rule, Shared
 from tests.policies.redact import oracle, random_rules
 from tests.policies.redact.oracle import OracleRule, Spec
 
@@ -32,8 +32,8 @@ class Checked(Redactor):
         self.validators = validators
         super().__init__(specs, **options)  # type: ignore[arg-type]
 
-    def _read(self, specs: Iterable[Mapping[str, Any]], normalize: bool, hash_key: bytes) -> tuple[Rule, ...]:
-        read = super()._read(specs, normalize, hash_key)
+    def _read(self, specs: Iterable[Mapping[str, Any]], shared: Shared) -> tuple[Rule, ...]:
+        read = super()._read(specs, shared)
         return tuple(dataclasses.replace(r, validator=v) for r, v in zip(read, self.validators, strict=True))
 
 
@@ -113,26 +113,38 @@ class Recorder(Emitter):
         return super().raw(start, end)
 
 
-@pytest.mark.parametrize("mode", ["closed", "open"])
-def test_the_bound_on_what_is_held_is_kept_whatever_the_cut(mode: str) -> None:
+def bound(rng: random.Random, redactor: Redactor, mode: str) -> int:
+    """Give each rule a tight bound of its own, some of them open in mode `mixed`; gives the widest."""
+    redactor.rules = tuple(
+        dataclasses.replace(
+            r, max_hold=rng.randint(1, 8), opens=mode == "open" or (mode == "mixed" and rng.random() < 0.5)
+        )
+        for r in redactor.rules
+    )
+    bounds = [rule.max_hold for rule in redactor.rules]
+    redactor._lanes = redactor._lanes._replace(least=min(bounds))
+    return max(bounds)
+
+
+@pytest.mark.parametrize("mode", ["closed", "open", "mixed"])
+def test_each_rule_s_bound_on_what_is_held_is_kept_whatever_the_cut(mode: str) -> None:
     rng = random.Random(SEED + 3)
     for _ in range(RUNS // 10 // TEXTS):
         redactor, rules, _ = random_redactor(rng, exotic=False)
-        cap = rng.randint(1, 8)
-        redactor._limits = redactor._limits._replace(max_hold=cap, opens=mode == "open")
+        cap = bound(rng, redactor, mode)
         for _ in range(TEXTS):
             text = random_text(rng, exotic=False, invisible=False)
             one = redactor.stream()
             expected = one.feed(text) + one.close()
-            emitter = Recorder(redactor.rules, redactor._limits, lambda rule, text: "")
+            emitter = Recorder(redactor.rules, lambda rule, text: "")
             stream, out = Stream(redactor.rules, redactor._lanes, emitter), ""
             for chunk in random_rules.cuts(rng, text):
                 out += feed(rng, stream, chunk)
                 assert stream.held <= cap
-            assert out + stream.close() == expected
-            if mode == "closed":
-                redacted = {p for start, end, _ in oracle.spans(rules, text) for p in range(start, end)}
-                assert not redacted & set(getattr(emitter, "shown", [])), (redactor.rules, text)
+            assert out + stream.close() == expected, (redactor.rules, text)
+            closed = [s for s in oracle.spans(rules, text) if not redactor.rules[s[2]].opens]
+            redacted = {p for start, end, _ in closed for p in range(start, end)}
+            assert not redacted & set(getattr(emitter, "shown", [])), (redactor.rules, text)
 
 
 def test_an_unnatural_end_adds_nothing_to_what_is_certain() -> None:
@@ -172,3 +184,17 @@ def test_lanes_side_by_side_give_the_same_however_it_is_cut() -> None:
             assert sorted(stream.matches) == sorted(one.matches)
             whole = oracle.redacted(redacts, text)
             assert whole.startswith(out) if ended is not None else out == whole, (specs, text)
+
+
+@pytest.mark.parametrize("exotic", [False, True])
+def test_rules_that_only_report_do_so_each_as_if_alone(exotic: bool) -> None:
+    rng = random.Random(SEED + 6 + exotic)
+    for _ in range(RUNS // 10 // TEXTS):
+        redactor, rules, invisible = random_redactor(rng, exotic=exotic, action=rng.choice(["flag", "block", "redact"]))
+        redactor = Redactor.of(dataclasses.replace(r, shadow=r.action != "flag") for r in redactor.rules)
+        for _ in range(TEXTS):
+            text = random_text(rng, exotic=exotic, invisible=invisible)
+            stream = redactor.stream()
+            assert "".join(feed(rng, stream, chunk) for chunk in random_rules.cuts(rng, text)) + stream.close() == text
+            expected = [(f"r{i}", *span[:2]) for i, rule in enumerate(rules) for span in oracle.spans([rule], text)]
+            assert sorted(stream.matches) == sorted(expected), (redactor.rules, text)

@@ -1,6 +1,5 @@
 """The policy on events: every channel, every end, every switch."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -8,30 +7,10 @@ from pydantic import ValidationError
 
 from policies import POLICIES
 from policies.base import Context, Refuse, Request
-from policies.events import Attachment, End, Event, Finish, Note, Opaque, Stop, Text, Tick, ToolCall, Usage, Verdict
+from policies.events import Attachment, End, Event, Finish, Note, Opaque, Pause, Stop, Text, Tick, ToolCall, Usage
 from policies.redact.config import RedactConfig
-from policies.redact.policy import Redact, build, build_together, guards
-
-EMAIL = {"name": "email", "entity": "email"}
-MAIL = "write to bob@ex.com now "
-CLEAN = "write to [EMAIL] now "
-
-
-def policy(*rules: dict[str, Any], json_answer: bool = False, **options: Any) -> Redact:
-    config = RedactConfig.model_validate({"rules": rules or (EMAIL,), **options})
-    return build("redact/t", config, Context("m", lambda: 0.0, json_answer))
-
-
-def feed(policy: Redact, *events: Event) -> list[Verdict]:
-    return [verdict for event in events for verdict in policy.feed(event)]
-
-
-def text_of(verdicts: Iterable[Verdict], channel: str = "content", choice: int = 0) -> str:
-    return "".join(v.text for v in verdicts if isinstance(v, Text) and (v.channel, v.choice) == (channel, choice))
-
-
-def arguments_of(verdicts: Iterable[Verdict], index: int = 0) -> str:
-    return "".join(v.arguments for v in verdicts if isinstance(v, ToolCall) and v.index == index)
+from policies.redact.policy import build, build_together, guards
+from tests.policies.redact.feeding import CLEAN, EMAIL, MAIL, arguments_of, feed, policy, text_of
 
 
 @pytest.mark.parametrize("channel", ["content", "reasoning", "refusal"])
@@ -248,18 +227,6 @@ def test_a_prefilled_answer_counts_for_what_follows() -> None:
     assert text_of(feed(stream, Text(0, "content", "@ex.com now"), Finish(0, "stop"))) == "[EMAIL] now"
 
 
-def test_pseudonyms_go_up_and_values_come_back() -> None:
-    stream = policy({**EMAIL, "action": "pseudonymize"}, {"name": "key", "entity": "openai_key"})
-    out = stream.request(Request({"messages": [{"role": "user", "content": "a@b.com, c@d.com, a@b.com, [EMAIL-2]"}]}))
-    assert isinstance(out, Request)
-    assert out.body["messages"][0]["content"] == "[EMAIL-1], [EMAIL-3], [EMAIL-1], [EMAIL-2]"
-    answer = "to [email-1], [EMAIL-2] and [EMAIL-3] sk-abcdefghijklmnopqrstu"
-    verdicts = feed(stream, *(Text(0, "content", ch) for ch in answer), Finish(0, "stop"))
-    assert text_of(verdicts) == "to a@b.com, [EMAIL-2] and c@d.com [KEY]"
-    verdicts = feed(stream, *(ToolCall(1, 0, arguments=ch) for ch in '{"to":"[EMAIL-1]"}'), Finish(1, "tool_calls"))
-    assert arguments_of(verdicts) == '{"to":"a@b.com"}'
-
-
 def test_policies_of_a_chain_are_one_list_of_rules() -> None:
     first = RedactConfig.model_validate({"rules": [{"name": "a", "words": ["x"], "replace": "yy"}]})
     second = RedactConfig.model_validate({"rules": [{"name": "a", "words": ["y", "xz"], "replace": "<2>"}]})
@@ -298,7 +265,7 @@ def test_the_policy_s_settings_are_its_rules_defaults() -> None:
 
 def test_hash_labels_are_keyed_and_the_key_shows_nowhere() -> None:
     config = RedactConfig.model_validate({"rules": [{**EMAIL, "action": "hash"}], "hash_key": "topsecret"})
-    assert "topsecret" not in repr(config) and "topsecret" not in repr(config._settings)
+    assert "topsecret" not in repr(config) and "topsecret" not in repr(config._rules)
     stream = build("redact/t", config, Context("m", lambda: 0.0))
     first, second = text_of(feed(stream, Text(0, "content", "a@b.com a@b.com "))).split()
     assert first == second and first.startswith("[EMAIL:")
@@ -319,6 +286,28 @@ def test_it_guards_when_it_enforces_on_the_answer(rule: dict[str, Any], guarded:
     assert POLICIES["redact"].guards is guards
 
 
-def test_a_long_text_comes_in_slices() -> None:
+def test_a_long_text_is_worked_on_in_slices_and_stays_one_piece() -> None:
     out = list(policy().feed(Text(0, "content", MAIL * 200)))
-    assert len(out) > 5 and text_of(out) + "" == (CLEAN * 200)
+    assert sum(isinstance(v, Pause) for v in out) > 5 and sum(isinstance(v, Text) for v in out) == 1
+    assert text_of(out) == CLEAN * 200
+
+
+@pytest.mark.parametrize("kind", ["function", "custom"])
+def test_long_arguments_are_worked_on_in_slices_and_stay_one_piece(kind: Any) -> None:
+    text = '{"a": "' + MAIL * 100 + '", "n": [1, 2]}'
+    out = list(policy().feed(ToolCall(0, 0, "id", "f", text, kind)))
+    (call,) = [v for v in out if isinstance(v, ToolCall)]
+    assert (call.id, call.name, call.kind) == ("id", "f", kind)
+    assert call.arguments == text.replace("bob@ex.com", "[EMAIL]")
+    assert sum(isinstance(v, Pause) for v in out) > 5 and sum(isinstance(v, Note) for v in out) == 100
+
+
+@pytest.mark.parametrize("json_answer", [False, True])
+@pytest.mark.parametrize("tools", [False, True])
+def test_a_block_inside_a_long_piece_lets_nothing_more_of_the_choice_out(json_answer: bool, tools: bool) -> None:
+    stream = policy({"name": "b", "words": ["bomb"], "action": "block"}, json_answer=json_answer)
+    text = '"' + "x " * 100 + "bomb" + " y" * 100 + '"'
+    piece = ToolCall(0, 0, "id", "f", text) if tools else Text(0, "content", text)
+    out = feed(stream, piece, Text(0, "reasoning", "z"))
+    assert (arguments_of(out) if tools else text_of(out)) == '"' + "x " * 100
+    assert text_of(out, "reasoning") == "" and Stop(0, "content_filter", "redact/t") in out

@@ -1,0 +1,191 @@
+"""The lane of rules that only report: flags, and rules in shadow mode. Nothing waits for them.
+
+Rule: each reports what it would find were it alone; none takes text from another.
+
+While nothing matches, rules do nothing to each other, so they share their automata (`sharing`) as the other lanes do. A
+piece in which something of an automaton matches is taken by each of its rules alone, until none has a match that is not
+finished: then they share again. The way over is exact, since a rule's part of a shared state is the groups of its own
+nodes.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from policies.redact.automaton import Automaton, Paused
+from policies.redact.factor import Group
+from policies.redact.rules import Rule
+from policies.redact.scanner import PIECE, Ahead, Found, Lane, Scanner, Track, follow
+
+Member = tuple[int, int, Lane]
+"""A rule of an automaton: its factor, its number, and the lane that it is alone."""
+
+
+class WatchLane:
+    """The automata of the rules that report, and each rule's own. Factors that share a state share its nodes."""
+
+    def __init__(self, shared: Sequence[Automaton]) -> None:
+        self.shared: Final = tuple(shared)
+        self.members: Final = tuple(tuple(_members(automaton)) for automaton in shared)
+
+    def allow(self, work: float) -> None:
+        """Bound the work until the next `Paused`; rules alone get a part of it each."""
+        for automaton, members in zip(self.shared, self.members, strict=True):
+            automaton.allowance = work
+            for _, _, lane in members:
+                lane.allow(max(work / len(members), 1))
+
+
+def _members(automaton: Automaton) -> list[Member]:
+    return [
+        (index, rule, Lane([Automaton([factor.alone(rule)])]))
+        for index, factor in enumerate(automaton.factors)
+        for rule in sorted(set(factor.nfa.rule))
+    ]
+
+
+class Watcher:
+    """As `Scanner`, over a `WatchLane`: `tracks` are the shared ways, `_alone` the scanners of those that are split."""
+
+    holds: Final = False
+    halted: Final = False
+    __slots__ = ("_alone", "_tracks", "base", "buffer", "found", "lane", "position", "rules")
+
+    def __init__(self, lane: WatchLane, rules: Sequence[Rule]) -> None:
+        self.lane = lane
+        self.rules: Final = rules
+        self.position = 0
+        self.found: list[Found] = []
+        self.buffer = ""
+        self.base = 0
+        self._tracks: list[Track] = [(automaton.initial, ()) for automaton in lane.shared]
+        self._alone: dict[int, list[Scanner]] = {}
+
+    def scan(self, chunk: str) -> int:
+        """Go through the next characters; gives how many were taken: fewer than all when the work allowed for a slice
+        is done."""
+        begun, at, size = self.position, 0, PIECE
+        while at < len(chunk) and size:
+            piece = chunk[at : at + size]
+            if self._take(piece):
+                at += len(piece)
+            else:
+                size //= 2
+        return self.position - begun
+
+    def finish(self) -> None:
+        """Take the natural end of the text."""
+        for index, (state, _) in enumerate(self._tracks):
+            if index not in self._alone:
+                following, effect = state.end()
+                if following is not None and (effect is None or effect.quiet):
+                    continue
+                self._split(index)
+            for scanner in self._alone[index]:
+                self._show(scanner)
+                scanner.finish()
+        self._collect()
+
+    def held_from(self) -> int:
+        """Where the oldest match under way started; the position when none is."""
+        shared = [starts[0] for index, (_, starts) in enumerate(self._tracks) if starts and index not in self._alone]
+        alone = [scanner.held_from() for scanners in self._alone.values() for scanner in scanners]
+        return min([*shared, *alone], default=self.position)
+
+    def look_apart(self, piece: str) -> Ahead | None:
+        """Where a piece leads on all tracks, and where the oldest match under way then starts; None when something
+        matches in it. Nothing is taken until `go`."""
+        if self._alone:
+            return None
+        tracks = []
+        oldest = self.position + len(piece)
+        try:
+            for state, starts in self._tracks:
+                track = follow(state, starts, piece, self.position)
+                if track is None:
+                    return None
+                tracks.append(track)
+                if track[1] and track[1][0] < oldest:
+                    oldest = track[1][0]
+        except Paused:
+            return None
+        return tracks, oldest
+
+    def go(self, tracks: list[Track], position: int) -> None:
+        """Take the piece that was looked at."""
+        self._tracks = tracks
+        self.position = position
+
+    def _take(self, piece: str) -> bool:
+        """Take a piece on all tracks, or nothing of it yet; tells which."""
+        ways: list[Track] = []
+        try:
+            for index, (state, starts) in enumerate(self._tracks):
+                way = None if index in self._alone else follow(state, starts, piece, self.position)
+                ways.append((state, starts) if way is None else way)
+                if way is None and index not in self._alone:
+                    self._split(index)
+        except Paused:
+            return False
+        done = [self._take_alone(scanner, piece) for scanners in self._alone.values() for scanner in scanners]
+        self._collect()
+        if not all(done):
+            return False
+        self.go(ways, self.position + len(piece))
+        for index in [*self._alone]:
+            self._share(index)
+        return True
+
+    def _take_alone(self, scanner: Scanner, piece: str) -> bool:
+        """Let one rule take what it has not yet of a piece."""
+        left = piece[scanner.position - self.position :]
+        self._show(scanner)
+        return scanner.scan(left) == len(left)
+
+    def _show(self, scanner: Scanner) -> None:
+        scanner.buffer, scanner.base = self.buffer, self.base
+
+    def _collect(self) -> None:
+        for scanners in self._alone.values():
+            for scanner in scanners:
+                self.found += scanner.found
+                scanner.found.clear()
+
+    def _split(self, index: int) -> None:
+        """Go on with each rule of an automaton alone."""
+        state, starts = self._tracks[index]
+        self._alone[index] = []
+        for number, rule, lane in self.lane.members[index]:
+            part, slots = state.parts[number], state.slots[number]
+            rule_of = state.automaton.factors[number].nfa.rule
+            own = [tuple([n for n in group if rule_of[n] == rule]) for group in part.groups]
+            begun = tuple(starts[slot] for slot, group in zip(slots, own, strict=True) if group)
+            (factor,) = lane.joined.factors
+            alone = factor.state(tuple(group for group in own if group), part.before)
+            scanner = Scanner(lane, self.rules, holds=False)
+            scanner.resume(
+                lane.joined.state((alone,), (tuple(range(len(begun))),), (False,) * len(begun)), begun, self.position
+            )
+            self._alone[index].append(scanner)
+
+    def _share(self, index: int) -> None:
+        """Share an automaton again, once no rule of it has a match that is not finished and all are here."""
+        ways = [scanner.apart() for scanner in self._alone[index]]
+        if any(way is None for way in ways) or any(s.position != self.position for s in self._alone[index]):
+            return
+        automaton = self.lane.shared[index]
+        groups: list[dict[int, Group]] = [{} for _ in automaton.factors]
+        before: list[int | None] = [None] * len(automaton.factors)
+        for (number, _, _), way in zip(self.lane.members[index], ways, strict=True):
+            state, starts = way  # type: ignore[misc]
+            (part,) = state.parts
+            before[number] = part.before
+            for start, group in zip(starts, part.groups, strict=True):
+                groups[number][start] = groups[number].get(start, ()) + group
+        parts = [
+            f.state(tuple(g[s] for s in sorted(g)), b)
+            for f, g, b in zip(automaton.factors, groups, before, strict=True)
+        ]
+        starts = tuple(sorted({start for of_factor in groups for start in of_factor}))
+        slots = tuple(tuple(starts.index(start) for start in sorted(of_factor)) for of_factor in groups)
+        self._tracks[index] = automaton.state(tuple(parts), slots, (False,) * len(starts)), starts
+        del self._alone[index]
