@@ -21,7 +21,7 @@ class Engines:
         self.owner: Final = dict(zip((r.name for r in self.rules), _owners(policies), strict=True))
         self._by_name: Final = {rule.name: rule for rule in self.rules}
         self._made: dict[tuple[str, ...], Redactor] = {}
-        restore = tuple(restoring(rule) for rule in self.rules if rule.action == "pseudonymize")
+        restore = tuple(restoring(rule) for rule in self.rules if rule.gives_placeholders)
         self.reversible: Final = bool(restore)
         self._by_name.update((rule.name, rule) for rule in restore)
         answer = self.rules + restore

@@ -180,9 +180,11 @@ class Redact:
         choice = self._choice(event.choice)
         if choice.over:
             return ()
-        if event.field == "annotations":
+        if event.field in ("annotations", "images"):
             engine = self._engines.channels["content"]
-            return (event,) if engine is None else (replace(event, value=self._strings(engine, event.value)),)
+            if engine is None or (event.field == "images" and _is_inline(event.value)):
+                return (event,)
+            return (replace(event, value=self._strings(engine, event.value)),)
         reasoning = choice.texts.get("reasoning")
         if event.field != "thinking_blocks":
             return (event,)
@@ -296,6 +298,18 @@ class Redact:
         if event.kind == "custom":
             return engine.stream(self._pseudonyms)
         return engine.json_stream(self._pseudonyms)
+
+
+def _is_inline(images: Any) -> bool:
+    """Whether all images bring their data: no text, and far too long to look for one."""
+    return all(isinstance(i, Mapping) and _url_of(i).startswith("data:image/") for i in images)
+
+
+def _url_of(image: Mapping[str, Any]) -> str:
+    match image.get("image_url"):
+        case {"url": str(url)}:
+            return url
+    return ""
 
 
 def build(name: str, config: RedactConfig, context: Context) -> Redact:

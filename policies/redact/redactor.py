@@ -48,7 +48,7 @@ class Redactor:
     ) -> None:
         key = hash_key.encode() if isinstance(hash_key, str) else hash_key
         read = self._read(rules, Shared(normalize, max_hold, on_overflow, key))
-        self._begin((*read, *(restoring(r) for r in read if r.action == "pseudonymize")))
+        self._begin((*read, *(restoring(r) for r in read if r.gives_placeholders)))
 
     @classmethod
     def of(cls, rules: Iterable[Rule]) -> "Redactor":

@@ -87,6 +87,11 @@ class Rule:
         """Whether text waits for its matches."""
         return self.action != "flag" and not self.shadow
 
+    @property
+    def gives_placeholders(self) -> bool:
+        """Whether there are placeholders of its to be restored."""
+        return self.action == "pseudonymize" and not self.shadow
+
 
 def read_rules(specs: Iterable[Mapping[str, Any]], shared: Shared = Shared()) -> tuple[Rule, ...]:  # noqa: B008
     """Check rules written with the YAML's keys; an entity set becomes one rule for each of its entities."""

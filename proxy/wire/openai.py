@@ -6,7 +6,7 @@ usage. After a choice's first finish reason nothing of it counts. An index outsi
 place must not go anywhere. `[DONE]` ends the choices that never got a reason.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from policies.events import ATTACHMENTS, Attachment, Channel, End, Finish, FinishReason, Opaque, Text
@@ -34,6 +34,12 @@ _DELTA = ATTACHMENTS | {
     "function_call",
 }
 _ATTACHMENTS = tuple(sorted(ATTACHMENTS))
+_GUARDED: Mapping[str, tuple[type, Callable[[Any], Any]]] = {
+    "provider_specific_fields": (dict, guard.signatures),
+    "thinking_blocks": (list, guard.thinking_blocks),
+    "images": (list, guard.images),
+}
+"""What a guarded answer keeps of attachments, with their types; all of the others' texts are looked at."""
 
 _REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
@@ -178,9 +184,9 @@ class OpenAIDecoder:
     def _attachments(self, events: list[Decoded], index: int, delta: dict[str, Any]) -> None:
         for name in _ATTACHMENTS:
             value = delta.get(name)
-            if self._guarded and name == "provider_specific_fields" and isinstance(value, dict):
-                value = guard.signatures(value)
-            kind = dict if name == "provider_specific_fields" else list
+            kind, known = _GUARDED.get(name, (list, None))
+            if self._guarded and known is not None and isinstance(value, kind):
+                value = known(value)
             if value and isinstance(value, kind):
                 events.append(Attachment(index, name, value))
 

@@ -1,13 +1,14 @@
-"""A provider by hand, for answers that the simulator does not give: it says the same bytes to every request."""
+"""A provider by hand, for answers that the simulator does not give: it says given bytes, or what a function makes of
+the request's body."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.wire.jsontext import dumps
+from proxy.wire.jsontext import dumps, loads
 
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
@@ -27,22 +28,23 @@ def json_answer(value: Any, status: int = 200) -> bytes:
     return head.encode() + body
 
 
-def stream_answer(chunks: Sequence[Any]) -> bytes:
-    """A response of server-sent events in OpenAI's format, with its `[DONE]`."""
+def stream_answer(chunks: Sequence[Any], *, end: bytes = b"data: [DONE]\n\n") -> bytes:
+    """A response of server-sent events, with OpenAI's `[DONE]` unless another `end` is given."""
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
-    return head + b"".join(b"data: %b\n\n" % dumps(chunk) for chunk in chunks) + b"data: [DONE]\n\n"
+    return head + b"".join(b"data: %b\n\n" % dumps(chunk) for chunk in chunks) + end
 
 
 @asynccontextmanager
-async def provider(response: bytes) -> AsyncIterator[Provider]:
-    """Serve `response` on a free port until the block is left; each connection gets it once."""
+async def provider(response: bytes | Callable[[Any], bytes]) -> AsyncIterator[Provider]:
+    """Serve `response`, or what it makes of the request's JSON, on a free port until the block is left; each connection
+    gets it once."""
     serving = Provider()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(head)
         serving.bodies.append(await reader.readexactly(int(length[1]) if length else 0))
-        writer.write(response)
+        writer.write(response if isinstance(response, bytes) else response(loads(serving.bodies[-1])))
         await writer.drain()
         writer.close()
 

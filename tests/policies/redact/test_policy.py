@@ -12,6 +12,8 @@ from policies.redact.config import RedactConfig
 from policies.redact.policy import build, build_together, guards
 from tests.policies.redact.feeding import CLEAN, EMAIL, MAIL, arguments_of, feed, policy, text_of
 
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+
 
 @pytest.mark.parametrize("channel", ["content", "reasoning", "refusal"])
 def test_each_text_channel_is_redacted_one_character_at_a_time(channel: Any) -> None:
@@ -131,8 +133,15 @@ def test_shadow_reports_and_changes_nothing() -> None:
 
 
 def test_other_events_pass() -> None:
-    events = [Usage(1, 2), Tick(1.0), Opaque(None, "chunk", {"x": 1}), Attachment(0, "images", [{"url": "a@b.com"}])]
+    events = [Usage(1, 2), Tick(1.0), Opaque(None, "chunk", {"x": 1}), Attachment(0, "images", [IMAGE])]
     assert feed(policy(), *events) == events
+
+
+def test_an_image_s_address_is_redacted_and_its_data_is_not() -> None:
+    address = {"type": "image_url", "image_url": {"url": "https://a.example/?to=ann@b.com"}}
+    out = feed(policy(), Attachment(0, "images", [address]), Attachment(0, "images", [IMAGE]))
+    redacted = {"type": "image_url", "image_url": {"url": "https://a.example/?to=[EMAIL]"}}
+    assert out == [Attachment(0, "images", [redacted]), Attachment(0, "images", [IMAGE])]
 
 
 def test_annotations_texts_are_redacted() -> None:

@@ -147,8 +147,8 @@ def test_logprobs_are_opaque_unless_they_say_nothing() -> None:
 def test_known_structures_are_attachments() -> None:
     delta = {
         "annotations": [{"type": "url_citation"}],
-        "images": [{"type": "image_url"}],
-        "thinking_blocks": [{"type": "thinking"}],
+        "images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}],
+        "thinking_blocks": [{"type": "thinking", "thinking": "Hm", "signature": "s"}],
         "provider_specific_fields": {"thought_signatures": ["s"], "copy": "of the text"},
     }
     want = [Attachment(0, name, delta[name]) for name in ("annotations", "images", "provider_specific_fields")]
