@@ -7,7 +7,6 @@ they held.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import overload
 
 from policies.base import Policy, Refuse, Request
 from policies.events import (
@@ -59,10 +58,19 @@ class Chain:
 
     def feed(self, event: Event) -> list[Event]:
         """What goes to the client in place of `event`. Raises `Rejected` when a policy rejects the attempt."""
-        events = [event]
+        events: list[Event] = [event]
         for policy in self.policies:
-            events = [out for e in events for out in self._stage(policy, e)]
-        return [e for e in events if self._passes(e)]
+            out: list[Event] = []
+            for given in events:
+                for verdict in policy.feed(given):
+                    if type(verdict) is Text:  # the usual case, first
+                        out.append(verdict)
+                    elif (heeded := self._heeded(verdict)) is not None:
+                        out.append(heeded)
+            events = out
+        if not self.finished and len(events) == 1 and type(events[0]) is Text:
+            return events
+        return [out for out in events if self._passes(out)]
 
     def slices(self, event: Event) -> Iterator[list[Event]]:
         """As `feed`, a little at a time: each step of an event with much text takes a fraction of a millisecond, so
@@ -84,30 +92,26 @@ class Chain:
         for event in events:
             if isinstance(event, Pause):
                 yield event
-            else:
-                yield from self._stage(policy, event, pauses=True)
+                continue
+            for verdict in policy.feed(event):
+                heeded = verdict if isinstance(verdict, Pause) else self._heeded(verdict)
+                if heeded is not None:
+                    yield heeded
 
-    @overload
-    def _stage(self, policy: Policy, event: Event) -> Iterator[Event]: ...
-
-    @overload
-    def _stage(self, policy: Policy, event: Event, *, pauses: bool) -> Iterator[Event | Pause]: ...
-
-    def _stage(self, policy: Policy, event: Event, *, pauses: bool = False) -> Iterator[Event | Pause]:
-        verdicts: Iterable[Verdict] = policy.feed(event)
-        for verdict in verdicts:
-            match verdict:
-                case Note():
-                    self.notes.append(verdict)
-                case Stop(choice, reason, by):
-                    yield Finish(choice, reason, by)
-                case Reject():
-                    raise Rejected(verdict)
-                case Pause():
-                    if pauses:
-                        yield verdict
-                case _:
-                    yield verdict
+    def _heeded(self, verdict: Verdict) -> Event | None:
+        """What goes on of a verdict."""
+        match verdict:
+            case Note():
+                self.notes.append(verdict)
+                return None
+            case Stop(choice, reason, by):
+                return Finish(choice, reason, by)
+            case Reject():
+                raise Rejected(verdict)
+            case Pause():
+                return None
+            case _:
+                return verdict
 
     def _passes(self, event: Event) -> bool:
         if isinstance(event, Text | ToolCall | Attachment):
