@@ -64,8 +64,16 @@ class Passage:
         """Serve the attempt's answer until it is over for the client."""
         self._interrupts.set_tick(self.chain.deadline())
         answer = await self._open(attempt)
-        while answer is not None and not await self._forward(answer, await self._read(answer)):
-            pass
+        while answer is not None:
+            self._interrupts.begin_wait()
+            try:
+                events = await answer.read()
+            except asyncio.CancelledError:
+                events = await self._read_on(answer)
+            finally:
+                self._interrupts.end_wait()
+            if await self._forward(answer, events):
+                break
 
     async def done(self, *, cut: bool) -> None:
         """End the response; `cut` when the answer was ended from outside."""
@@ -113,20 +121,18 @@ class Passage:
         self.meta = answer.meta
         return answer
 
-    async def _read(self, answer: Answer) -> Sequence[Event | Fault]:
-        self._interrupts.begin_wait()
-        while True:
-            try:
-                return await answer.read()
-            except asyncio.CancelledError:
-                if not self._interrupts.claim_wake():
-                    raise
-            finally:
-                self._interrupts.end_wait()
+    async def _read_on(self, answer: Answer) -> Sequence[Event | Fault]:
+        """Wait for the provider on, after a wait that was cancelled, if that was but a wake."""
+        while self._interrupts.claim_wake():
             await self.woken()
             if self._over():
                 return ()
             self._interrupts.resume_wait()
+            try:
+                return await answer.read()
+            except asyncio.CancelledError:
+                continue
+        raise asyncio.CancelledError
 
     async def woken(self) -> None:
         """The wait for the provider was interrupted for what is due."""
