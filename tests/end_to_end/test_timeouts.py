@@ -76,7 +76,7 @@ async def test_an_answer_without_end_is_ended_by_the_total(stream: bool) -> None
 
 async def test_the_total_ends_an_answer_whose_client_does_not_read() -> None:
     """The error cannot be told either, so that the write limit then drops the client."""
-    async with limited("total: 0.3, write: 0.3") as run, client(run.port, receive_buffer=SMALL) as reader:
+    async with limited("total: 1, write: 0.3") as run, client(run.port, receive_buffer=SMALL) as reader:
         run.sim.answers["flood"] = FLOOD
         await reader.send(chat("openai-flood"))
         call = await run.sim.next_call()
