@@ -86,7 +86,12 @@ class Chain:
 
     def deadline(self) -> float | None:
         """The earliest time at which a policy wants a `Tick`."""
-        return min((p.deadline for p in self.policies if p.deadline is not None), default=None)
+        earliest = None
+        for policy in self.policies:
+            due = policy.deadline
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
+        return earliest
 
     def _through(self, policy: Policy, events: Iterable[Event | Pause]) -> Iterator[Event | Pause]:
         for event in events:

@@ -149,22 +149,22 @@ class Passage:
         out: list[Event] = []
         ended = False
         for event in events:
-            match event:
-                case Text(_, _, text) if len(text) > AT_ONCE:
-                    await self._fold_slices(event, out)
-                case ToolCall() if len(event.arguments) > AT_ONCE:
-                    await self._fold_slices(event, out)
-                case Fault():
-                    if self._down.committed:
-                        await self._send(out)
-                    raise _reported(event)
-                case End():
-                    ended = True
-                    self._ledger.ended()
-                    out += self._finish_unfinished()
-                case _:
-                    self._note(event)
-                    out += self._feed(event)
+            if type(event) is Text and len(event.text) <= AT_ONCE:  # nearly all are this
+                self._note(event)
+                out += self._feed(event)
+            elif isinstance(event, Fault):
+                if self._down.committed:
+                    await self._send(out)
+                raise _reported(event)
+            elif isinstance(event, End):
+                ended = True
+                self._ledger.ended()
+                out += self._finish_unfinished()
+            elif isinstance(event, Text) or (isinstance(event, ToolCall) and len(event.arguments) > AT_ONCE):
+                await self._fold_slices(event, out)
+            else:
+                self._note(event)
+                out += self._feed(event)
         if self.chain.policies:
             self._interrupts.set_tick(self.chain.deadline())
         over = self._over()
