@@ -1,5 +1,5 @@
 # Each target is a script that does what it needs first; CI calls the same ones.
-.PHONY: help install serve test check format bench lock clean
+.PHONY: help install serve test check format docs bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -20,6 +20,9 @@ check: install  ## Format, lint and type checks
 
 format: install  ## Rewrite the code in the project's format
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+docs: install  ## Write the parts of docs/ that are made from the code
+	@.venv/bin/python -m scripts.generate
 
 bench: install  ## Measure the gateway beside nginx (installs nginx when run as root)
 	@scripts/bench gateway

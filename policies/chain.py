@@ -93,6 +93,11 @@ class Chain:
                 earliest = due
         return earliest
 
+    def held(self) -> int:
+        """The characters of the answer that the policies have taken in and neither passed on, replaced nor dropped. A
+        policy that holds text tells how much by a property `held`."""
+        return sum(getattr(policy, "held", 0) for policy in self.policies)
+
     def _through(self, policy: Policy, events: Iterable[Event | Pause]) -> Iterator[Event | Pause]:
         for event in events:
             if isinstance(event, Pause):

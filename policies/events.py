@@ -132,7 +132,8 @@ Event: TypeAlias = Text | ToolCall | Attachment | Opaque | Usage | Tick | Finish
 
 @event
 class Note:
-    """What a policy did, for traces and metrics. Never holds message text."""
+    """What a policy did, for traces and metrics. Never holds message text: `offset` and `end` are places in its text,
+    in characters from its start."""
 
     policy: str
     action: str
@@ -141,6 +142,7 @@ class Note:
     channel: str | None = None
     count: int = 1
     offset: int | None = None
+    end: int | None = None
 
 
 @event

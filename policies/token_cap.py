@@ -77,6 +77,13 @@ class TokenCap:
         self._stops = config.on_exceed == "stop"
         self._choices: dict[int, _Choice] = {}
 
+    @property
+    def held(self) -> int:
+        """See `Chain.held`."""
+        if not self._stops:
+            return 0
+        return sum(meter.held for choice in self._choices.values() for meter in choice.meters.values())
+
     def request(self, request: Request) -> Request | Refuse:
         """Lower the provider's limit: to the cap, or to the cap and room for thoughts."""
         most, target = self._config.max_tokens, self._context.target

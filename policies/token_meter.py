@@ -61,6 +61,11 @@ class Meter:
         self._pending = 0
         self._count_at = WINDOW
 
+    @property
+    def held(self) -> int:
+        """The characters taken in, and neither given out nor cut off."""
+        return 0 if self.over else sum(map(len, self._open)) - self._shown
+
     def feed(self, text: str) -> str:
         """Take the next piece; give what is now certain to be within the room, held text first."""
         if self.over:

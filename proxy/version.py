@@ -5,13 +5,13 @@ Rule: a version is made whole before anyone sees it, and never changes.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from policies.base import Context, Policy, PolicyType
+from policies.base import Context, PolicyType
 from policies.chain import Chain
 from proxy.access.keys import Keyring
+from proxy.config.chains import make_chain, policy_ids
 from proxy.config.models import Config, Model
 from proxy.upstreams import tokenizers
 
@@ -27,27 +27,17 @@ class Version:
 
     def chain(self, model: Model, context: Context) -> Chain:
         """The policies of one request, in the order of their stages; those of a type that act as one are one."""
-        rows: dict[str, list[tuple[str, Any]]] = {}
-        for id in self._ids(model):
-            rows.setdefault(id.partition("/")[0], []).append((id, self.config.policies[id]))
-        kinds = sorted(rows, key=lambda name: self.policies[name].stage)
-        return Chain(
-            [policy for name in kinds for policy in _built(self.policies[name], rows[name], context)],
-            guarded=any(self.policies[name].guards(config) for name in kinds for _, config in rows[name]),
-        )
+        return make_chain(policy_ids(self.config, model), self.config.policies, self.policies, context)
 
     def counts_tokens(self, model: Model) -> bool:
         """Whether a policy of `model` wants a tokenizer."""
-        return any(self.policies[id.partition("/")[0]].needs_tokenizer for id in self._ids(model))
+        return any(self.policies[id.partition("/")[0]].needs_tokenizer for id in policy_ids(self.config, model))
 
     def bases(self) -> list[tokenizers.Basis]:
         """The tokenizers that caps will want."""
         models = [model for model in self.config.models.values() if self.counts_tokens(model)]
         wanted = [place.target.partition("/")[2] for model in models for place in model.places]
         return list(dict.fromkeys(tokenizers.basis(model) for model in wanted))
-
-    def _ids(self, model: Model) -> Sequence[str]:
-        return self.config.default_policies if model.policies is None else model.policies
 
 
 def make_version(config: Config, policies: Mapping[str, PolicyType], id: str = "") -> Version:
@@ -57,9 +47,3 @@ def make_version(config: Config, policies: Mapping[str, PolicyType], id: str = "
     for name, model in config.models.items():
         version.chain(model, Context(name, time.monotonic))
     return version
-
-
-def _built(kind: PolicyType, rows: Sequence[tuple[str, Any]], context: Context) -> list[Policy]:
-    if kind.together is not None:
-        return [kind.together(rows, context)]
-    return [kind.build(id, config, context) for id, config in rows]

@@ -45,6 +45,12 @@ class HeldJsonGuard:
         self._finished: set[int] = set()
         self._cut: set[int] = set()
 
+    @property
+    def held(self) -> int:
+        """See `Chain.held`."""
+        texts = [e.text for e in self._held if isinstance(e, Text)]
+        return sum(map(len, [*texts, *(e.arguments for e in self._held if isinstance(e, ToolCall))]))
+
     def request(self, request: Request) -> Request | Refuse:
         if not self._applies:
             return request

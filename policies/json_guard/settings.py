@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from policies.base import Context, Refuse
 from policies.json_guard.schema import Schema, SchemaError, compile_schema
+from policies.numbers import Count
 
 DEFAULT_ATTEMPTS = 2
 
@@ -18,10 +19,10 @@ class JsonGuardConfig(BaseModel):
     reports. `when`: for requests with a JSON `response_format`, or for all. `strip_fence`: take a Markdown fence off.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     on_invalid: Literal["stop", "retry", "flag"] = "stop"
-    attempts: Annotated[int, Field(ge=1, le=10)] = DEFAULT_ATTEMPTS
+    attempts: Annotated[Count, Field(le=10)] = DEFAULT_ATTEMPTS
     when: Literal["json_requests", "always"] = "json_requests"
     strip_fence: bool = False
 

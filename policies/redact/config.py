@@ -7,7 +7,7 @@ own key: the sources when a rule is read, the rest once all rules are.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -16,12 +16,14 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from policies.base import Misconfigured
 from policies.redact.engines import Engines
+from policies.redact.entities import ENTITIES, SETS
 from policies.redact.rules import Rule, RuleError, Shared, read_rule, read_source
 
 Action = Literal["redact", "hash", "pseudonymize", "block", "flag"]
@@ -58,7 +60,7 @@ class RuleConfig(Defaults):
     """One rule: exactly one of `entity`, `words`, `words_file` (relative to the configuration's folder) and `regex`."""
 
     name: str | None = Field(default=None, min_length=1, max_length=128)
-    entity: str | None = None
+    entity: Annotated[str, WithJsonSchema({"type": "string", "enum": [*SETS, *ENTITIES]})] | None = None
     words: tuple[str, ...] | None = None
     words_file: str | None = None
     regex: str | None = None

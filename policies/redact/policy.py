@@ -86,6 +86,16 @@ class Redact:
         self._choices: dict[int, _Choice] = {}
         self._early: list[Note] = []
 
+    @property
+    def held(self) -> int:
+        """See `Chain.held`."""
+        streams = [
+            stream
+            for choice in self._choices.values()
+            for stream in (*choice.texts.values(), *(call.stream for call in choice.calls.values()))
+        ]
+        return sum(stream.held for stream in streams if stream is not None)
+
     def request(self, request: Request) -> Request | Refuse:
         """Redact the request, and remember what the answer goes on from."""
         body: Mapping[str, Any] = request.body
@@ -270,7 +280,7 @@ class Redact:
     def _note(self, match: Match, choice: int | None, channel: str) -> Note:
         rule = self._engines.rule(match.rule)
         action = f"would_{rule.action}" if rule.shadow else rule.action
-        return Note(self._owner(match.rule), action, match.rule, choice, channel, offset=match.start)
+        return Note(self._owner(match.rule), action, match.rule, choice, channel, offset=match.start, end=match.end)
 
     def _owner(self, rule: str) -> str:
         return self._engines.owner.get(rule.removesuffix(".restore")) or self.name

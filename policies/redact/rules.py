@@ -4,6 +4,7 @@ Rule: whatever is wrong is one `RuleError` naming the rule, the construct and a 
 loaded. A key that has no effect beside the others is wrong too: nothing is accepted and ignored.
 """
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -268,7 +269,9 @@ def _entity(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[
     elif wanted in ENTITIES:
         members = [(name, wanted)]
     else:
-        raise RuleError(name, f"the unknown entity {wanted!r}", f"use one of {', '.join([*SETS, *ENTITIES])}", "entity")
+        close = difflib.get_close_matches(str(wanted), [*SETS, *ENTITIES], n=1)
+        known = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join([*SETS, *ENTITIES])}"
+        raise RuleError(name, f"the unknown entity {wanted!r}", known, "entity")
     rules = []
     for rule_name, member in members:
         entity = ENTITIES[member]

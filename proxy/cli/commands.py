@@ -2,17 +2,36 @@
 
 import gc
 import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
+from proxy.cli.terminal import set_colors
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+F = TypeVar("F", bound=Callable[..., Any])
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=CONTEXT)
 @click.version_option(package_name="sluice-gateway", prog_name="sluice")
-def main() -> None:
-    """Sluice: an OpenAI-compatible gateway for streamed LLM answers."""
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Sluice: an OpenAI-compatible gateway for streamed LLM answers.
+
+    Exit codes: 0 all is well, 1 a problem was found, 2 the command was given wrongly. Colours are used on a terminal
+    only, and never with NO_COLOR set.
+    """
+    set_colors(context)
 
 
-@main.command(epilog="Example: sluice serve --config config.yaml --port 8080")
+def example(*lines: str) -> str:
+    """The epilog of a command's help: commands to copy, one a line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@main.command(epilog=example("sluice serve --config config.yaml --port 8080"))
 @click.option("--config", "path", default="config.yaml", show_default=True, help="The configuration file.")
 @click.option("--host", default=None, help="Listen on this address instead of server.host.")
 @click.option(
@@ -26,7 +45,7 @@ def serve(path: str, host: str | None, port: int | None) -> None:
     sys.exit(run(path, host, port))
 
 
-@main.command(epilog="Example: sluice simulate --port 9000")
+@main.command(epilog=example("sluice simulate --port 9000"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address.")
 @click.option("--port", default=9000, show_default=True, type=click.IntRange(0, 65_535), help="Listen on this port.")
 def simulate(host: str, port: int) -> None:
@@ -34,3 +53,115 @@ def simulate(host: str, port: int) -> None:
     from proxy.cli.simulate import simulate as run
 
     sys.exit(run(host, port))
+
+
+@main.command(epilog=example("sluice check", "sluice check staging.yaml --json"))
+@click.argument("path", metavar="[CONFIG]", default="config.yaml")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check(path: str, as_json: bool) -> None:
+    """Say all that is wrong with a configuration, as the gateway would when it starts.
+
+    Each problem is a line `file:line:column path: message`. Files that it names and environment variables must be
+    there; patterns are compiled. Of a right file, its models and the size of its rules are shown.
+    """
+    from proxy.cli.check import check as run
+
+    sys.exit(run(path, as_json))
+
+
+@main.command(
+    name="try",
+    epilog=example(
+        "sluice try --policy redact/pii 'Mail amy@corp.tw'",
+        "sluice try --model claude --file answer.txt --random --json",
+        "sluice try --model claude --file recorded.sse --steps",
+        "echo 'my key is sk-…' | sluice try --policy redact/secrets --cut",
+        "sluice try --policy redact/names --request 'I am Amy'",
+    ),
+)
+@click.argument("text", required=False)
+@click.option("--config", default="config.yaml", show_default=True, help="The configuration file.")
+@click.option("--policy", "policies", multiple=True, metavar="ID", help="Try this policy; may be repeated.")
+@click.option("--model", metavar="NAME", help="Try the policies of this model, as a client names it.")
+@click.option("--file", metavar="FILE", help="Read the answer, or a recorded stream of a provider (SSE), from a file.")
+@click.option(
+    "--format", type=click.Choice(["openai", "anthropic", "gemini"]), help="The recording's format; told by its events."
+)
+@click.option("--body", metavar="FILE", help="The request that it answers: a JSON body, for its response_format.")
+@click.option("--chunk", type=click.IntRange(1), metavar="N", help="Let N characters come at once (4, or as recorded).")
+@click.option("--random", is_flag=True, help="Let a random number of characters come at once.")
+@click.option("--cut", is_flag=True, help="Let the provider's connection die at the end of the text.")
+@click.option("--request", is_flag=True, help="The text is the client's message: show what the provider would get.")
+@click.option("--steps", is_flag=True, help="Show each piece: what came, what went, how many characters are held.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: texts, matches, hold, finish.")
+def try_(**given: Any) -> None:
+    """Say what a client would get of an answer. No provider is called.
+
+    The answer is TEXT, a file, or what comes on standard input. What the client gets goes to standard output, the rest
+    to standard error. On a terminal a label is red, and what was held until more had come is yellow.
+    """
+    _exclusive(given, "policies", "model", needed=True)
+    _exclusive(given, "text", "file")
+    _exclusive(given, "chunk", "random")
+    from proxy.cli.trial import Ask, trial
+
+    severed = given.pop("cut")
+    sys.exit(trial(Ask(severed=severed, **given)))
+
+
+def _exclusive(given: dict[str, Any], one: str, other: str, *, needed: bool = False) -> None:
+    """Refuse two options together; if `needed`, none too."""
+    names = [f"--{name}".replace("--text", "TEXT").replace("--policies", "--policy") for name in (one, other)]
+    if given[one] and given[other]:
+        raise click.UsageError(f"Give either {names[0]} or {names[1]}.")
+    if needed and not given[one] and not given[other]:
+        raise click.UsageError(f"Give {names[0]} or {names[1]}.")
+
+
+@main.command(epilog=example("sluice schema > config.schema.json"))
+def schema() -> None:
+    """Print the JSON Schema of config.yaml, with which editors complete and check it.
+
+    Editors with the YAML language server take it from the file's first line:
+    `# yaml-language-server: $schema=docs/config.schema.json`.
+    """
+    from proxy.cli.schema import schema as run
+
+    sys.exit(run())
+
+
+@main.command(
+    epilog=example("sluice explain", "sluice explain --policy redact/pii", "sluice explain --model claude --json")
+)
+@click.option("--config", "path", default="config.yaml", show_default=True, help="The configuration file.")
+@click.option("--policy", "policies", multiple=True, metavar="ID", help="This policy's rules; may be repeated.")
+@click.option("--model", metavar="NAME", help="The rules that act on this model, as they act together.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def explain(path: str, policies: tuple[str, ...], model: str | None, as_json: bool) -> None:
+    """Say what each redaction rule matches, costs, and holds.
+
+    Examples are made from the rule and matched by the engine. NODES is the rule's size: the most characters of it that
+    can be under way at once. µS/CHAR is its cost by itself on this machine. HOLDS is the most characters that it was
+    seen to hold back. A rule that fires on ordinary English, Chinese or code is warned of.
+    """
+    _exclusive({"policies": policies, "model": model}, "policies", "model")
+    from proxy.cli.explain import explain as run
+
+    sys.exit(run(path, policies, model, as_json))
+
+
+@main.command(
+    epilog=example(
+        'bash:  eval "$(sluice completion bash)"           in ~/.bashrc',
+        'zsh:   eval "$(sluice completion zsh)"            in ~/.zshrc',
+        "fish:  sluice completion fish | source            in ~/.config/fish/config.fish",
+    )
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what lets a shell complete sluice's commands and options."""
+    from click.shell_completion import get_completion_class
+
+    complete = get_completion_class(shell)
+    assert complete is not None
+    click.echo(complete(main, {}, "sluice", "_SLUICE_COMPLETE").source())

@@ -3,7 +3,7 @@
 Rule: no message holds the value that is wrong.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -30,6 +30,7 @@ _WORDS: Mapping[str, str] = {
     "float_parsing": "must be a number",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
+    "too_short": "must not be empty",
     "tuple_type": "must be a list, such as [a, b]",
     "list_type": "must be a list, such as [a, b]",
     "dict_type": "must be a mapping of `key: value` lines",
@@ -46,7 +47,14 @@ def validate(
         return model.model_validate(data, context=context), []
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        return None, [fault for detail in details for fault in _faults(model, detail, at)]
+        told = [detail for detail in details if not _follows(detail, details)]
+        return None, [fault for detail in told for fault in _faults(model, detail, at)]
+
+
+def _follows(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is too short only because what is in it is wrong: pydantic counts valid items."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(d["loc"][: len(place)] == place and d is not detail for d in details)
 
 
 def _faults(model: type[BaseModel], detail: ErrorDetails, at: Path) -> list[Fault]:

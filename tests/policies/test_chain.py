@@ -159,3 +159,14 @@ def test_slices_are_worked_out_one_by_one_as_they_are_taken() -> None:
 
 def test_pauses_reach_no_one_through_feed() -> None:
     assert Chain([Slow()]).feed(Text(0, "content", "ab")) == [Text(0, "content", "a"), Text(0, "content", "b")]
+
+
+class Holder(Upper):
+    """Holds three characters of everything."""
+
+    held = 3
+
+
+def test_what_a_chain_holds_is_what_its_policies_say_that_they_hold() -> None:
+    assert Chain([Upper(), StopAfter(1)]).held() == 0
+    assert Chain([Holder(), Upper(), Holder()]).held() == 6

@@ -247,3 +247,15 @@ def test_pieces_of_many_texts_change_nothing(
     assert len(finishes(out)) == 2
     full = texts_of([piece(*each) for each in runs])
     assert all(full[key].startswith(text) for key, text in texts_of(out).items())
+
+
+def test_it_tells_how_much_it_holds() -> None:
+    policy = cap(max_tokens=5)
+    chain, out = run(policy, contents("one two thr", "ee four five"))
+    assert policy.held == len("one two three four five") - len(joined(out)) > 0
+    assert chain.held() == policy.held
+    chain.feed(Finish(0, "stop"))
+    assert policy.held == 0
+    flagging = cap(max_tokens=5, on_exceed="flag")
+    run(flagging, contents("one two thr", "ee four five"))
+    assert flagging.held == 0

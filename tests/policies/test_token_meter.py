@@ -28,7 +28,8 @@ def metered(pieces: Sequence[str], room: int, basis: Basis) -> tuple[str, bool, 
         fed += len(piece)
         if meter.over:
             return out, True, held
-        held = max(held, fed - len(out))
+        assert meter.held == fed - len(out)
+        held = max(held, meter.held)
     return out + meter.finish(), meter.over, held
 
 

@@ -163,3 +163,11 @@ def test_without_a_json_request_nothing_is_held() -> None:
 def test_the_number_of_attempts_is_told_to_who_makes_them() -> None:
     policy = JSON_GUARD.build(NAME, JsonGuardConfig(on_invalid="retry", attempts=4), Context("m", lambda: 0.0, True))
     assert isinstance(policy, HeldJsonGuard) and policy.attempts == 4
+
+
+def test_it_tells_how_much_it_holds() -> None:
+    made = retry()
+    run(made, [Text(0, "content", '{"kind": '), ToolCall(0, 0, "c", "f", '{"a"')])
+    assert made.held() == len('{"kind": ') + len('{"a"')
+    run(made, [End("death")])
+    assert made.held() == 0

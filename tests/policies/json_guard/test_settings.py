@@ -22,11 +22,11 @@ def test_the_defaults() -> None:
         ({"on_invalid": "retry", "attempts": 0}, "greater than or equal to 1"),
         ({"on_invalid": "retry", "attempts": -1}, "greater than or equal to 1"),
         ({"on_invalid": "retry", "attempts": 11}, "less than or equal to 10"),
-        ({"on_invalid": "retry", "attempts": True}, "valid integer"),
+        ({"on_invalid": "retry", "attempts": True}, "not true or false"),
         ({"attempts": 3}, "set that, or leave attempts out"),
         ({"on_invalid": "flag", "attempts": 2}, "set that, or leave attempts out"),
         ({"when": "never"}, "'json_requests' or 'always'"),
-        ({"strip_fence": "yes"}, "valid boolean"),
+        ({"strip_fence": "perhaps"}, "valid boolean"),
         ({"strict": True}, "Extra inputs are not permitted"),
     ],
 )
@@ -64,3 +64,8 @@ def test_a_refusal_says_what_to_do() -> None:
     found = refusal(SchemaError("items/$ref refers to nothing: define it under $defs"))
     assert found.status == 400 and found.code == "invalid_json_schema"
     assert "items/$ref refers to nothing: define it under $defs." in found.message
+
+
+def test_values_may_come_from_the_environment_as_text() -> None:
+    config = JsonGuardConfig.model_validate({"on_invalid": "retry", "attempts": "3", "strip_fence": "true"})
+    assert (config.attempts, config.strip_fence) == (3, True)

@@ -84,7 +84,7 @@ values = st.recursive(
 
 
 @given(st.lists(values, min_size=1, max_size=3), values)
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_values_are_equal_as_for_the_library(enum: list[Any], value: Any) -> None:
     import json
 

@@ -121,7 +121,7 @@ def test_a_block_stops_its_choice_and_drops_all_of_it() -> None:
 def test_notes_name_rule_and_place_but_no_text() -> None:
     out = feed(policy(), Text(0, "content", MAIL))
     notes = [v for v in out if isinstance(v, Note)]
-    assert notes == [Note("redact/t", "redact", "email", 0, "content", offset=9)]
+    assert notes == [Note("redact/t", "redact", "email", 0, "content", offset=9, end=19)]
 
 
 def test_shadow_reports_and_changes_nothing() -> None:
@@ -320,3 +320,11 @@ def test_a_block_inside_a_long_piece_lets_nothing_more_of_the_choice_out(json_an
     out = feed(stream, piece, Text(0, "reasoning", "z"))
     assert (arguments_of(out) if tools else text_of(out)) == '"' + "x " * 100
     assert text_of(out, "reasoning") == "" and Stop(0, "content_filter", "redact/t") in out
+
+
+def test_it_tells_how_much_it_holds_of_all_texts() -> None:
+    stream = policy()
+    feed(stream, Text(0, "content", "to bob@"), Text(0, "reasoning", "x amy"), Text(1, "content", "c"))
+    assert stream.held == len("bob@") + len("amy") + len("c")
+    feed(stream, Finish(0, "stop"))
+    assert stream.held == 1

@@ -1,0 +1,91 @@
+"""Which parts of a text that went to the client are the provider's own, in time or late, and which are labels.
+
+Rule: read off by laying the text that came beside the text that went: between matches they are the same, and a rule
+says what its label looks like. Where they cannot be laid beside each other any more (an answer that was cut, a label
+that nobody can foretell) the rest counts as plain.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from policies.redact.rules import Rule
+from proxy.cli.playing import Course
+
+Kind = Literal["plain", "late", "label"]
+_MADE = re.compile(r"\[[^\[\]\s]{1,200}\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A match that was taken out: where in the text that came, and by which rule."""
+
+    start: int
+    end: int
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the text that went. `late`: some of it went at a later step than it came at."""
+
+    text: str
+    kind: Kind
+
+
+def spans(course: Course, matches: Sequence[Taken]) -> list[Span]:
+    """A text's parts in order; together they are all that went."""
+    found: list[Span] = []
+    came = went = 0
+    for match in sorted(matches, key=lambda m: m.start):
+        if match.start < came:
+            continue
+        gap = match.start - came
+        if course.came[came : match.start] != course.went[went : went + gap]:
+            break
+        found += _verbatim(course, came, went, gap)
+        came, went = match.end, went + gap
+        label = _label(course, match, went)
+        if label is None:
+            return [*found, Span(course.went[went:], "plain")]
+        found.append(Span(label, "label"))
+        went += len(label)
+    same = _same(course.came[came:], course.went[went:])
+    found += _verbatim(course, came, went, same)
+    rest = course.went[went + same :]
+    return [span for span in (*found, Span(rest, "plain")) if span.text]
+
+
+def _verbatim(course: Course, came: int, went: int, count: int) -> Iterator[Span]:
+    """Text that is the same, cut where its lateness changes."""
+    begun, kind = 0, None
+    for at in range(count):
+        here: Kind = "late" if course.left[went + at] > course.arrived[came + at] else "plain"
+        if kind is not None and here != kind:
+            yield Span(course.went[went + begun : went + at], kind)
+            begun = at
+        kind = here
+    if kind is not None:
+        yield Span(course.went[went + begun : went + count], kind)
+
+
+def _label(course: Course, match: Taken, went: int) -> str | None:
+    rule, text = match.rule, course.came[match.start : match.end]
+    if rule.label is not None:
+        label = rule.label
+    elif rule.mask:
+        kept = len(text) - rule.keep_last if len(text) > rule.keep_last else len(text)
+        label = rule.mask * kept + text[kept:]
+    else:
+        made = _MADE.match(course.went, went)
+        label = made[0] if made else ""
+    return label if label and course.went.startswith(label, went) else None
+
+
+def _same(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    for at, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return at
+    return min(len(one), len(other))

@@ -1,0 +1,197 @@
+"""`sluice try`: what a client would get of an answer, through the policies of a configuration. No provider is called.
+
+Rule: the chain is made as the gateway makes it. What the client would get is all that goes to standard output; what
+there is to tell of it goes to standard error, so that a pipe has the text alone.
+"""
+
+import functools
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from policies import POLICIES
+from policies.base import Context, Refuse, Request, Target
+from policies.chain import Chain
+from policies.events import End, Event, Finish, Text
+from proxy.cli.playing import cut, even, play, uneven
+from proxy.cli.recording import Unplayable, decoded, looks_recorded
+from proxy.cli.report import as_json, told
+from proxy.cli.rules import compiled
+from proxy.cli.terminal import bad, json_text
+from proxy.config.chains import make_chain, policy_ids
+from proxy.config.load import ConfigError, load
+from proxy.config.models import Config
+from proxy.config.names import did_you_mean
+from proxy.config.resolve import resolve
+from proxy.pricing.models import target
+from proxy.upstreams import tokenizers
+
+LONGEST = 8 * 1024 * 1024
+"""Bytes of an answer or a request that is tried."""
+_CHUNK = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is tried. Of `policies` and `model` one is given. `text` None: from `file`, or standard input. `body` is a
+    file with the request. `chunk` characters come at once, None: as recorded, or four; `random`: unevenly. `severed`:
+    the provider's connection dies at the end. `request`: the text is the client's message."""
+
+    config: str
+    policies: tuple[str, ...] = ()
+    model: str | None = None
+    text: str | None = None
+    file: str | None = None
+    format: str | None = None
+    body: str | None = None
+    chunk: int | None = None
+    random: bool = False
+    severed: bool = False
+    request: bool = False
+    steps: bool = False
+    as_json: bool = False
+
+
+class Refused(Exception):
+    """It cannot be tried; the message says why and what to do."""
+
+
+def trial(ask: Ask) -> int:
+    """Try it and tell; the process's exit code."""
+    try:
+        _try(ask, load(ask.config))
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        return 1
+    except (Refused, Unplayable) as error:
+        click.echo(bad(f"This cannot be tried: {error}"), err=True)
+        return 1
+    return 0
+
+
+def _try(ask: Ask, config: Config) -> None:
+    ids, context = _wanted(ask, config)
+    body = _body(ask)
+    context = replace(context, json_answer=_wants_json(body))
+    chain = make_chain(ids, config.policies, POLICIES, context)
+    data = _input(ask)
+    if ask.request:
+        _try_request(ask, chain, {**body, "messages": [{"role": "user", "content": _decoded_text(data)}]})
+        return
+    seen = chain.request(Request(body))
+    if isinstance(seen, Refuse):
+        raise Refused(f"a policy refuses the request: {seen.message.rstrip('.')}")
+    events, failure = _events(ask, data, chain.guarded)
+    played = play(chain, events)
+    engines = compiled(ids, config.policies)
+    if ask.as_json:
+        click.echo(json_text(as_json(played, failure)))
+    else:
+        told(played, engines, failure, steps=ask.steps)
+
+
+def _try_request(ask: Ask, chain: Chain, body: Mapping[str, Any]) -> None:
+    seen = chain.request(Request(body))
+    refused = isinstance(seen, Refuse)
+    if ask.as_json:
+        told = {"refused": seen.message} if isinstance(seen, Refuse) else {"body": seen.body}
+        click.echo(json_text(told))
+    elif isinstance(seen, Refuse):
+        click.echo(bad(f"The request is refused with status {seen.status}: {seen.message}"), err=True)
+    else:
+        click.echo(seen.body["messages"][-1]["content"])
+    if not refused and not ask.as_json:
+        click.echo("That is what the provider would get.", err=True)
+
+
+# ---- what is tried
+def _wanted(ask: Ask, config: Config) -> tuple[Sequence[str], Context]:
+    """The policies, and what they may know."""
+    if ask.model is None:
+        for id in ask.policies:
+            if id not in config.policies:
+                raise Refused(f"there is no policy {id!r}{did_you_mean(id, config.policies)}")
+        return ask.policies, _context("", "")
+    found = resolve(config, ask.model)
+    if found is None:
+        raise Refused(f"there is no model {ask.model!r}{did_you_mean(ask.model, config.models)}")
+    place = found.places[0]  # the one that serves the request decides tokenizer and price: here it is the first
+    known = target(config.prices, place.provider_name, place.api, place.model)
+    return policy_ids(config, found.settings), replace(_context(ask.model, place.model), target=known)
+
+
+def _context(name: str, model: str) -> Context:
+    """A context in which no time passes."""
+    counter = functools.partial(tokenizers.load, tokenizers.basis(model))
+    return Context(name, lambda: 0.0, target=Target(), tokenizer=counter)
+
+
+def _body(ask: Ask) -> dict[str, Any]:
+    if ask.body is None:
+        return {"model": ask.model or "", "messages": []}
+    try:
+        body = json.loads(_read(ask.body))
+    except ValueError as error:
+        raise Refused(f"{ask.body} is not JSON ({error}): give a request's body") from None
+    if not isinstance(body, dict):
+        raise Refused(f"{ask.body} is not a JSON object: give a request's body")
+    return {"messages": [], **body}
+
+
+def _wants_json(body: Mapping[str, Any]) -> bool:
+    format = body.get("response_format")
+    return isinstance(format, dict) and format.get("type") in ("json_object", "json_schema")
+
+
+def _input(ask: Ask) -> bytes:
+    if ask.text is not None:
+        return ask.text.encode("utf-8", "surrogateescape")
+    if ask.file is not None:
+        return _read(ask.file)
+    if sys.stdin.isatty():
+        click.echo("Type the text; end it with Ctrl-D on a line of its own.", err=True)
+    data = sys.stdin.buffer.read(LONGEST + 1)
+    return _bounded(data, "the input")
+
+
+def _read(file: str) -> bytes:
+    try:
+        with Path(file).open("rb") as stream:
+            return _bounded(stream.read(LONGEST + 1), file)
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _bounded(data: bytes, name: str) -> bytes:
+    if len(data) > LONGEST:
+        raise Refused(f"{name} is larger than {LONGEST // 2**20} MiB: try a part of it")
+    return data
+
+
+def _decoded_text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Refused("the text is not UTF-8: convert it") from None
+
+
+def _events(ask: Ask, data: bytes, guarded: bool) -> tuple[list[Event], str | None]:
+    """The answer's events in the pieces asked for, and the provider's error that it ends with."""
+    failure = None
+    recorded = ask.format is not None or (ask.text is None and looks_recorded(data))
+    if recorded:
+        events, failure = decoded(data, ask.format, guarded)
+    else:
+        events = [Text(0, "content", _decoded_text(data)), Finish(0, "stop"), End("natural")]
+    if ask.severed:
+        events = [*(e for e in events if not isinstance(e, Finish | End)), End("death")]
+    if ask.random:
+        events = list(cut(events, uneven()))
+    elif ask.chunk is not None or not recorded:
+        events = list(cut(events, even(ask.chunk or _CHUNK)))
+    return events, failure
