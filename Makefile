@@ -24,11 +24,11 @@ format: install  ## Rewrite the code in the project's format
 docs: install  ## Write the parts of docs/ that are made from the code
 	@.venv/bin/python -m scripts.generate
 
-bench: install  ## Measure the gateway beside nginx (installs nginx when run as root)
+bench: install  ## Measure the gateway beside nginx and LiteLLM's proxy (installs both, nginx only as root)
 	@scripts/bench gateway
 
 lock: install  ## Pin the dependencies' current versions with their hashes
 	@scripts/lock
 
 clean:  ## Remove what the other targets made
-	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/end_to_end/node/node_modules
+	@rm -rf .venv .bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/end_to_end/node/node_modules

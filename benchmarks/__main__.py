@@ -1,10 +1,19 @@
 """The benchmarks' command line."""
 
+import pathlib
 import sys
 
 import click
 
-from benchmarks import cancel, caps, gateway, redact
+from benchmarks import cancel, caps, gateway, growth, leak_cases, leaks, measure, redact, redact_peers
+
+_out = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    default=pathlib.Path(".bench/results"),
+    show_default=True,
+    help="The folder for the table and the charts.",
+)
 
 
 @click.group()
@@ -16,9 +25,25 @@ def main() -> None:
 @click.option("--streams", default=100, show_default=True, help="Streams at once.")
 @click.option("--seconds", default=10, show_default=True, help="How long each stream runs.")
 @click.option("--rate", default=50, show_default=True, help="Chunks a second of each stream.")
-def gateway_command(streams: int, seconds: int, rate: int) -> None:
-    """CPU, latency and memory of the gateway beside nginx."""
-    sys.exit(gateway.run(streams, seconds, rate))
+@click.option("--rounds", default=3, show_default=True, help="Figures are medians of so many rounds.")
+@click.option("--sustain/--no-sustain", default=True, help="Seek the most streams of one core too (slow).")
+@click.option("--telemetry", is_flag=True, help="Trace `everything` to a live OTLP sink.")
+@click.option("--only", multiple=True, help="Contenders whose name holds this, and nginx; may be repeated.")
+@_out
+def gateway_command(
+    out: pathlib.Path, rounds: int, sustain: bool, telemetry: bool, only: tuple[str, ...], **load: int
+) -> None:
+    """CPU, latency and memory of Sluice beside nginx and LiteLLM's proxy."""
+    sys.exit(gateway.run(gateway.Plan(measure.Load(**load), rounds, sustain, telemetry, only), out))
+
+
+@main.command("growth")
+@click.argument("sections", nargs=-1, type=click.Choice(list(growth.SECTIONS)))
+@click.option("--scale", default=1.0, show_default=True, help="Longer or shorter runs.")
+@_out
+def growth_command(sections: tuple[str, ...], scale: float, out: pathlib.Path) -> None:
+    """How cost grows with chunks' size, streams, rules and prompts: all of these, or those named."""
+    sys.exit(growth.grow(sections, out, scale))
 
 
 @main.command("cancel")
@@ -28,11 +53,20 @@ def cancel_command(rounds: int) -> None:
     sys.exit(cancel.run(rounds))
 
 
+@main.command("leaks")
+@click.argument("places", nargs=-1, type=click.Choice([place.name for place in leak_cases.PLACES]))
+def leaks_command(places: tuple[str, ...]) -> None:
+    """Secrets let out by Sluice, LiteLLM's proxy and LLM-Shield-Proxy, field by field."""
+    sys.exit(leaks.run(places))
+
+
 @main.command("redact")
-@click.argument("sections", nargs=-1, type=click.Choice(list(redact.SECTIONS)))
+@click.argument("sections", nargs=-1, type=click.Choice([*redact.SECTIONS, "peers"]))
 def redact_command(sections: tuple[str, ...]) -> None:
-    """What the redaction engine costs, and how much it holds: all sections but `peers`, or those named."""
-    redact.run(sections)
+    """What the redaction engine costs, how much it holds, and what its peers cost: all sections, or those named."""
+    redact.run([section for section in sections or redact.SECTIONS if section != "peers"])
+    if not sections or "peers" in sections:
+        redact_peers.peers()
 
 
 @main.command("caps")

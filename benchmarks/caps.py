@@ -93,8 +93,8 @@ def run() -> None:
     print(f"json_guard, any JSON{'':19}{measured(lambda: eager(policy('json_guard')), document):8.2f}")
     print(f"json_guard, a schema{'':19}{measured(lambda: eager(policy('json_guard', wanted)), document):8.2f}")
     print(f"json_guard, held for retry{'':13}{measured(_held(wanted), document):8.2f}")
-    print(f"ledger{'':33}{measured(lambda: Ledger({}).saw, texts['English']):8.2f}")
-    print(f"ledger, Chinese{'':24}{measured(lambda: Ledger({}).saw, texts['Chinese']):8.2f}")
+    print(f"ledger{'':33}{measured(lambda: Ledger().saw, texts['English']):8.2f}")
+    print(f"ledger, Chinese{'':24}{measured(lambda: Ledger().saw, texts['Chinese']):8.2f}")
 
 
 def _far() -> Callable[[Event], object]:

@@ -1,130 +1,168 @@
-"""`scripts/bench gateway`: what Sluice costs beside nginx passing the same streams through, in the same run.
+"""`scripts/bench gateway`: what Sluice costs beside nginx and LiteLLM's proxy passing the same streams, in one run.
 
-Method. The upstream is the simulator in a process of its own, paced; the load generator is this process. CPU is the
-user and system time that /proc tells of the measured process, over a run of paced streams, divided by the chunks that
-came out of it. The added time to the first chunk is the median (or p99) through the server less the one measured
-directly. Machines are noisy, so compare within one run, by ratio.
+Method. The upstream is `paced` in a process of its own, the load generator is this process; neither is the limit at the
+rates that are measured, and `direct` shows what they do without anything between. In each round every contender is
+started anew, measured and ended, one after the other, so that what else the machine does falls on all of them; a figure
+is the median of the rounds. Added times are less those of `direct` in the same rounds. Machines are noisy: compare
+within one run, by ratio.
 """
 
-import asyncio
+import contextlib
 import os
+import pathlib
 import statistics
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from benchmarks.load import Ask, Outcome, load
-from benchmarks.servers import Process, bare, gateway, nginx, simulator
+from benchmarks.charts import bars
+from benchmarks.contenders import Contender, contenders
+from benchmarks.environments import Missing
+from benchmarks.measure import RATE, STALL, Figures, Load, measured, sustained
+from benchmarks.servers import Process, paced
 
-POLICIES = """
-default_policies: [redact/all]
-policies:
-  redact/all: {rules: [{name: pii, entity: pii}, {name: secrets, entity: secrets}]}
-"""
+BASE = "nginx"
+"""What ratios are taken to."""
+
+_LATE = 0.1
+"""The part of the run's time by which a server that keeps up may be late."""
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run does: the load, how many rounds, whether the most streams of a core are sought, telemetry, and which
+    contenders (all whose name holds one of `only`; nginx and `direct` always)."""
+
+    load: Load
+    rounds: int = 3
+    sustain: bool = True
+    telemetry: bool = False
+    only: Sequence[str] = ()
+
+
+@dataclass(slots=True)
 class Row:
-    """One server's figures. Times in milliseconds, memory in MB, CPU in µs a chunk."""
+    """One contender's figures: those of each round, and the most streams of one core where they were sought."""
 
     name: str
-    cpu: float | None
-    first_one: float
-    first_many: float
-    gap: float
-    memory: float | None
-    ready: float | None
-    failed: int
+    rounds: list[Figures] = field(default_factory=list)
+    streams: int | None = None
+
+    def median(self, measure: str) -> float | None:
+        """The median of the rounds; None where this is not measured here."""
+        values = [figures[measure] for figures in self.rounds if measure in figures]
+        return statistics.median(values) if values else None
+
+    def spread(self, measure: str) -> tuple[float, float]:
+        """The least and the most of the rounds."""
+        values = [figures[measure] for figures in self.rounds]
+        return min(values), max(values)
 
 
-def openai_ask(url: str, model: str, path: str = "/v1/chat/completions") -> Ask:
-    """A streamed chat completion."""
-    body = {"model": model, "stream": True, "messages": [{"role": "user", "content": "hello"}]}
-    return Ask(url, path, {"authorization": "Bearer bench"}, body)
+DIRECT = Contender("direct", lambda upstream: contextlib.nullcontext())  # the upstream itself, which is running
 
 
-def run(streams: int, seconds: int, rate: int) -> int:
-    """Measure and print a table; the exit code."""
-    pace = round(1000 / rate)
-    tokens = seconds * rate
-    model = f"sim-long.pace-{pace}.chunk-4.tokens-{tokens}"
-    rows: list[Row] = []
-    with simulator() as upstream:
-        rows.append(_measure("direct", upstream, openai_ask(upstream.url, model), streams, own=False))
-        with nginx(upstream.url) as server:
-            if server is None:
-                print("nginx is not installed: apt-get install nginx-light", file=sys.stderr)
-            else:
-                rows.append(_measure("nginx, unbuffered", server, openai_ask(server.url, model), streams))
-        with bare(upstream.url) as server:
-            ask = openai_ask(server.url, model)
-            rows.append(_measure("bare uvicorn and aiohttp", server, ask, streams))
-        for provider in ("openai", "anthropic", "gemini"):
-            with gateway(upstream.url) as server:
-                ask = openai_ask(server.url, f"{provider}-{model}")
-                rows.append(_measure(f"Sluice, {provider}", server, ask, streams))
-        with gateway(upstream.url, POLICIES) as server:
-            ask = openai_ask(server.url, f"openai-{model}")
-            rows.append(_measure("Sluice, openai, all entities redacted", server, ask, streams))
-        print(f"simulator: {upstream.cpu():.1f} CPU s in all", file=sys.stderr)
-    print(_table(rows, streams, rate))
-    return 1 if any(row.failed for row in rows) else 0
+def run(plan: Plan, out: pathlib.Path) -> int:
+    """Measure, print the table, and write it and a chart into the folder `out`; the exit code is 1 when a contender
+    failed."""
+    chosen = [one for one in contenders(plan.telemetry) if _wanted(one.name, plan.only)]
+    rows = {one.name: Row(one.name) for one in (DIRECT, *chosen)}
+    failed: set[str] = set()
+    with paced() as upstream:
+        for at in range(plan.rounds):
+            for contender in (DIRECT, *chosen):
+                if contender.name in failed:
+                    continue
+                _say(f"round {at + 1} of {plan.rounds}: {contender.name} …")
+                try:
+                    _round(contender, upstream, plan, rows[contender.name], last=at + 1 == plan.rounds)
+                except (Missing, RuntimeError, TimeoutError) as error:
+                    _say(f"{contender.name} is left out: {error}")
+                    failed.add(contender.name)
+    told = [row for row in rows.values() if row.rounds and row.name not in failed]
+    text = table(told, plan)
+    print(text)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "gateway.md").write_text(text + "\n")
+    (out / "gateway.svg").write_text(chart(told, plan.load))
+    return 1 if failed else 0
 
 
-def _measure(name: str, server: Process, ask: Ask, streams: int, *, own: bool = True) -> Row:
-    print(f"{name} …", file=sys.stderr)
-    idle = server.memory()
-    asyncio.run(load(ask, 5))  # warm
-    single = [asyncio.run(load(_short(ask), 1)) for _ in range(20)]
-    before = server.cpu()
-    outcome = asyncio.run(load(ask, streams, marker=b'"content":'))
-    cpu = (server.cpu() - before) / (streams * _tokens(ask)) * 1e6
-    return Row(
-        name=name,
-        cpu=cpu if own else None,
-        first_one=_ms(statistics.median(t for one in single for t in one.first_chunk)),
-        first_many=_p99(outcome),
-        gap=_ms(statistics.quantiles(outcome.longest_gap, n=100)[98]),
-        memory=idle / 1e6 if own else None,
-        ready=server.ready_after if own else None,
-        failed=outcome.failed,
-    )
+def _wanted(name: str, only: Sequence[str]) -> bool:
+    return not only or name.startswith(BASE) or any(part in name for part in only)
 
 
-def _tokens(ask: Ask) -> int:
-    """Chunks that the upstream sends for `ask`."""
-    return int(str(ask.body["model"]).rpartition("-")[2])
+def _round(contender: Contender, upstream: Process, plan: Plan, row: Row, *, last: bool) -> None:
+    """Start it, measure it, end it."""
+    with contender.run(upstream.url) as server:
+        own = server is not None
+        row.rounds.append(measured(contender, server or upstream, plan.load, own=own))
+        if last and plan.sustain and contender.sustained:
+            row.streams = sustained(contender, server or upstream, upstream)
 
 
-def _short(ask: Ask) -> Ask:
-    model = str(ask.body["model"]).replace(".tokens-", ".tokens-8.seed-")
-    return Ask(ask.url, ask.path, ask.headers, {**ask.body, "model": model})
-
-
-def _p99(outcome: Outcome) -> float:
-    return _ms(statistics.quantiles(outcome.first_chunk, n=100)[98])
-
-
-def _ms(seconds: float) -> float:
-    return seconds * 1000
-
-
-def _table(rows: list[Row], streams: int, rate: int) -> str:
-    direct = rows[0]
-    base = next((row.cpu for row in rows if row.name.startswith("nginx")), None)
+def table(rows: Sequence[Row], plan: Plan) -> str:
+    """The figures as Markdown: medians, CPU with its least and most."""
+    load = plan.load
     lines = [
-        f"{streams} streams of {rate} chunks/s, {os.cpu_count()} cores",
+        f"{load.streams} streams of {load.rate} chunks/s for {load.seconds} s, {os.cpu_count()} cores, "
+        f"medians of {plan.rounds} rounds; `all`: at {load.streams} streams.",
         "",
-        "| | CPU µs a chunk | times nginx | first chunk, added: one stream (p50) | all streams (p99) "
-        "| longest gap p99 | RSS at start | ready after |",
-        "|---|---|---|---|---|---|---|---|",
+        "| | CPU µs a chunk (least–most) | times nginx | first token, added: one stream p50 / p99 | all p50 / p99 "
+        "| gap between chunks p99, added | short answers/s | streams of a core | RSS at start | a stream | ready |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        cpu = "" if row.cpu is None else f"{row.cpu:.1f}"
-        ratio = "" if row.cpu is None or base is None else f"{row.cpu / base:.2f}"
-        memory = "" if row.memory is None else f"{row.memory:.0f} MB"
-        ready = "" if row.ready is None else f"{row.ready:.1f} s"
-        lines.append(
-            f"| {row.name} | {cpu} | {ratio} | {row.first_one - direct.first_one:+.2f} ms "
-            f"| {row.first_many - direct.first_many:+.1f} ms | {row.gap:.0f} ms | {memory} | {ready} |"
-        )
+    base = next((row.median("cpu") for row in rows if row.name.startswith(BASE)), None)
+    lines += [f"| {row.name} | {' | '.join(_cells(row, rows[0], base))} |" for row in rows]
+    gap = f"{STALL * 1000:.0f} ms"
+    lines += [
+        "",
+        f"Streams of a core: the most of {RATE} chunks/s, the server on one core, no gap {gap} longer than alone.",
+    ]
+    if any(map(_mark, rows)):
+        lines.append("† does not keep up with this load: it took more than a tenth longer than the upstream's pace.")
     return "\n".join(lines)
+
+
+def _cells(row: Row, direct: Row, base: float | None) -> list[str]:
+    cpu = row.median("cpu")
+    spread = "" if cpu is None else "{:.1f} ({:.1f}–{:.1f})".format(cpu, *row.spread("cpu")) + _mark(row)
+    return [
+        spread,
+        "" if cpu is None or not base else f"{cpu / base:.2f}",
+        f"{_added(row, direct, 'one_p50'):+.2f} / {_added(row, direct, 'one_p99'):+.2f} ms",
+        f"{_added(row, direct, 'many_p50'):+.1f} / {_added(row, direct, 'many_p99'):+.1f} ms",
+        f"{_added(row, direct, 'gap'):+.1f} ms",
+        _told(row.median("short"), "{:,.0f}"),
+        "" if row.streams is None else f"{row.streams:,}",
+        _told(row.median("rss"), "{:.0f} MB"),
+        _told(row.median("stream"), "{:.0f} KB"),
+        _told(row.median("ready"), "{:,.0f} ms"),
+    ]
+
+
+def _mark(row: Row) -> str:
+    return "†" if (row.median("late") or 0) > _LATE else ""
+
+
+def _added(row: Row, direct: Row, measure: str) -> float:
+    return (row.median(measure) or 0) - (direct.median(measure) or 0)
+
+
+def _told(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def chart(rows: Sequence[Row], load: Load) -> str:
+    """CPU a chunk as bars."""
+    base = next((row.median("cpu") for row in rows if row.name.startswith(BASE)), None)
+    told = []
+    for row in rows:
+        cpu = row.median("cpu")
+        if cpu is not None:
+            told.append((row.name, cpu, f"{cpu:.0f} µs" + (f" · {cpu / base:.1f}×" if base else "")))
+    return bars(f"CPU a chunk, {load.streams} streams of {load.rate} chunks/s (times nginx)", told, "Sluice")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,9 +1,9 @@
 """What the redaction engine costs and how much it holds: `scripts/bench redact [section …]`.
 
-Sections: cost, events, hostile, memory, slices, hold, minimal, peers (all but the last when none is named). Times are
-CPU time of this process, in microseconds for each chunk of four characters: cold on the first pass over a text with a
-new policy, warm on a pass after that. Texts are real: the package descriptions (English) and standard library (code) of
-the interpreter that runs this, and a page of Chinese. Word lists and custom patterns are made up, from a fixed seed.
+Sections: cost, events, hostile, memory, slices, hold, minimal, and peers (`redact_peers`). Times are CPU time of this
+process, in microseconds for each chunk of four characters: cold on the first pass over a text with a new policy, warm
+on one after that. Texts are real: the package descriptions (English) and standard library (code) of the interpreter
+that runs this, and a page of Chinese. Word lists and custom patterns are made up, from a fixed seed.
 """
 
 import argparse
@@ -263,80 +263,11 @@ def _common(a: str, b: str) -> str:
     return a[:size]
 
 
-def peers() -> None:
-    """Partial matching of `regex` and of PCRE2 on the same patterns: not exact, or not linear, but what one would
-    reach for."""
-    patterns = [entity.pattern for entity in ENTITIES.values()] + [str(rule["regex"]) for rule in custom(100)]
-    joined = "|".join(f"(?:{p})" for p in patterns).replace(r"\Z", r"\z")
-    pieces = chunks(english()[:20_000])
-    redactor = Redactor([*policies()["all entities"], *custom(100)])
-    ours = feed_all(redactor, pieces)
-    ours()
-    print(f"{'this engine':16}{timed(ours) / len(pieces) * 1e6:8.1f} us/chunk, {len(patterns)} patterns")
-    for name, make in (("regex", _regex_search), ("PCRE2", _pcre2_search)):
-        try:
-            search = make(joined)
-        except (ImportError, OSError) as missing:
-            print(f"{name:16} not here: {missing}")
-            continue
-        spent = timed(lambda search=search: _partial(search, pieces))  # type: ignore[misc]
-        print(f"{name:16}{spent / len(pieces) * 1e6:8.1f} us/chunk")
-
-
-Search = Callable[[str], tuple[int, int] | None]
-
-
-def _partial(search: Search, pieces: Sequence[str]) -> None:
-    buffer = ""
-    for piece in pieces:
-        buffer += piece
-        found = search(buffer)
-        start, end = found or (0, len(buffer) + 1)
-        buffer = buffer[start if end == len(buffer) else end :]
-
-
-def _regex_search(joined: str) -> Search:
-    import regex
-
-    compiled = regex.compile(joined)
-
-    def search(buffer: str) -> tuple[int, int] | None:
-        found = compiled.search(buffer, partial=True)
-        return None if found is None else found.span()
-
-    return search
-
-
-def _pcre2_search(joined: str) -> Search:
-    import ctypes
-    import ctypes.util
-
-    lib = ctypes.CDLL(ctypes.util.find_library("pcre2-8") or "libpcre2-8.so.0")
-    for function in ("pcre2_compile_8", "pcre2_match_data_create_from_pattern_8", "pcre2_get_ovector_pointer_8"):
-        getattr(lib, function).restype = ctypes.c_void_p
-    pattern, code, at = joined.encode(), ctypes.c_int(), ctypes.c_size_t()
-    compiled = ctypes.c_void_p(
-        lib.pcre2_compile_8(pattern, ctypes.c_size_t(len(pattern)), 0x80000, ctypes.byref(code), ctypes.byref(at), None)
-    )
-    if not compiled:
-        raise OSError(f"PCRE2 refuses the pattern at {at.value}")
-    lib.pcre2_jit_compile_8(compiled, 0x4)  # partial, hard
-    data = ctypes.c_void_p(lib.pcre2_match_data_create_from_pattern_8(compiled, None))
-    ends = ctypes.cast(lib.pcre2_get_ovector_pointer_8(data), ctypes.POINTER(ctypes.c_size_t))
-
-    def search(buffer: str) -> tuple[int, int] | None:
-        raw = buffer.encode()
-        got = lib.pcre2_match_8(compiled, raw, ctypes.c_size_t(len(raw)), ctypes.c_size_t(0), 0x20, data, None)
-        return (ends[0], ends[1]) if got > 0 or got == -2 else None
-
-    return search
-
-
-SECTIONS = {f.__name__: f for f in (cost, events, hostile, memory, slices, hold, minimal, peers)}
+SECTIONS = {f.__name__: f for f in (cost, events, hostile, memory, slices, hold, minimal)}
 
 
 def run(sections: Sequence[str]) -> None:
-    """Print the figures of the sections named, or of all but the peers'."""
-    for section in sections or [name for name in SECTIONS if name != "peers"]:
+    """Print the figures of the sections named."""
+    for section in sections:
         print(f"\n== {section}")
         SECTIONS[section]()

@@ -12,8 +12,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from benchmarks.environments import Missing
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -28,16 +30,27 @@ class Process:
     ready_after: float
 
     def cpu(self) -> float:
-        """CPU seconds that the process and its children have used."""
+        """CPU seconds that the process and all under it have used."""
         return sum(_cpu(pid) for pid in self._tree())
 
+    def pin(self, cores: set[int]) -> None:
+        """Let the process and all under it run on these cores only."""
+        for pid in self._tree():
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setaffinity(int(task.name), cores)
+
     def memory(self) -> int:
-        """Resident bytes of the process and its children."""
+        """Resident bytes of the process and all under it."""
         return sum(int(_read(f"/proc/{pid}/statm").split()[1]) for pid in self._tree()) * _PAGE
 
     def _tree(self) -> list[int]:
-        children = _read(f"/proc/{self.pid}/task/{self.pid}/children").split()
-        return [self.pid, *map(int, children)]
+        found = [self.pid]
+        for pid in found:  # grows while it is walked: children's children too
+            with contextlib.suppress(OSError):
+                tasks = list(pathlib.Path(f"/proc/{pid}/task").iterdir())
+                found += [int(child) for task in tasks for child in _read(task / "children").split()]
+        return found
 
 
 def free_port() -> int:
@@ -52,15 +65,36 @@ def free_port() -> int:
 def simulator() -> Iterator[Process]:
     """The providers' stand-in, in a process of its own."""
     port = free_port()
-    with _running([sys.executable, "-m", "proxy", "simulate", "--port", str(port)], port, "/_sim/calls") as process:
+    with started([sys.executable, "-m", "proxy", "simulate", "--port", str(port)], port, "/_sim/calls") as process:
         yield process
 
 
 @contextlib.contextmanager
-def gateway(upstream: str, extra: str = "") -> Iterator[Process]:
-    """Sluice, its three providers pointed at `upstream`; `extra` is more YAML for its configuration."""
+def paced() -> Iterator[Process]:
+    """The benchmarks' own upstream, cheaper than the simulator."""
+    port = free_port()
+    with started([sys.executable, "-m", "benchmarks.paced", str(port)], port, "/") as process:
+        yield process
+
+
+@contextlib.contextmanager
+def otlp_sink() -> Iterator[Process]:
+    """A live OTLP receiver."""
+    port = free_port()
+    with started([sys.executable, "-m", "benchmarks.otlp_sink", str(port)], port, "/") as process:
+        yield process
+
+
+@contextlib.contextmanager
+def gateway(
+    upstream: str, extra: str = "", *, files: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None
+) -> Iterator[Process]:
+    """Sluice, its three providers pointed at `upstream`; `extra` is more YAML for its configuration, `files` are texts
+    that stand beside it."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
+        for name, text in (files or {}).items():
+            pathlib.Path(folder, name).write_text(text)
         config = pathlib.Path(folder, "config.yaml")
         config.write_text(
             f"server: {{port: {port}, max_streams: 5000}}\n"
@@ -74,7 +108,7 @@ def gateway(upstream: str, extra: str = "") -> Iterator[Process]:
             "  'gemini-*': {target: 'gemini/*'}\n" + extra
         )
         command = [sys.executable, "-m", "proxy", "serve", "--config", str(config)]
-        with _running(command, port, "/readyz") as process:
+        with started(command, port, "/readyz", environ=environ) as process:
             yield process
 
 
@@ -82,22 +116,21 @@ def gateway(upstream: str, extra: str = "") -> Iterator[Process]:
 def bare(upstream: str) -> Iterator[Process]:
     """uvicorn and aiohttp passing bytes through: the floor for this stack."""
     port = free_port()
-    with _running([sys.executable, "-m", "benchmarks.bare", upstream, str(port)], port, "/_sim/calls") as process:
+    with started([sys.executable, "-m", "benchmarks.bare", upstream, str(port)], port, "/_sim/calls") as process:
         yield process
 
 
 @contextlib.contextmanager
-def nginx(upstream: str) -> Iterator[Process | None]:
-    """nginx, passing through unbuffered; None where it is not installed."""
+def nginx(upstream: str) -> Iterator[Process]:
+    """nginx, passing through unbuffered. Raises Missing where it is not installed."""
     binary = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
     if binary is None:
-        yield None
-        return
+        raise Missing("nginx is not installed: apt-get install nginx-light")
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = pathlib.Path(folder, "nginx.conf")
-        config.write_text(_NGINX.format(folder=folder, port=port, upstream=upstream))
-        with _running([binary, "-c", str(config), "-p", folder], port, "/_sim/calls") as process:
+        config.write_text(_NGINX.format(folder=folder, port=port, address=upstream.removeprefix("http://")))
+        with started([binary, "-c", str(config), "-p", folder], port, "/_sim/calls") as process:
             yield process
 
 
@@ -108,10 +141,11 @@ http {{
   access_log off;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  upstream provider {{ server {address}; keepalive 512; }}
   server {{
     listen 127.0.0.1:{port} backlog=2048;
     location / {{
-      proxy_pass {upstream}; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_pass http://provider; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_buffering off; tcp_nodelay on;
     }}
   }}
@@ -120,15 +154,23 @@ http {{
 
 
 @contextlib.contextmanager
-def _running(command: list[str], port: int, probe: str) -> Iterator[Process]:
+def started(
+    command: Sequence[str], port: int, probe: str, *, environ: Mapping[str, str] | None = None, patience: float = 30
+) -> Iterator[Process]:
+    """A server on a loopback `port`, ready when it answers at the path `probe`; ended when the block is left.
+
+    Raises RuntimeError with the end of its output when it is not ready within `patience` seconds."""
     began = time.perf_counter()
-    with tempfile.TemporaryFile() as log, subprocess.Popen(command, stdout=log, stderr=log) as child:
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(environ or {})}) as child,
+    ):
         url = f"http://127.0.0.1:{port}"
         try:
             while not _answers(url + probe):
-                if child.poll() is not None or time.perf_counter() - began > 30:
+                if child.poll() is not None or time.perf_counter() - began > patience:
                     log.seek(0)
-                    raise RuntimeError(f"{command[:4]} did not start:\n{log.read().decode()[-2000:]}")
+                    raise RuntimeError(f"{command[:4]} did not start; its last words:\n{log.read().decode()[-2000:]}")
                 time.sleep(0.01)
             yield Process(child.pid, url, time.perf_counter() - began)
         finally:
@@ -154,5 +196,5 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _read(path: str) -> str:
+def _read(path: str | pathlib.Path) -> str:
     return pathlib.Path(path).read_text()

@@ -56,3 +56,4 @@ class Ask:
     max_tokens: int | None = None
     include_usage: bool = True
     thinks: bool = False
+    logprobs: bool = False

@@ -156,7 +156,8 @@ class Simulator:
         answer = self._with_fault(answer, ask.model)
         choices = answer.choices or ask.choices
         created = int(time.time()) // _CREATED_STEP * _CREATED_STEP
-        terms = Terms(ask.model, choices, tokens_of(answer, ask, choices), ask.include_usage, created)
+        tokens = tokens_of(answer, ask, choices)
+        terms = Terms(ask.model, choices, tokens, ask.include_usage, created, ask.logprobs)
         return self._script_of(provider, answer, terms, ask.stream)
 
     def _choose(self, ask: Ask, header: str | None) -> Answer:

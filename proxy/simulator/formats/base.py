@@ -37,6 +37,7 @@ class Terms:
     tokens: Tokens
     include_usage: bool
     now: int
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Rule: the chunk's members, their order and the places of `null` are the real API
 OpenAI-format servers of reasoning models spell it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.simulator.answers import Answer, tokens_in
@@ -16,6 +16,7 @@ from proxy.simulator.pieces import Piece, pieces_of
 _ID = f"chatcmpl-{PLACEHOLDER}"
 _FINGERPRINT = "fp_5141a7ed00"
 _FIELDS = {"reasoning": "reasoning_content", "content": "content", "refusal": "refusal"}
+_LOGGED = ("content", "refusal")
 _ERROR_TYPES = {
     401: ("invalid_request_error", "invalid_api_key"),
     404: ("invalid_request_error", "model_not_found"),
@@ -57,6 +58,7 @@ class OpenAI:
             schema=_schema(body.get("response_format")),
             max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
             include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
+            logprobs=bool(body.get("logprobs")),
         )
 
     def stream(self, answer: Answer, terms: Terms) -> Telling:
@@ -67,9 +69,13 @@ class OpenAI:
         def chunk(choices: list[dict[str, Any]], **usage_member: Any) -> bytes:
             return b"data: " + encode(_envelope("chat.completion.chunk", terms, choices) | usage_member) + b"\n\n"
 
-        def delta(choice: int, delta: dict[str, Any], finish: str | None = None) -> bytes:
-            told = {"index": choice, "delta": delta, "logprobs": None, "finish_reason": finish}
+        def delta(choice: int, delta: dict[str, Any], finish: str | None = None, logprobs: Any = None) -> bytes:
+            told = {"index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
             return chunk([told], **({"usage": None} if usage else {}))
+
+        def told(piece: Piece) -> bytes:
+            tokens = _logprobs(**{piece.channel: [piece.text]}) if terms.logprobs and piece.channel in _LOGGED else None
+            return delta(piece.choice, _delta(piece, answer), logprobs=tokens)
 
         role = {"role": "assistant", "content": "" if prose else None, "refusal": None}
         closing = b"".join(delta(choice, {}, answer.finish_reason) for choice in range(terms.choices))
@@ -77,13 +83,13 @@ class OpenAI:
             closing += chunk([], usage=_usage(terms))
         return Telling(
             opening=b"".join(delta(choice, role) for choice in range(terms.choices)),
-            chunks=tuple(delta(piece.choice, _delta(piece, answer)) for piece in pieces),
+            chunks=tuple(map(told, pieces)),
             closing=closing + b"data: [DONE]\n\n",
             pieces=pieces,
         )
 
     def whole(self, answer: Answer, terms: Terms) -> bytes:
-        choices = [_whole_choice(answer, choice) for choice in range(terms.choices)]
+        choices = [_whole_choice(answer, choice, terms.logprobs) for choice in range(terms.choices)]
         usage = {"usage": _usage(terms)} if answer.tells_usage else {}
         return encode(_envelope("chat.completion", terms, choices) | usage)
 
@@ -123,7 +129,7 @@ def _delta(piece: Piece, answer: Answer) -> dict[str, Any]:
     return {"tool_calls": [call | {"function": function}]}
 
 
-def _whole_choice(answer: Answer, choice: int) -> dict[str, Any]:
+def _whole_choice(answer: Answer, choice: int, logprobs: bool) -> dict[str, Any]:
     text = answer.text_of(choice)
     message: dict[str, Any] = {"role": "assistant", "content": text if text or not answer.tools else None}
     message["refusal"] = answer.refusal or None
@@ -138,7 +144,19 @@ def _whole_choice(answer: Answer, choice: int) -> dict[str, Any]:
             }
             for index, call in enumerate(answer.tools)
         ]
-    return {"index": choice, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}
+    tokens = _logprobs([text], [answer.refusal]) if logprobs else None
+    return {"index": choice, "message": message, "logprobs": tokens, "finish_reason": answer.finish_reason}
+
+
+def _logprobs(content: Sequence[str] = (), refusal: Sequence[str] = ()) -> dict[str, Any]:
+    """As if each piece were one token."""
+    lists = {"content": content, "refusal": refusal}
+    return {name: [_logged(text) for text in texts if text] or None for name, texts in lists.items()}
+
+
+def _logged(token: str) -> dict[str, Any]:
+    spelled = list(token.encode(errors="surrogatepass"))
+    return {"token": token, "logprob": -0.01, "bytes": spelled, "top_logprobs": []}
 
 
 def _call_id(choice: int, index: int) -> str:

@@ -147,3 +147,19 @@ async def test_a_lone_surrogate_in_an_answer_stays_readable_json(sim: Simulator,
     headers = {"authorization": "Bearer key"}
     response = await http.post("/v1/chat/completions", json={"model": "m", "messages": ASK}, headers=headers)
     assert json.loads(response.content)["choices"][0]["message"]["content"] == "a\ud800b"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_logprobs_repeat_the_text_token_by_token_when_asked_for(
+    sim: Simulator, openai: AsyncOpenAI, stream: bool
+) -> None:
+    sim.answers["m"] = Answer("Grüß dich!", chunk=3)
+    if stream:
+        chunks = await openai.chat.completions.create(model="m", messages=ASK, stream=True, logprobs=True)
+        logged = [chunk.choices[0].logprobs async for chunk in chunks]
+    else:
+        whole = await openai.chat.completions.create(model="m", messages=ASK, logprobs=True)
+        logged = [whole.choices[0].logprobs]
+    tokens = [token for one in logged if one for token in one.content or ()]
+    assert "".join(token.token for token in tokens) == "Grüß dich!"
+    assert bytes(b for token in tokens for b in token.bytes or ()).decode() == "Grüß dich!"
