@@ -1,5 +1,5 @@
 # Each target is a script that does what it needs first; CI calls the same ones.
-.PHONY: help install serve test check format docs bench lock clean
+.PHONY: help install serve test check format docs bench soak lock clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -26,6 +26,9 @@ docs: install  ## Write the parts of docs/ that are made from the code
 
 bench: install  ## Measure the gateway beside nginx and LiteLLM's proxy (installs both, nginx only as root)
 	@scripts/bench gateway
+
+soak: install  ## Twenty minutes of 200 streams, many of them failing: nothing may hang, mix or grow
+	@scripts/soak
 
 lock: install  ## Pin the dependencies' current versions with their hashes
 	@scripts/lock

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from benchmarks import cancel, caps, gateway, growth, leak_cases, leaks, measure, redact, redact_peers
+from benchmarks import cancel, caps, gateway, growth, leak_cases, leaks, measure, redact, redact_peers, soak
 
 _out = click.option(
     "--out",
@@ -58,6 +58,15 @@ def cancel_command(rounds: int) -> None:
 def leaks_command(places: tuple[str, ...]) -> None:
     """Secrets let out by Sluice, LiteLLM's proxy and LLM-Shield-Proxy, field by field."""
     sys.exit(leaks.run(places))
+
+
+@main.command("soak")
+@click.option("--seconds", default=1200, show_default=True, help="How long, after a warm-up.")
+@click.option("--streams", default=200, show_default=True, help="Streams at once.")
+@click.option("--seed", default=1, show_default=True, help="Of the faults and of the clients.")
+def soak_command(seconds: int, streams: int, seed: int) -> None:
+    """Many failing and leaving streams for a long time; exits with 1 if anything is wrong."""
+    sys.exit(soak.run(seconds, streams, seed))
 
 
 @main.command("redact")

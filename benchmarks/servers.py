@@ -44,6 +44,14 @@ class Process:
         """Resident bytes of the process and all under it."""
         return sum(int(_read(f"/proc/{pid}/statm").split()[1]) for pid in self._tree()) * _PAGE
 
+    def sockets(self) -> int:
+        """Sockets that the process itself has open."""
+        found = 0
+        for entry in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+                found += os.readlink(entry).startswith("socket:")
+        return found
+
     def _tree(self) -> list[int]:
         found = [self.pid]
         for pid in found:  # grows while it is walked: children's children too
@@ -85,12 +93,20 @@ def otlp_sink() -> Iterator[Process]:
         yield process
 
 
+SERVE = ("proxy", "serve", "--config")
+
+
 @contextlib.contextmanager
 def gateway(
-    upstream: str, extra: str = "", *, files: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None
+    upstream: str,
+    extra: str = "",
+    *,
+    files: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    command: Sequence[str] = SERVE,
 ) -> Iterator[Process]:
     """Sluice, its three providers pointed at `upstream`; `extra` is more YAML for its configuration, `files` are texts
-    that stand beside it."""
+    that stand beside it. `command` is for `python -m`; the configuration's path is added."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         for name, text in (files or {}).items():
@@ -107,8 +123,7 @@ def gateway(
             "  'anthropic-*': {target: 'anthropic/*'}\n"
             "  'gemini-*': {target: 'gemini/*'}\n" + extra
         )
-        command = [sys.executable, "-m", "proxy", "serve", "--config", str(config)]
-        with started(command, port, "/readyz", environ=environ) as process:
+        with started([sys.executable, "-m", *command, str(config)], port, "/readyz", environ=environ) as process:
             yield process
 
 

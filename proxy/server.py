@@ -24,6 +24,7 @@ from proxy.api.envelope import envelope
 from proxy.config.models import Config
 from proxy.downstream import CONNECTION
 from proxy.errors import GatewayError, InvalidRequest
+from proxy.sockets import notice_vanishing, unacknowledged
 from proxy.streams import Streams
 from proxy.wire.jsontext import dumps
 
@@ -33,8 +34,8 @@ log = logging.getLogger("sluice")
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on a connection. Times are in seconds: from the first byte to the whole head, between two pieces of a
-    body (or for a body that nobody wants to end), and for the client to take more of a finished response. `head_bytes`
-    bounds request line and headers."""
+    body (or for a body that nobody wants to end), and for the client to take more of a finished response; one
+    whose system answers nothing has twice that. `head_bytes` bounds request line and headers."""
 
     head: float = 20
     body: float = 30
@@ -65,6 +66,7 @@ class Protocol(HttpToolsProtocol):
     # ---- the transport's side
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        notice_vanishing(transport.get_extra_info("socket"), self._limits.write)
         self._expect(self._limits.head, self._slow)
 
     def data_received(self, data: bytes) -> None:
@@ -183,8 +185,9 @@ class Protocol(HttpToolsProtocol):
         return True
 
     def unread(self) -> int:
-        """See `Connection.unread`."""
-        return self.transport.get_write_buffer_size()
+        """See `Connection.unread`. The kernel's part is counted too: it holds megabytes for a slow client, and our own
+        does not move while that empties."""
+        return self.transport.get_write_buffer_size() + unacknowledged(self.transport.get_extra_info("socket"))
 
     def end(self) -> None:
         """Close behind what was written."""
@@ -230,10 +233,10 @@ class Protocol(HttpToolsProtocol):
 
     def _unread(self) -> None:
         self._deadline = None
-        left = self.unread()
-        if left >= self._left > 0:
+        waiting = self.transport.get_write_buffer_size() > 0
+        if waiting and self.unread() >= self._left:
             self.abort()
-        elif left:
+        elif waiting:
             self._await_reader()
         elif not self._busy() and self.timeout_keep_alive_task is None:
             self._expect(self._limits.head, self._slow)
@@ -272,10 +275,12 @@ class _Outlet:
 
 class Server(uvicorn.Server):
     """uvicorn with a drain: on SIGTERM `/readyz` turns 503 so that no new requests are sent here, after `NOTICE`
-    seconds the listener closes, streams get `drain_seconds` to end, then an error event. A second signal ends at
-    once."""
+    seconds the listener closes, streams get `drain_seconds` to end, then an error event. After a second signal they get
+    that at once."""
 
     NOTICE = 2.0
+    LAST_WORD = 0.5
+    """Seconds for the error event to go out to clients that are slow to take it."""
 
     def __init__(self, config: uvicorn.Config, streams: Streams, drain_seconds: float) -> None:
         super().__init__(config)
@@ -318,19 +323,18 @@ class Server(uvicorn.Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        await self._streams_end(self._drain_seconds)
-        if not self.force_exit:
-            self._streams.drain()
-            await self._streams_end(1)
+        await self._streams_end(self._drain_seconds, unless_forced=True)
+        self._streams.drain()
+        await self._streams_end(self.LAST_WORD)
         self.config.timeout_graceful_shutdown = 1
         await super().shutdown(sockets)
         if self.force_exit:  # uvicorn would leave the application without its shutdown, to die with a stack trace
             await self.lifespan.shutdown()
 
-    async def _streams_end(self, seconds: float) -> None:
+    async def _streams_end(self, seconds: float, *, unless_forced: bool = False) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        while self._streams and loop.time() < until and not self.force_exit:
+        while self._streams and loop.time() < until and not (unless_forced and self.force_exit):
             await asyncio.sleep(0.02)
 
 

@@ -10,6 +10,7 @@ other joins it.
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
@@ -24,7 +25,8 @@ from proxy.ledger import Ledger
 from proxy.passage import Passage, place
 from proxy.record import Outcome, Record, Try
 from proxy.routing.route import Step
-from proxy.slots import Overloaded
+from proxy.slots import Overloaded, Slots
+from proxy.tasks import spawn
 
 log = logging.getLogger("sluice")
 
@@ -114,22 +116,38 @@ class Driver:
         """Wait before a retry; the client hears keep-alives meanwhile."""
         until = asyncio.get_running_loop().time() + seconds
         while (left := until - asyncio.get_running_loop().time()) > 0:
-            self._interrupts.begin_pause()
-            try:
-                await asyncio.sleep(left)
-            except asyncio.CancelledError:
-                if not self._interrupts.claim_wake():
-                    raise
-            finally:
-                self._interrupts.end_wait()
-            await passage.woken()
+            await self._wakeable(asyncio.sleep(left), passage)
+
+    async def _place(self, slots: Slots, name: str, passage: Passage) -> None:
+        """Take one of a target's places; the client hears keep-alives while it waits for one."""
+        taking = spawn(slots.take(f"The target {name}"))
+        try:
+            while not taking.done():
+                await self._wakeable(asyncio.wait({taking}), passage)
+            taking.result()
+        except BaseException:
+            if not taking.cancel() and taking.exception() is None:  # the place came in the same moment
+                slots.give_back()
+            raise
+
+    async def _wakeable(self, wait: Awaitable[object], passage: Passage) -> None:
+        """Wait for what no limit of a provider is for, until it is there or something else is due."""
+        self._interrupts.begin_pause()
+        try:
+            await wait
+        except asyncio.CancelledError:
+            if not self._interrupts.claim_wake():
+                raise
+        finally:
+            self._interrupts.end_wait()
+        await passage.woken()
 
     async def _attempt(self, step: Step, prepared: Prepared, passage: Passage) -> None:
         """One attempt, from the request to its provider to the end of the client's response. Raises what ended it
         before that; the provider's connection is closed then."""
         slots = self._route.slots(step.place)
         if slots is not None:
-            await slots.take(f"The target {step.place.name}")
+            await self._place(slots, step.place.name, passage)
         try:
             await self._made(step, prepared, passage)
         finally:

@@ -15,7 +15,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("policies.events",),
     ("policies",),
-    ("proxy.errors", "proxy.tasks", "proxy.logs", "proxy.litellm_files", "proxy.slots"),
+    ("proxy.errors", "proxy.tasks", "proxy.logs", "proxy.litellm_files", "proxy.slots", "proxy.sockets"),
     ("proxy.wire", "proxy.api.envelope"),
     ("proxy.config", "proxy.pricing"),
     ("proxy.access", "proxy.interrupts", "proxy.ledger", "proxy.record"),
@@ -94,6 +94,7 @@ TESTED_BY = {
     "proxy/passage.py": "tests/proxy/test_stream.py",
     "proxy/version.py": "tests/proxy/test_gateway.py",
     "proxy/observer.py": "tests/proxy/test_stream.py",
+    "proxy/sockets.py": "tests/end_to_end/test_vanished_clients.py",
     "proxy/tasks.py": "tests/proxy/test_attempt.py",
     "proxy/upstreams/base.py": "tests/proxy/upstreams/test_native.py",
     "proxy/wire/base.py": "tests/proxy/wire/test_openai.py",

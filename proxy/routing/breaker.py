@@ -1,7 +1,7 @@
 """A circuit breaker: a target that keeps failing is left alone for a while, then tried by one request at a time.
 
-Rule: every request that `began` is `let_go` in the end, so that a probe from which nothing was learnt does not bar the
-next; before that it may have `succeeded` or `failed`.
+Rule: a request that `began` while the breaker `is_open` is its probe, and is `let_go` in the end, so that one from
+which nothing was learnt does not bar the next; before that it may have `succeeded` or `failed`.
 """
 
 from collections.abc import Callable
@@ -31,6 +31,11 @@ class Breaker:
         left = self._open_until - self._clock()
         return self.cooldown.seconds if left <= 0 and self._probing else max(0.0, left)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the target is left alone, but for a probe."""
+        return self._open_until is not None
+
     def allows(self) -> bool:
         """Whether a request may try the target now."""
         return self.opens_in() == 0
@@ -51,5 +56,5 @@ class Breaker:
             self._open_until = self._clock() + self.cooldown.seconds
 
     def let_go(self) -> None:
-        """The request is over."""
+        """The probe is over."""
         self._probing = False

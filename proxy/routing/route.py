@@ -52,6 +52,7 @@ class Route:
     _tried: list[str] = field(default_factory=list)
     _barred: set[str] = field(default_factory=set)
     _step: Step | None = None
+    _probes: bool = False
 
     def first(self) -> Step:
         """The first attempt. Raises `UpstreamError` (503) when every target is cooling down."""
@@ -84,6 +85,7 @@ class Route:
         answer begins, and `failed`."""
         health = self.targets.health(place)
         health.running += 1
+        self._probes = health.breaker.is_open
         health.breaker.began()
 
     def succeeded(self, place: Place, first_token: float) -> None:
@@ -106,7 +108,8 @@ class Route:
         """The attempt is over, whatever became of it."""
         health = self.targets.health(place)
         health.running -= 1
-        health.breaker.let_go()
+        if self._probes:
+            health.breaker.let_go()
 
     def slots(self, place: Place) -> Slots | None:
         """What an attempt at the target takes one of; None if it has no limit."""

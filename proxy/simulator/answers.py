@@ -76,7 +76,8 @@ class Answer:
     None are counted (`CHARACTERS_A_TOKEN`); `tells_usage` False leaves usage out.
     How it is cut: `chunk` characters a piece (0: whole); with a `seed`, random sizes from 1 to twice that. `batch`
     pieces a write; `cut` bytes a TCP write wherever that falls (0: whole writes).
-    When it comes: `head_delay` before the head, `first_delay` before the first piece, `pace` between pieces.
+    When it comes: `head_delay` before the head, `first_delay` before the first piece, `pace` between pieces,
+    `drip` between TCP writes of `cut` bytes (of one, when `cut` is 0).
     """
 
     text: str | tuple[str, ...] = ""
@@ -94,13 +95,20 @@ class Answer:
     head_delay: float = 0
     first_delay: float = 0
     pace: float = 0
+    drip: float = 0
     fault: Fault | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     def __post_init__(self) -> None:
-        if min(self.chunk, self.cut, self.head_delay, self.first_delay, self.pace) < 0 or self.batch < 1:
+        times = (self.head_delay, self.first_delay, self.pace, self.drip)
+        if min(self.chunk, self.cut, *times) < 0 or self.batch < 1:
             raise ValueError("sizes and times of an answer are 0 or more, `batch` 1 or more")
+
+    @property
+    def write_size(self) -> int:
+        """Bytes a TCP write; 0 for whole writes."""
+        return self.cut or (1 if self.drip else 0)
 
     def text_of(self, choice: int) -> str:
         """The text of one choice; the last text given serves all further choices."""

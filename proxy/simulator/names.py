@@ -71,6 +71,7 @@ OPTIONS: dict[str, Option] = {
     "seed": Option("random pieces of up to twice `chunk`, from this seed", _count("seed")),
     "batch": Option("pieces a write", _count("batch")),
     "cut": Option("bytes a TCP write, wherever that cuts", _count("cut")),
+    "drip": Option("milliseconds between TCP writes, of one byte or of `cut`", _milliseconds("drip")),
     "tokens": Option(
         "length of the text (4 characters a token)", lambda a, v: replace(a, text=repeated(str(a.text), int(v)))
     ),

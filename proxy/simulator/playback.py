@@ -73,6 +73,9 @@ class Playback:
                 return
             if self._slices:
                 written += self._write(self._slices.popleft())
+                if self._script.drip:
+                    self._timer = self._loop.call_later(self._script.drip, self.run)
+                    return
             elif self._next == len(self._script.steps):
                 self._finish()
             elif (due := self._start + self._script.steps[self._next].at) > self._loop.time() + _EARLY:

@@ -37,7 +37,7 @@ class Step:
 class Script:
     """All steps of a response, then what becomes of the connection, and what is noted on the call's record.
 
-    `cut` is the size of a TCP write, 0 for whole ones.
+    `cut` is the size of a TCP write, 0 for whole ones; `drip` are the seconds between those.
     """
 
     steps: tuple[Step, ...]
@@ -45,6 +45,7 @@ class Script:
     outcome: Outcome = "completed"
     pieces: tuple[Piece, ...] = ()
     cut: int = 0
+    drip: float = 0
 
 
 def plain(status: int, body: bytes, headers: Mapping[str, str] | None = None, *, at: float = 0) -> Script:
@@ -92,6 +93,7 @@ def _streamed(form: Format, answer: Answer, terms: Terms) -> Script:
     if fault is None:
         steps.append(Step(at, closing, len(before)))
     elif fault.kind == "malformed":
+        at = start + answer.pace * len(before)
         steps.append(Step(at, chunk(form.malformed()), len(before)))
         steps += _paced(rest, answer, at + answer.pace, told=len(before))
         steps.append(Step(at + answer.pace * len(rest), closing, len(telling.chunks)))
@@ -99,7 +101,7 @@ def _streamed(form: Format, answer: Answer, terms: Terms) -> Script:
         told = chunk(form.error_event(_error(fault))) if fault.kind == "error" else b""
         told += b"" if fault.kind in _THENS else LAST_CHUNK
         steps.append(Step(at + answer.pace, told, len(before)))
-    return Script(tuple(steps), then, outcome, telling.pieces, answer.cut)
+    return Script(tuple(steps), then, outcome, telling.pieces, answer.write_size, answer.drip)
 
 
 def _end_of(fault: Fault | None) -> tuple[Then, Outcome]:
@@ -130,7 +132,7 @@ def _whole(provider: str, answer: Answer, terms: Terms) -> Script:
     headers = {"content-type": _JSON, "content-length": str(len(promised)), **form.headers(_STAMP_TEXT)}
     step = Step(at, head(200, headers) + half, 0 if fault else len(pieces))
     then, outcome = _end_of(fault)
-    return Script((step,), then, outcome, pieces, answer.cut)
+    return Script((step,), then, outcome, pieces, answer.write_size, answer.drip)
 
 
 def _error(fault: Fault) -> Refused:

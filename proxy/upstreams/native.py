@@ -32,6 +32,9 @@ from proxy.wire.openai import OpenAIDecoder
 MOST_ERROR_BYTES = 64 * 1024
 """How much of a provider's error body is read."""
 
+MOST_AT_ONCE = 64 * 1024
+"""How much of an answer is read at once: events, texts and bytes to send are made of it while a slow client waits."""
+
 MOST_WHOLE_BYTES = 64 * 1024 * 1024
 """The largest whole answer that is read."""
 
@@ -92,8 +95,10 @@ class NativeUpstream:
         except (TimeoutError, aiohttp.ConnectionTimeoutError):
             message = f"The provider {call.provider_name!r} could not be reached in time (timeouts.connect)."
             raise UpstreamTimeout(message, code="connect_timeout") from None
-        except aiohttp.ClientSSLError:
-            message = f"The provider {call.provider_name!r} has a certificate that this gateway does not trust."
+        except aiohttp.ClientSSLError as error:
+            untrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
+            why = "has a certificate that this gateway does not trust" if untrusted else "speaks no TLS at its address"
+            message = f"The provider {call.provider_name!r} {why}: ask the operator to check it."
             raise UpstreamError(message, code="tls_error") from None
         except aiohttp.ClientConnectorError:
             message = f"The provider {call.provider_name!r} could not be reached."
@@ -159,7 +164,7 @@ class NativeAnswer:
         """See `Answer.read`."""
         while True:
             try:
-                data = b"" if self._broken else await self._content.readany()
+                data = b"" if self._broken else await self._content.read(MOST_AT_ONCE)
             except (aiohttp.ClientError, OSError):
                 data = self._rest()
             if self._broken and not data:

@@ -2,25 +2,16 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.end_to_end.clients import CHAT, ask, chunks_of, failure_of, plain, text_of
+from tests.end_to_end.process import PATIENCE, ROOT, free_ports, started
 
 pytestmark = pytest.mark.anyio
-
-ROOT = Path(__file__).parents[2]
-PATIENCE = 30
-"""Seconds that a process gets to start or to end: far more than it needs."""
 
 DRAINING = """
 server: {port: "${SLUICE_PORT}", drain_seconds: DRAIN}
@@ -35,58 +26,6 @@ providers:
 models:
   fast: {target: opneai/gpt-4o-mini}
 """
-
-
-@dataclass(slots=True)
-class Serving:
-    """A gateway in a process of its own."""
-
-    process: asyncio.subprocess.Process
-    url: str
-
-    async def ended(self) -> tuple[int, str]:
-        """The exit code, and what it said on stderr."""
-        async with asyncio.timeout(PATIENCE):
-            _, told = await self.process.communicate()
-        assert self.process.returncode is not None
-        return self.process.returncode, told.decode()
-
-    async def ready(self, http: httpx.AsyncClient) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while self.process.returncode is None:
-                try:
-                    if (await http.get("/readyz")).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-        pytest.fail((await self.ended())[1])
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-@asynccontextmanager
-async def started(config: Path, *arguments: str) -> AsyncIterator[Serving]:
-    """`python -m proxy serve`, ended at the latest with the block."""
-    port, simulator = free_ports(2)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "proxy", "serve", "--config", str(config), *arguments),
-        cwd=ROOT,
-        env={**os.environ, "SLUICE_PORT": str(port), "SLUICE_SIMULATOR_PORT": str(simulator)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield Serving(process, f"http://127.0.0.1:{port}")
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
 
 
 def draining(folder: Path, seconds: float) -> Path:

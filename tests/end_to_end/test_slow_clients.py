@@ -93,6 +93,18 @@ async def test_a_client_that_reads_slowly_gets_all(run: Running, slow: Client, s
     assert (await run.recorded()).outcome == "completed"
 
 
+async def test_a_client_that_takes_a_little_at_a_time_is_not_taken_for_one_that_takes_nothing() -> None:
+    """The kernel holds megabytes for it, so that it takes minutes until our own buffer moves."""
+    async with running(CONFIG, "timeouts: {{write: 1}}") as run, client(run.port, receive_buffer=SMALL) as reader:
+        run.sim.answers["flood"] = FLOOD
+        await reader.send(chat("openai-flood"))
+        call = await run.sim.next_call()
+        for _ in range(60):
+            assert await reader.read(1024)
+            await asyncio.sleep(0.05)
+        assert run.gateway.streams and call.outcome is None
+
+
 async def test_a_client_that_does_not_read_stops_the_reading_from_the_provider() -> None:
     async with running(CONFIG) as run, client(run.port, receive_buffer=SMALL) as reader:
         shrink_send_buffers(run)

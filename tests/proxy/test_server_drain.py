@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.server import Server
+from tests.end_to_end.leaving import FLOOD, SMALL, connections
 from tests.end_to_end.running import CONFIG, Running, running
 from tests.end_to_end.wire import Client, Response, chat, client, responses, until
 
@@ -85,7 +86,7 @@ async def test_a_client_that_does_not_read_does_not_keep_the_server() -> None:
 
 
 async def test_a_second_signal_ends_at_once() -> None:
-    """Whatever runs is left to the end of the process."""
+    """Who streams is told so."""
     async with AsyncExitStack() as stack:
         config = CONFIG.replace("drain_seconds: 0", "drain_seconds: 60")
         async with asyncio.timeout(5), running(config) as run:
@@ -95,7 +96,20 @@ async def test_a_second_signal_ends_at_once() -> None:
             drain(run)
             await ended(run)
             drain(run)
-        assert run.gateway.streams
+        assert not run.gateway.streams
+        [response] = responses(await wire.rest())
+        assert response.complete and response.error["code"] == "shutting_down"
+
+
+async def test_a_second_signal_does_not_wait_for_a_client_that_does_not_read() -> None:
+    config = CONFIG.replace("drain_seconds: 0", "drain_seconds: 60")
+    async with asyncio.timeout(5), running(config) as run, client(run.port, receive_buffer=SMALL) as wire:
+        run.sim.answers["flood"] = FLOOD
+        await wire.send(chat("openai-flood"))
+        await until(lambda: any(one.flow.write_paused for one in connections(run)))
+        drain(run)
+        await ended(run)
+        drain(run)
     await until(lambda: not run.gateway.streams)
     await run.gateway.upstreams["native"].aclose()
 

@@ -25,6 +25,7 @@ TEXT = "abcd" * 10
         ("seed-3", {"seed": 3}),
         ("batch-5", {"batch": 5}),
         ("cut-1", {"cut": 1}),
+        ("drip-5", {"drip": 0.005}),
         ("tokens-2", {"text": "abcdabcd"}),
         ("tokens-12", {"text": "abcd" * 12}),
         ("think-3", {"reasoning": "The user wan"}),

@@ -125,6 +125,15 @@ async def test_cut_writes_arrive_one_by_one(sim: Simulator, post: Build) -> None
     assert len(arrived) > len(b"".join(arrived)) / 5 / 2
 
 
+async def test_a_drip_comes_byte_by_byte_in_its_time(sim: Simulator, http: httpx.AsyncClient, post: Build) -> None:
+    sim.answers["m"] = Answer("text", cut=40, drip=0.005)
+    response = await http.post(**post("openai").arguments)
+    call = await sim.next_call()
+    assert await call.end() == "completed" and response.text.endswith("data: [DONE]\n\n")
+    assert call.finished is not None and call.first_byte is not None
+    assert call.finished - call.first_byte >= 0.005 * (call.bytes_sent // 40 - 1) * 0.9
+
+
 async def test_pieces_are_paced_on_an_absolute_schedule(sim: Simulator, http: httpx.AsyncClient, post: Build) -> None:
     sim.answers["m"] = Answer("abcd" * 11, head_delay=0.02, first_delay=0.03, pace=0.01)
     await http.post(**post("openai").arguments)

@@ -1,0 +1,52 @@
+"""`python -m benchmarks.watched WINDOW CONFIG`: serve as `sluice serve` does, and tell of the event loop.
+
+Once a second a line of JSON is added to the file WINDOW: `tasks` of the loop; `lag`, the milliseconds by which the
+latest of its timers was late in that second; and `work`, the most milliseconds of CPU that the loop spent between two
+looks. A lag without work is the machine's: others had the core.
+"""
+
+import asyncio
+import json
+import logging
+import pathlib
+import sys
+import time
+
+import uvloop
+
+from proxy.cli.serve import _serve
+from proxy.config.load import Loaded, load_whole
+from proxy.logs import set_up_logs
+from proxy.tasks import spawn
+
+_STEP = 0.02
+"""Seconds between two looks."""
+
+
+async def _watched(loaded: Loaded, window: pathlib.Path) -> int:
+    watching = spawn(_watch(window))
+    try:
+        return await _serve(loaded)
+    finally:
+        watching.cancel()
+
+
+async def _watch(window: pathlib.Path) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        lag, work, until = 0.0, 0.0, loop.time() + 1
+        while (before := loop.time()) < until:
+            used = time.thread_time()
+            await asyncio.sleep(_STEP)
+            lag = max(lag, loop.time() - before - _STEP)
+            work = max(work, time.thread_time() - used)
+        line = {"tasks": len(asyncio.all_tasks()), "lag": round(lag * 1000, 1), "work": round(work * 1000, 1)}
+        with window.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    set_up_logs()
+    logging.getLogger("sluice.access").setLevel(logging.WARNING)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(_watched(load_whole(sys.argv[2]), pathlib.Path(sys.argv[1]))))
