@@ -95,8 +95,8 @@ class OpenAIDecoder:
             return self._end() if marker else ()
         events = self._read(data, whole=False, failed=event == "error")
         if len(events) == 1 and type(only := events[0]) is Text and only.channel == "content":
-            self._template_choice = only.choice
-            self._template.learn(data, only.text)
+            if self._template.learn(data, only.text):
+                self._template_choice = only.choice
         elif self._finished:
             self._template.forget()
         return events

@@ -33,20 +33,21 @@ class Template:
         self._after = b""
         self._tail: bytes | None = None
 
-    def learn(self, data: bytes, text: str) -> None:
-        """A chunk gave `text` and nothing else."""
+    def learn(self, data: bytes, text: str) -> bool:
+        """A chunk gave `text` and nothing else. Whether the next one is read by it; if not, an earlier one still is."""
         if self._lessons >= _MOST_LESSONS:
-            return
+            return False
         self._lessons += 1
         keys = list(self._key.finditer(data))
         found = _LITERAL.match(data, keys[0].end()) if len(keys) == 1 else None
         if found is None or loads(b'"' + found[0]) != text:
-            return
+            return False
         self._before, self._after, self._tail = data[: found.start()], data[found.end() - 1 :], None
         if padding := _PADDING.search(self._after):
             end = padding.end()
             begin = self._after.rindex(b'"', 0, end) + 1
             self._after, self._tail = self._after[:begin], self._after[end:]
+        return True
 
     def read(self, data: bytes) -> str | None:
         """The text of a chunk like the one that was learnt; None if it is another, or none was."""
