@@ -53,6 +53,8 @@ class ChunkEncoder:
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """The chunks for what came out of the chain together. May be empty."""
+        if len(events) == 1 and (chunk := self._next_piece(events[0])):
+            return chunk
         out: list[bytes] = []
         choice, channel = -1, ""
         run: list[str] = []
@@ -74,6 +76,13 @@ class ChunkEncoder:
         if self._waiting:
             self._release(out)
         return b"".join(out)
+
+    def _next_piece(self, event: Event) -> bytes | None:
+        """The usual case: one more piece of a text that has begun. None for all others."""
+        if type(event) is not Text or not event.text or self._waiting:
+            return None
+        affixes = self._affixes.get((event.choice, event.channel))
+        return affixes and b"%b%b%b" % (affixes[0], dumps(event.text), affixes[1])
 
     def done(self, usage: Usage | None) -> bytes:
         """The end of a stream that ended well: the usage chunk, if the client asked for it, and `[DONE]`."""

@@ -189,6 +189,13 @@ class Asked:
 WHOLE = Asked(stream=False)
 
 
+def only_route(attempts: int = 1) -> Route:
+    """The way of a request that one target can serve."""
+    retries = Retries(attempts=attempts, cooldown=Cooldown(failures=1000))
+    place = Place("openai", call("openai").provider, "openai", "m", Model(target="openai/m"), Target(target="openai/m"))
+    return Route([Group([place], "only")], Targets(retries, Server()))
+
+
 async def drive(provider: Provider, asked: Asked = Asked(), client: Client | None = None) -> Run:
     """Start the driver, as `proxy.api.chat` does."""
     taker = client or Client()
@@ -202,9 +209,7 @@ async def drive(provider: Provider, asked: Asked = Asked(), client: Client | Non
         asking = call("openai", stream=asked.stream)
         return Prepared(place, asking, Chain(asked.policies), context, sink, provider)
 
-    retries = Retries(attempts=asked.attempts, cooldown=Cooldown(failures=1000))
-    place = Place("openai", call("openai").provider, "openai", "m", Model(target="openai/m"), Target(target="openai/m"))
-    route = Route([Group([place], "only")], Targets(retries, Server()))
+    route = only_route(asked.attempts)
     job = Job(asked.stream, asked.choices, route, prepare, record, Unobserved())
     made: asyncio.Future[Interrupts] = asyncio.get_running_loop().create_future()
 

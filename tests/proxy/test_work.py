@@ -1,0 +1,197 @@
+"""How much work a chunk is, counted, not timed: bytecode instructions of our own code for a fixed stream.
+
+A stream that costs more than 5 % over its committed figure fails, and so does one that costs less by as much: commit
+the new figure then. Counts differ between versions of Python; the figures are those of 3.11.
+"""
+
+import asyncio
+import functools
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import FrameType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from policies import POLICIES
+from policies.base import Context
+from proxy.api.sinks import StreamSink
+from proxy.config.chains import make_chain
+from proxy.config.load import parse
+from proxy.config.models import Config
+from proxy.downstream import Downstream, Message
+from proxy.interrupts import Interrupts
+from proxy.job import Job, Prepared
+from proxy.observer import Unobserved
+from proxy.record import Record
+from proxy.stream import Driver
+from proxy.upstreams import tokenizers
+from proxy.upstreams.base import Answer, Call
+from proxy.upstreams.native import NativeAnswer
+from proxy.wire.anthropic import AnthropicDecoder
+from proxy.wire.base import Decoder
+from proxy.wire.gemini import GeminiDecoder
+from proxy.wire.openai import OpenAIDecoder
+from tests.proxy.driving import LONG, only_route
+from tests.proxy.upstreams.calls import call
+
+CHUNKS = 400
+WORDS = ("The ", "quick ", "brown ", "fox ", "jumps ", "over ", "the ", "lazy ", "dog, ", "while ", "it ", "rains. ")
+TEXTS = [WORDS[number % len(WORDS)] for number in range(CHUNKS)]
+
+EVERYTHING = """
+default_policies: [redact/all, token_cap/long]
+policies:
+  redact/all: {rules: [{name: pii, entity: pii}, {name: secrets, entity: secrets}, {name: w, words: [alpha, beta]}]}
+  token_cap/long: {max_tokens: 100000}
+"""
+
+FIGURES = {
+    ("openai", ""): 0,
+    ("openai", EVERYTHING): 0,
+    ("anthropic", EVERYTHING): 0,
+    ("gemini", EVERYTHING): 0,
+}
+"""Instructions a chunk."""
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the figures are those of Python 3.11"),
+]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def openai_events() -> Iterator[dict[str, Any]]:
+    for text in TEXTS:
+        choice = {"index": 0, "delta": {"content": text}, "logprobs": None, "finish_reason": None}
+        yield {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    yield {"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+
+def anthropic_events() -> Iterator[dict[str, Any]]:
+    yield {"type": "message_start", "message": {"id": "c", "model": "m", "usage": {"input_tokens": 1}}}
+    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    for text in TEXTS:
+        yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+    yield {"type": "content_block_stop", "index": 0}
+    yield {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}}
+    yield {"type": "message_stop"}
+
+
+def gemini_events() -> Iterator[dict[str, Any]]:
+    for number, text in enumerate(TEXTS):
+        content = {"parts": [{"text": text}], "role": "model"}
+        usage = {"promptTokenCount": 1, "candidatesTokenCount": number, "totalTokenCount": number + 1}
+        yield {"candidates": [{"content": content, "index": 0}], "usageMetadata": usage, "modelVersion": "m"}
+    yield {"candidates": [{"content": {"parts": [{"text": ""}]}, "finishReason": "STOP", "index": 0}]}
+
+
+FORMATS: dict[str, tuple[Any, type[Decoder]]] = {
+    "openai": (openai_events, OpenAIDecoder),
+    "anthropic": (anthropic_events, AnthropicDecoder),
+    "gemini": (gemini_events, GeminiDecoder),
+}
+
+
+@dataclass
+class Recorded:
+    """A provider whose response is there already, an event a read."""
+
+    name: str
+    reads: list[bytes] = field(default_factory=list)
+
+    async def open(self, asked: Call) -> Answer:
+        events, decoder = FORMATS[self.name]
+        self.reads = [b"data: %b\n\n" % json.dumps(event).encode() for event in events()]
+        self.reads += [b"data: [DONE]\n\n"] if self.name == "openai" else [b""]
+        self.reads.reverse()
+        content = SimpleNamespace(read=self._read, readany=self._read, at_eof=lambda: True)
+        response = SimpleNamespace(
+            content=content, content_type="text/event-stream", release=lambda: None, close=lambda: None
+        )
+        return NativeAnswer(response, decoder(asked.guarded), asked, streamed=True)  # type: ignore[call-arg, arg-type]
+
+    async def _read(self, most: int = 0) -> bytes:
+        return self.reads.pop()
+
+    async def aclose(self) -> None:
+        return None
+
+
+class Taker:
+    """A client that takes everything at once."""
+
+    def write(self, data: bytes) -> bool:
+        return True
+
+    def abort(self) -> None:
+        raise AssertionError
+
+    def unread(self) -> int:
+        return 0
+
+    async def send(self, message: Message) -> None:
+        return None
+
+
+class Count:
+    """Counts the instructions that the code of our packages runs."""
+
+    def __init__(self) -> None:
+        self.instructions = 0
+
+    def __enter__(self) -> "Count":
+        sys.settrace(self._call)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _call(self, frame: FrameType, event: str, argument: object) -> Any:
+        if not frame.f_globals.get("__name__", "").startswith(("proxy.", "policies.")):
+            return None
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        return self._step
+
+    def _step(self, frame: FrameType, event: str, argument: object) -> Any:
+        if event == "opcode":
+            self.instructions += 1
+        return self._step
+
+
+async def served(name: str, config: Config) -> Record:
+    """One stream through driver, decoder, chain and encoder."""
+    clock = asyncio.get_running_loop().time
+    context = Context("m", clock, tokenizer=functools.partial(tokenizers.load, "o200k_base"))
+    record = Record("chatcmpl-1", "m", True)
+    made = make_chain(config.default_policies, config.policies, POLICIES, context)
+
+    def prepare(place: Any, spent: float) -> Prepared:
+        sink = StreamSink("chatcmpl-1", 0, "m", include_usage=False)
+        asked = call(name, stream=True)
+        return Prepared(place, asked, made, context, sink, Recorded(name))
+
+    job = Job(True, 1, only_route(), prepare, record, Unobserved())
+    interrupts, taker = Interrupts(LONG, 60), Taker()
+    scope = {"extensions": {"sluice.connection": taker}}
+    driver = Driver(job, Downstream(scope, taker.send, [], interrupts), interrupts)
+    await driver.run()
+    return record
+
+
+@pytest.mark.parametrize(("name", "policies"), FIGURES, ids=lambda value: "everything" if "\n" in value else value)
+async def test_a_chunk_is_as_much_work_as_it_was(name: str, policies: str) -> None:
+    config = parse("providers: {openai: {api_key: k}}\nmodels: {m: {target: openai/m}}\n" + policies, environ={})
+    await served(name, config)  # what is made once: patterns compiled, states of automata
+    with Count() as count:
+        record = await served(name, config)
+    assert record.outcome == "completed"
+    figure = count.instructions / CHUNKS
+    assert figure == pytest.approx(FIGURES[name, policies], rel=0.05), f"now {figure:.0f} instructions a chunk"
