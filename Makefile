@@ -1,5 +1,5 @@
 # Each target is a script that does what it needs first; CI calls the same ones.
-.PHONY: help install serve test check format docs bench soak lock clean
+.PHONY: help install serve test check format docs backends bench soak lock clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -24,6 +24,9 @@ format: install  ## Rewrite the code in the project's format
 docs: install  ## Write the parts of docs/ that are made from the code
 	@.venv/bin/python -m scripts.generate
 
+backends: install  ## Trace and measure through a real Phoenix and a real Prometheus (installs both)
+	@scripts/observability
+
 bench: install  ## Measure the gateway beside nginx and LiteLLM's proxy (installs both, nginx only as root)
 	@scripts/bench gateway
 
@@ -34,4 +37,4 @@ lock: install  ## Pin the dependencies' current versions with their hashes
 	@scripts/lock
 
 clean:  ## Remove what the other targets made
-	@rm -rf .venv .bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/end_to_end/node/node_modules
+	@rm -rf .venv .bench .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/end_to_end/node/node_modules

@@ -5,7 +5,19 @@ import sys
 
 import click
 
-from benchmarks import cancel, caps, gateway, growth, leak_cases, leaks, measure, redact, redact_peers, soak
+from benchmarks import (
+    cancel,
+    caps,
+    gateway,
+    growth,
+    leak_cases,
+    leaks,
+    measure,
+    redact,
+    redact_peers,
+    soak,
+    telemetry,
+)
 
 _out = click.option(
     "--out",
@@ -76,6 +88,12 @@ def redact_command(sections: tuple[str, ...]) -> None:
     redact.run([section for section in sections or redact.SECTIONS if section != "peers"])
     if not sections or "peers" in sections:
         redact_peers.peers()
+
+
+@main.command("telemetry")
+def telemetry_command() -> None:
+    """What a request's spans and metrics cost."""
+    telemetry.run()
 
 
 @main.command("caps")

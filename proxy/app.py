@@ -15,6 +15,7 @@ from policies.base import PolicyType
 from proxy.api.chat import CancelCompletion, ChatCompletions
 from proxy.api.envelope import envelope
 from proxy.api.health import Health
+from proxy.api.metrics import Metrics
 from proxy.api.models import ModelList, ModelShown
 from proxy.api.surface import id_headers, mint_id
 from proxy.config.models import Config
@@ -25,6 +26,7 @@ from proxy.record import Recorder, log_access
 from proxy.routing.targets import Targets
 from proxy.slots import Slots
 from proxy.streams import Streams
+from proxy.telemetry.service import Telemetry
 from proxy.upstreams.engine import LiteLLMEngine
 from proxy.upstreams.native import NativeUpstream
 from proxy.version import make_version
@@ -37,14 +39,17 @@ def create_gateway(
     recorders: Sequence[Recorder] = (log_access,),
     version: str = "",
 ) -> Gateway:
-    """Everything that a running gateway consists of, for `config`, whose id is `version`."""
+    """Everything that a running gateway consists of, for `config`, whose id is `version`. Raises `TelemetryError` when
+    the telemetry that it asks for cannot be had."""
     limits = config.server
+    streams = Streams(Slots(limits.max_streams, limits.max_queued, limits.queue_seconds))
     return Gateway(
         version=make_version(config, policies, version),
-        streams=Streams(Slots(limits.max_streams, limits.max_queued, limits.queue_seconds)),
+        streams=streams,
         targets=Targets(config.retries, limits),
         upstreams={"native": NativeUpstream(), "litellm": LiteLLMEngine()},
         recorders=recorders,
+        telemetry=Telemetry(config, streams.__len__),
     )
 
 
@@ -70,11 +75,13 @@ def create_app(gateway: Gateway) -> Callable[[Scope, Receive, Send], Awaitable[N
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        gateway.telemetry.start()
         try:
             yield
         finally:
             for upstream in gateway.upstreams.values():
                 await upstream.aclose()
+            await gateway.telemetry.aclose()
 
     chat = ChatCompletions(gateway)
     rest = Starlette(
@@ -92,7 +99,14 @@ def create_app(gateway: Gateway) -> Callable[[Scope, Receive, Send], Awaitable[N
         allow_origins=list(origins),
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "x-sluice-id", "x-sluice-target", "x-sluice-config", "retry-after"],
+        expose_headers=[
+            "x-request-id",
+            "x-sluice-id",
+            "x-sluice-target",
+            "x-sluice-config",
+            "x-trace-id",
+            "retry-after",
+        ],
     )
 
 
@@ -105,6 +119,8 @@ def _routes(gateway: Gateway, chat: ChatCompletions) -> list[BaseRoute]:
             Route(f"{prefix}/models", ModelList(gateway), methods=["GET"]),
             Route(f"{prefix}/models/{{id:path}}", ModelShown(gateway), methods=["GET"]),
         ]
+    if gateway.telemetry.exposes_metrics:
+        api.append(Route("/metrics", Metrics(gateway, gateway.telemetry.metrics).show, methods=["GET"]))
     health = Health(gateway)
     return [*api, Route("/healthz", health.live, methods=["GET"]), Route("/readyz", health.ready, methods=["GET"])]
 

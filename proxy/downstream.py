@@ -5,6 +5,7 @@ until then a failure can still be a proper HTTP status. After the first *event* 
 (`committed`).
 """
 
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol, TypeAlias
 
@@ -63,6 +64,9 @@ class Downstream:
         self.committed = False
         self.complete = False
         self.bytes = 0
+        self.chunks = 0
+        self.longest_gap = 0.0
+        self._last_event = 0.0
 
     def set_header(self, name: bytes, value: bytes) -> None:
         """A header for the response, in place of an earlier one of the name; without effect once the response began."""
@@ -75,12 +79,14 @@ class Downstream:
             return False
         self.bytes += len(data)
         self._interrupts.wrote()
+        self._count()
         return True
 
     async def event(self, data: bytes) -> None:
         """Send server-sent events; from here on there is no other attempt."""
         self.committed = True
         await self._stream(data)
+        self._count()
 
     async def keep_alive(self) -> None:
         """Send a comment, so that nobody between us takes the silence for a dead connection."""
@@ -109,6 +115,13 @@ class Downstream:
         """Drop the connection with what it has not taken. Without our server this is left to the server at hand."""
         if self._connection is not None:
             self._connection.abort()
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        if self.chunks and now - self._last_event > self.longest_gap:
+            self.longest_gap = now - self._last_event
+        self._last_event = now
+        self.chunks += 1
 
     async def _stream(self, data: bytes, *, more: bool = True) -> None:
         if self.status is None:

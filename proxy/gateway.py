@@ -11,6 +11,7 @@ from proxy.pricing import table
 from proxy.record import Record, Recorder
 from proxy.routing.targets import Targets
 from proxy.streams import Streams
+from proxy.telemetry.service import Telemetry
 from proxy.upstreams import tokenizers
 from proxy.upstreams.base import Upstream
 from proxy.version import Version
@@ -26,6 +27,7 @@ class Gateway:
     targets: Targets
     upstreams: Mapping[str, Upstream]
     recorders: Sequence[Recorder]
+    telemetry: Telemetry
     _loaded: set[str] = field(default_factory=set)
 
     @property
@@ -38,6 +40,7 @@ class Gateway:
         limits = version.config.server
         self.streams.slots.resize(limits.max_streams, limits.max_queued, limits.queue_seconds)
         self.targets.use(version.config.retries, limits)
+        self.telemetry.use(version.config)
         self.version = version
 
     def upstream(self, place: Place) -> Upstream:

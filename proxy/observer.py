@@ -1,19 +1,26 @@
 """Who watches requests as they go, rather than when they are over: told when each attempt begins and ends.
 
-Rule: an observer sees records, never texts; what it raises is its own failure and must not reach the request.
+Rule: an observer sees records and, if it listens, what the client is sent after the policies; what it raises is its own
+failure and must not reach the request.
 """
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
+from policies.events import Event
 from proxy.record import Record, Try
 from proxy.upstreams.base import Call
 
 NO_HEADERS: Mapping[str, str] = {}
 
+Listener: TypeAlias = Callable[[Sequence[Event]], None]
+
 
 class Observer(Protocol):
     """Watches one request, from its arrival to its end."""
+
+    listener: Listener | None
+    """Takes the events that go to the client, where messages are to be captured; else None, and costs nothing."""
 
     def attempt(self, attempt: Try, call: Call) -> Mapping[str, str]:
         """An attempt begins; the headers that go to its provider with it, for the context of a trace."""
@@ -27,6 +34,8 @@ class Observer(Protocol):
 
 class Unobserved:
     """Nobody watches."""
+
+    listener: Listener | None = None
 
     def attempt(self, attempt: Try, call: Call) -> Mapping[str, str]:
         """See `Observer.attempt`."""

@@ -27,6 +27,9 @@ Outcome: TypeAlias = Literal[
     "failed",
 ]
 
+MOST_ACTIONS = 32
+"""Policies' actions that one line, or one span, tells apart."""
+
 access_log = logging.getLogger("sluice.access")
 
 
@@ -58,10 +61,21 @@ class Try:
 
 
 @dataclass(slots=True)
+class Acted:
+    """What one rule of a policy did: the first time, and how often."""
+
+    first: Note
+    count: int
+
+
+@dataclass(slots=True)
 class Record:
     """One request. Times are in seconds; `first_event` and `duration` count from its arrival. `status` is what the
     client got, None when it left before it got one. `tries` are its attempts, `bill` what all of them have used, None
-    when no provider was at work. `version` is the configuration's. `tokenizer` names what a token cap counts with."""
+    when no provider was at work. `version` is the configuration's. `tokenizer` names what a token cap counts with.
+    `chunks` are the messages with events that the client of a stream was sent, `longest_gap` the longest time between
+    two of them. `trace_id` and `span_id` are those of the request's span, in hex, `sampled` whether its trace is kept;
+    None without tracing."""
 
     id: str
     model: str
@@ -82,8 +96,14 @@ class Record:
     first_event: float | None = None
     duration: float = 0.0
     bytes: int = 0
+    chunks: int = 0
+    longest_gap: float = 0.0
+    trace_id: str | None = None
+    span_id: str | None = None
+    sampled: bool = False
     notes: Sequence[Note] = ()
     arrived: float = field(default_factory=time.monotonic)
+    _acted: list[Acted] | None = None
 
     @property
     def usage(self) -> Usage | None:
@@ -94,6 +114,21 @@ class Record:
     def attempts(self) -> int:
         """How many attempts were made."""
         return len(self.tries)
+
+    def acted(self) -> list[Acted]:
+        """What policies did by policy, rule and action, in the order of the first times. Call it when the request is
+        over: it is counted once, because an answer may have tens of thousands of notes."""
+        if self._acted is None:
+            found: dict[tuple[str, str | None, str], Acted] = {}
+            for note in self.notes:
+                key = (note.policy, note.rule, note.action)
+                known = found.get(key)
+                if known is None:
+                    found[key] = Acted(note, note.count)
+                else:
+                    known.count += note.count
+            self._acted = list(found.values())
+        return self._acted
 
     def began(self) -> None:
         """The client has got its first event."""
@@ -118,7 +153,11 @@ def access_line(record: Record) -> dict[str, Any]:
     """The fields of the access line; those that are not known are left out."""
     line: dict[str, Any] = {
         "ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "level": "info",
         "msg": "request",
+        "trace_id": record.trace_id,
+        "span_id": record.span_id,
+        "trace_flags": None if record.trace_id is None else "01" if record.sampled else "00",
         "request_id": record.id,
         "key": record.client,
         "model": record.model,
@@ -135,10 +174,19 @@ def access_line(record: Record) -> dict[str, Any]:
         "first_event_s": None if record.first_event is None else round(record.first_event, 4),
         "duration_s": round(record.duration, 4),
         "bytes": record.bytes,
+        "chunks": record.chunks or None,
+        "longest_gap_s": round(record.longest_gap, 4) or None,
+        "policies": _acted(record) or None,
         "tokenizer": record.tokenizer,
         **_used(record.bill),
     }
     return {name: value for name, value in line.items() if value is not None}
+
+
+def _acted(record: Record) -> dict[str, int]:
+    """What policies did, as `policy rule action` to how often; the first `MOST_ACTIONS` of them."""
+    acted = record.acted()[:MOST_ACTIONS]
+    return {" ".join(filter(None, (one.first.policy, one.first.rule, one.first.action))): one.count for one in acted}
 
 
 def _used(bill: Bill | None) -> dict[str, Any]:

@@ -246,7 +246,7 @@ class Driver:
         self._ledger.settle()
         record.bill = self._ledger.bill()
         record.status = self._down.status
-        record.bytes = self._down.bytes
+        record.bytes, record.chunks, record.longest_gap = self._down.bytes, self._down.chunks, self._down.longest_gap
         if self._passage is not None:
             chain = self._passage.chain
             record.notes = [*self._notes, *chain.notes]

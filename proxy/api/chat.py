@@ -17,7 +17,7 @@ from proxy.errors import GatewayError, PolicyFailed
 from proxy.gateway import Gateway
 from proxy.interrupts import Interrupts, Reason
 from proxy.job import Job
-from proxy.observer import Unobserved
+from proxy.observer import Observer
 from proxy.passage import place
 from proxy.record import Outcome, Record
 from proxy.slots import Overloaded
@@ -39,10 +39,13 @@ class ChatCompletions:
         version = self._gateway.version  # this one to the end, whatever is loaded meanwhile
         record = Record(mint_id(), model="", stream=False, version=version.id)
         headers = id_headers(scope, record.id)
+        observer = self._gateway.telemetry.observe(scope, record)
+        if record.trace_id is not None:
+            headers.append((b"x-trace-id", record.trace_id.encode()))
         if version.id:
             headers.append((b"x-sluice-config", version.id.encode()))
         try:
-            await self._answer(_Connection(scope, receive, send, headers), version, record)
+            await self._answer(_Connection(scope, receive, send, headers), version, record, observer)
         except GatewayError as error:
             record.outcome = _outcome(error)
             record.status, record.error = error.status, error.code
@@ -56,30 +59,33 @@ class ChatCompletions:
             await refuse(send, ours, headers)
         finally:
             self._gateway.record(record)
+            observer.over(record)
 
-    async def _answer(self, connection: "_Connection", version: Version, record: Record) -> None:
+    async def _answer(self, connection: "_Connection", version: Version, record: Record, observer: Observer) -> None:
         client = admit(version, connection.scope)
         record.client = client.name
         slots = self._gateway.streams.slots
         await slots.take("The gateway")
         try:
-            job = await self._job(connection, version, client, record)
+            job = await self._job(connection, version, client, record, observer)
             await self._drive(job, client, version.config, connection)
         finally:
             slots.give_back()
 
-    async def _job(self, connection: "_Connection", version: Version, client: Client, record: Record) -> Job:
+    async def _job(
+        self, connection: "_Connection", version: Version, client: Client, record: Record, observer: Observer
+    ) -> Job:
         most = int(version.config.server.max_body_mb * 2**20)
         body = await read_body(connection.scope, connection.receive, most)
         request = validate(parse_body(body))
         record.model, record.stream = request.model, request.stream
         resolved = find(version.config, request.model, client)
-        plan = Plan(self._gateway, version, request, resolved, record)
+        plan = Plan(self._gateway, version, request, resolved, record, observer)
         route = plan.route(len(body))
         if version.counts_tokens(resolved.settings):
             for basis in {tokenizers.basis(place.model) for group in route.groups for place in group.places}:
                 await self._gateway.ready(basis)
-        return Job(request.stream, request.n, route, plan.prepare, record, Unobserved())
+        return Job(request.stream, request.n, route, plan.prepare, record, observer)
 
     async def _drive(self, job: Job, client: Client, config: Config, connection: "_Connection") -> None:
         """Drive the job in a task of its own: each chunk wakes all coroutines that a task is deep, and those of the

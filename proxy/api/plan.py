@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from policies.base import Context, Refuse, Request
 from proxy.access.keys import Client
 from proxy.api.models import model_not_found
-from proxy.api.sinks import StreamSink, WholeSink
+from proxy.api.sinks import Overheard, StreamSink, WholeSink
 from proxy.api.validate import ChatRequest
 from proxy.config.models import Config
 from proxy.config.resolve import Place, Resolved, fallbacks, resolve
 from proxy.errors import Forbidden, InvalidRequest, PolicyFailed
 from proxy.gateway import Gateway
 from proxy.job import Prepared, Sink
+from proxy.observer import Observer
 from proxy.passage import place as where
 from proxy.pricing.models import target
 from proxy.record import Record
@@ -54,6 +55,7 @@ class Plan:
     request: ChatRequest
     resolved: Resolved
     record: Record
+    observer: Observer
 
     def route(self, size: int) -> Route:
         """The request's way; its body had `size` bytes. Raises `InvalidRequest` when no target can serve it."""
@@ -86,7 +88,10 @@ class Plan:
             stream=self.request.stream,
             guarded=chain.guarded,
         )
-        return Prepared(place, call, chain, context, self._sink(place), self.gateway.upstream(place))
+        sink = self._sink(place)
+        if self.observer.listener is not None:
+            sink = Overheard(sink, self.observer.listener)
+        return Prepared(place, call, chain, context, sink, self.gateway.upstream(place))
 
     def _context(self, place: Place, spent: float) -> Context:
         return Context(

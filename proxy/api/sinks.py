@@ -5,9 +5,27 @@ from collections.abc import Sequence
 from policies.events import Event, Usage
 from proxy.downstream import Downstream, Headers
 from proxy.errors import GatewayError
+from proxy.job import Sink
+from proxy.observer import Listener
 from proxy.wire.base import Meta
 from proxy.wire.chunks import ChunkEncoder
 from proxy.wire.completion import Joiner
+
+
+class Overheard:
+    """A sink whose events somebody listens to."""
+
+    def __init__(self, sink: Sink, listener: Listener) -> None:
+        self._sink = sink
+        self._listener = listener
+        self.use = sink.use
+        self.done = sink.done
+        self.error = sink.error
+
+    def encode(self, events: Sequence[Event]) -> bytes:
+        """See `Sink.encode`."""
+        self._listener(events)
+        return self._sink.encode(events)
 
 
 class StreamSink:

@@ -165,3 +165,21 @@ def completion(shell: str) -> None:
     complete = get_completion_class(shell)
     assert complete is not None
     click.echo(complete(main, {}, "sluice", "_SLUICE_COMPLETE").source())
+
+
+@main.group()
+def telemetry() -> None:
+    """Try what traces and metrics go to.
+
+    `sluice telemetry test` sends one span, and metrics where they are pushed, and prints the trace's id or what is
+    wrong.
+    """
+
+
+@telemetry.command("test", epilog=example("sluice telemetry test --config config.yaml"))
+@click.option("--config", "path", default="config.yaml", show_default=True, help="The configuration file.")
+def telemetry_test(path: str) -> None:
+    """Send one span: prints its trace id, or what is wrong."""
+    from proxy.cli.telemetry import test as run
+
+    sys.exit(run(path))

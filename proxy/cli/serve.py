@@ -14,6 +14,7 @@ from proxy.config.providers import apis_in_use
 from proxy.gateway import Gateway
 from proxy.logs import set_up_logs
 from proxy.server import make_server
+from proxy.telemetry.environment import TelemetryError
 from proxy.upstreams import litellm
 
 log = logging.getLogger("sluice")
@@ -47,7 +48,11 @@ async def _serve(loaded: Loaded) -> int:
             except OSError:
                 return _cannot_listen(f"port {port} for the built-in simulator", "simulator.port")
             log.info("the built-in simulator stands in for providers at %s", simulator.url)
-        gateway = create_gateway(config, version=loaded.version)
+        try:
+            gateway = create_gateway(config, version=loaded.version)
+        except TelemetryError as error:
+            print(error, file=sys.stderr)
+            return 1
         await gateway.warm()
         _warm(gateway)
         server = make_server(create_app(gateway), config, gateway.streams)

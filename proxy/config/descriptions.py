@@ -51,6 +51,7 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "prices": "USD per million tokens, before LiteLLM's table. A name is the provider's model or `provider/model`, "
         "and may hold one `*`",
         "timeouts": "limits in seconds",
+        "telemetry": "what is told of requests, and to whom",
         "retries": "what is done when a provider fails before the client got anything",
     },
     "Server": {
@@ -71,7 +72,7 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "key": "the key itself, from the environment (`${TEAM_A_KEY}`); or give `sha256`",
         "sha256": 'the key\'s SHA-256 in hex, in place of `key`: ``printf %s "$KEY" | sha256sum``',
         "models": "globs over the model names that the key may use",
-        "admin": "may cancel other keys' requests",
+        "admin": "may cancel other keys' requests, and read `/metrics`",
     },
     "Provider": {
         "api": "the wire format: `openai` (any server of that format), `anthropic`, `gemini`, or `litellm` for every "
@@ -80,7 +81,34 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "base_url": "as in the provider's own SDK. Known for the three names: `https://api.openai.com/v1`, "
         "`https://api.anthropic.com`, `https://generativelanguage.googleapis.com`",
         "include_usage": "false for OpenAI-format servers that refuse `stream_options`",
+        "trace_context": "whether calls carry the trace's context; when left out only those to this machine and to "
+        "private networks",
         "options": "for `api: litellm`: LiteLLM's named parameters (`api_base`, `api_version`, `aws_region_name`, …)",
+    },
+    "Otlp": {
+        "endpoint": "the base of both signals: `/v1/traces` and `/v1/metrics` are added. "
+        "http://localhost:4318 when left out",
+        "traces_endpoint": "the full URL for traces, before `endpoint`",
+        "metrics_endpoint": "the full URL for metrics, before `endpoint`",
+        "protocol": "`grpc` needs more: `pip install 'sluice-gateway[grpc]'`",
+        "headers": "sent with each export; values best from the environment",
+        "timeout": "seconds for one export",
+    },
+    "Telemetry": {
+        "service_name": "`service.name`",
+        "resource": "further resource attributes, such as `deployment.environment.name: prod`",
+        "traces": "one or several; when left out `otlp` where an endpoint is known, else none",
+        "metrics": "`prometheus` shows them on `/metrics`, `otlp` pushes them; one or both",
+        "otlp": "where OTLP goes, and how",
+        "sample": "share of traces that are kept where the caller has not decided. Metrics and log lines count every "
+        "request",
+        "content": "`redacted` puts messages on the chat span, behind the policies",
+        "content_chars": "characters of each text there",
+        "trace_context": "what a caller's `traceparent` is: our span's `parent`, a `link`, or nothing (`ignore`, for "
+        "gateways that strangers reach: with `parent` they decide what is sampled)",
+        "baggage": "keys of a caller's baggage that become attributes of the SERVER and chat spans, such as "
+        "`session.id`",
+        "compat": "adds what single backends want spelled their way",
     },
     "Model": {
         "target": _TARGET,

@@ -8,7 +8,7 @@ they show in no repr. What one value must be is in `proxy.config.fields`; what d
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from proxy.config.fields import (
     BaseUrl,
@@ -22,14 +22,10 @@ from proxy.config.fields import (
     ProviderKey,
     Seconds,
 )
+from proxy.config.strict import Strict as Strict
+from proxy.config.telemetry import Telemetry
 
 Api = Literal["openai", "anthropic", "gemini", "litellm"]
-
-
-class Strict(BaseModel):
-    """Frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Server(Strict):
@@ -70,7 +66,8 @@ class Provider(Strict):
     SDK. In a loaded configuration `api` is always set, and `base_url` but for `api: litellm`.
 
     `include_usage: false` is for OpenAI-format servers that refuse `stream_options`. `options` are LiteLLM's named
-    parameters, for `api: litellm`.
+    parameters, for `api: litellm`. `trace_context` tells whether it is sent the trace's context; None: only on this
+    machine or a private network.
     """
 
     api: Api | None = None
@@ -78,6 +75,7 @@ class Provider(Strict):
     base_url: BaseUrl | None = None
     include_usage: bool = True
     options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    trace_context: bool | None = None
 
 
 Whole = Literal["stream", "native"]
@@ -196,3 +194,4 @@ class Config(Strict):
     prices: dict[str, Prices] = Field(default_factory=dict)
     timeouts: Timeouts = Timeouts()
     retries: Retries = Retries()
+    telemetry: Telemetry = Telemetry()

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from opentelemetry.sdk.trace.export import SpanExporter
 
 from policies import POLICIES
 from policies.base import PolicyType
@@ -14,6 +16,7 @@ from proxy.record import Record
 from proxy.server import Limits, Server, make_server
 from proxy.simulator import Simulator
 from proxy.tasks import spawn
+from proxy.telemetry.service import Telemetry
 
 PROVIDERS = ("openai", "anthropic", "gemini")
 
@@ -67,12 +70,15 @@ async def running(
     extra: str = "",
     policies: Mapping[str, PolicyType] = POLICIES,
     limits: Limits | None = None,
+    exporters: Sequence[SpanExporter] = (),
 ) -> AsyncIterator[Running]:
     """Serve `config` (with the simulator's address for `{url}`) and `extra` YAML behind it, until the block is left.
-    `limits` are those of connections."""
+    `limits` are those of connections, `exporters` take spans."""
     async with Simulator() as sim:
         parsed = parse(config.format(url=sim.url) + extra.format(url=sim.url), policies=policies)
         gateway = create_gateway(parsed, policies=policies)
+        if exporters:
+            gateway.telemetry = Telemetry(parsed, gateway.streams.__len__, environ={}, exporters=exporters)
         server = make_server(create_app(gateway), parsed, gateway.streams, limits)
         serving = spawn(server.serve())
         while not server.started:

@@ -7,13 +7,14 @@ import pytest
 
 from policies.events import Note, Usage
 from proxy.ledger import Bill
-from proxy.record import Record, access_line, log_access
+from proxy.record import MOST_ACTIONS, Record, access_line, log_access
 
 
 def test_a_line_leaves_out_what_is_not_known() -> None:
     line = access_line(Record("chatcmpl-1", "alias", True, outcome="client_cancelled"))
     assert line.pop("ts").endswith("Z")
     assert line == {
+        "level": "info",
         "msg": "request",
         "request_id": "chatcmpl-1",
         "model": "alias",
@@ -63,3 +64,14 @@ def test_nothing_is_made_where_nobody_listens(caplog: pytest.LogCaptureFixture) 
     caplog.set_level(logging.WARNING, "sluice.access")
     log_access(Record("chatcmpl-1", "alias", True))
     assert not caplog.records
+
+
+def test_a_line_tells_its_trace_and_what_policies_did_at_most_32_of_it() -> None:
+    notes = [Note("redact/pii", "redact", f"rule-{index}") for index in range(40)] + [
+        Note("redact/pii", "redact", "rule-0", count=4)
+    ]
+    record = Record("chatcmpl-1", "alias", True, notes=notes, trace_id="a" * 32, span_id="b" * 16, sampled=True)
+    line = access_line(record)
+    assert (line["trace_id"], line["span_id"], line["trace_flags"]) == ("a" * 32, "b" * 16, "01")
+    assert len(line["policies"]) == MOST_ACTIONS
+    assert line["policies"]["redact/pii rule-0 redact"] == 5

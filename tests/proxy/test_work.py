@@ -49,10 +49,10 @@ policies:
 """
 
 FIGURES = {
-    ("openai", ""): 0,
-    ("openai", EVERYTHING): 0,
-    ("anthropic", EVERYTHING): 0,
-    ("gemini", EVERYTHING): 0,
+    ("openai", ""): 733,
+    ("openai", EVERYTHING): 1711,
+    ("anthropic", EVERYTHING): 1721,
+    ("gemini", EVERYTHING): 2621,
 }
 """Instructions a chunk."""
 

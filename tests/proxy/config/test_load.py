@@ -100,7 +100,7 @@ def test_a_problem_says_where_it_is() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["telemetry", "tls"],
+    ["tls"],
 )
 def test_a_section_that_is_not_built_is_refused(refusal: Refusal, key: str) -> None:
     text = f"providers: {{openai: {{api_key: k}}}}\nmodels: {{m: {{target: openai/x}}}}\n{key}: {{}}"

@@ -1,0 +1,123 @@
+"""Every name that is emitted: span attributes, span events, metrics.
+
+Rule: names are constants of our own, pinned by a test. `GEN_AI` names are those of the semantic conventions 1.41, the
+last release that had them; the SDK's own constants for them are marked as going away. `HTTP` names are the stable ones.
+What the conventions have no name for is under `sluice.`.
+"""
+
+# ---- HTTP, on the SERVER span; some on attempts
+HTTP_METHOD = "http.request.method"
+HTTP_ROUTE = "http.route"
+HTTP_STATUS = "http.response.status_code"
+URL_PATH = "url.path"
+URL_SCHEME = "url.scheme"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+CLIENT_ADDRESS = "client.address"
+USER_AGENT = "user_agent.original"
+ERROR_TYPE = "error.type"
+
+# ---- GenAI, on the chat span alone
+OPERATION = "gen_ai.operation.name"
+PROVIDER = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_STREAM = "gen_ai.request.stream"
+TEMPERATURE = "gen_ai.request.temperature"
+TOP_P = "gen_ai.request.top_p"
+TOP_K = "gen_ai.request.top_k"
+MAX_TOKENS = "gen_ai.request.max_tokens"
+FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty"
+PRESENCE_PENALTY = "gen_ai.request.presence_penalty"
+SEED = "gen_ai.request.seed"
+CHOICE_COUNT = "gen_ai.request.choice.count"
+RESPONSE_ID = "gen_ai.response.id"
+RESPONSE_MODEL = "gen_ai.response.model"
+FINISH_REASONS = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+INPUT_TOKENS = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+CACHE_READ = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE = "gen_ai.usage.cache_write.input_tokens"
+CACHE_CREATION = "gen_ai.usage.cache_creation.input_tokens"
+REASONING = "gen_ai.usage.reasoning.output_tokens"
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+
+# ---- ours, on the SERVER span
+REQUEST_ID = "sluice.request.id"
+ALIAS = "sluice.model.alias"
+KEY = "sluice.key.name"
+OUTCOME = "sluice.stream.outcome"
+SEEN_FINISH_REASONS = "sluice.response.finish_reasons"
+DELIVERED = "sluice.delivered.time_to_first_chunk"
+CALLER_TRACE = "sluice.caller.trace_id"
+
+# ---- ours, on the chat span
+CHUNKS = "sluice.stream.chunks"
+BYTES = "sluice.stream.bytes"
+LONGEST_GAP = "sluice.stream.max_gap_s"
+HELD = "sluice.stream.held_back_ms"
+STOPPED_BY = "sluice.stream.stopped_by"
+ATTEMPTS = "sluice.attempt.count"
+USAGE_SOURCE = "sluice.usage.source"
+COST = "sluice.cost.usd"
+TOKENIZER = "sluice.tokenizer"
+
+# ---- ours, on attempts
+ATTEMPT_NUMBER = "sluice.attempt.number"
+ATTEMPT_PROVIDER = "sluice.attempt.provider"
+ATTEMPT_API = "sluice.attempt.api"
+ATTEMPT_MODEL = "sluice.attempt.model"
+ATTEMPT_REASON = "sluice.attempt.reason"
+ATTEMPT_CHOSEN = "sluice.attempt.chosen"
+ATTEMPT_FIRST_TOKEN = "sluice.attempt.time_to_first_token"
+
+# ---- events of the chat span
+POLICY_EVENT = "sluice.policy"
+POLICY_REST_EVENT = "sluice.policy.rest"
+POLICY = "sluice.policy.id"
+POLICY_VERSION = "sluice.policy.version"
+POLICY_RULE = "sluice.policy.rule"
+POLICY_ACTION = "sluice.policy.action"
+POLICY_CHANNEL = "sluice.policy.channel"
+POLICY_CHOICE = "sluice.policy.choice"
+POLICY_COUNT = "sluice.policy.count"
+POLICY_OFFSET = "sluice.policy.first_offset"
+POLICY_RULES = "sluice.policy.rules"
+
+# ---- what single backends want spelled their way
+OI_KIND = "openinference.span.kind"
+OI_REASONING = "llm.token_count.completion_details.reasoning"
+LANGFUSE_STARTED = "langfuse.observation.completion_start_time"
+LANGFUSE_COST = "gen_ai.usage.cost"
+SIGNOZ_FIRST = "gen_ai.server.ttft"
+
+# ---- metrics, and labels that only they have
+M_HTTP_DURATION = "http.server.request.duration"
+M_HTTP_ACTIVE = "http.server.active_requests"
+M_OPERATION = "gen_ai.client.operation.duration"
+M_FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk"
+M_TOKENS = "gen_ai.client.token.usage"
+M_DELIVERED = "sluice.client.time_to_first_chunk"
+M_HELD = "sluice.stream.hold.duration"
+M_BEFORE = "sluice.request.preparation.duration"
+M_GAP = "sluice.stream.chunk.gap.max"
+M_STREAMS = "sluice.streams.active"
+M_FINISHED = "sluice.streams.finished"
+M_ATTEMPTS = "sluice.attempts"
+M_ATTEMPT_DURATION = "sluice.attempt.duration"
+M_POLICY = "sluice.policy.actions"
+M_COST = "sluice.cost"
+M_LAG = "sluice.event_loop.lag"
+M_SPANS = "sluice.telemetry.spans"
+M_PUSHES = "sluice.telemetry.metric_pushes"
+
+TOKEN_TYPE = "gen_ai.token.type"
+L_PROVIDER = "sluice.provider"
+L_ALIAS = "sluice.model.alias"
+L_OUTCOME = "sluice.stream.outcome"
+L_REASON = "sluice.attempt.reason"
+L_RESULT = "sluice.result"
+
+OTHER = "_OTHER"
+"""In a label, everything that is not in its closed set."""

@@ -1,0 +1,12 @@
+"""Tests against real backends: collected only where `scripts/observability` has made those available."""
+
+import os
+
+import pytest
+
+collect_ignore_glob = [] if "SLUICE_PHOENIX" in os.environ else ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": True}
