@@ -244,6 +244,17 @@ def test_a_cost_cap_needs_a_price(text: str, unpriced: bool) -> None:
         parse(whole, policies=PRICED)
 
 
+def test_a_cost_cap_needs_a_price_for_every_target_that_may_serve() -> None:
+    text = (
+        PROVIDERS + "models:\n  a: {targets: [openai/gpt-4o-mini, openai/foo], fallbacks: [b], policies: [cap/c]}\n"
+        "  b: {target: local/bar, fallbacks: [c], policies: []}\n  c: {target: openai/gpt-4o, policies: []}\n"
+        "policies: {cap/c: {}}\n"
+    )
+    with pytest.raises(ConfigError) as refused:
+        parse(text, policies=PRICED)
+    assert [problem.path for problem in refused.value.problems] == ["models.a.targets[1]", "models.b.target"]
+
+
 @pytest.mark.parametrize("price", ["{input: -1, output: 2}", "{input: 1}", "{input: 1, output: true}", "3"])
 def test_prices_that_are_refused(refusal: Refusal, price: str) -> None:
     assert len(refusal(GOOD + f"prices: {{m: {price}}}\n")) == 1
