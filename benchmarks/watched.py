@@ -17,16 +17,17 @@ import uvloop
 from proxy.cli.serve import _serve
 from proxy.config.load import Loaded, load_whole
 from proxy.logs import set_up_logs
+from proxy.reload.reloader import Origin
 from proxy.tasks import spawn
 
 _STEP = 0.02
 """Seconds between two looks."""
 
 
-async def _watched(loaded: Loaded, window: pathlib.Path) -> int:
+async def _watched(loaded: Loaded, origin: Origin, window: pathlib.Path) -> int:
     watching = spawn(_watch(window))
     try:
-        return await _serve(loaded)
+        return await _serve(loaded, origin)
     finally:
         watching.cancel()
 
@@ -49,4 +50,4 @@ if __name__ == "__main__":
     set_up_logs()
     logging.getLogger("sluice.access").setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.exit(runner.run(_watched(load_whole(sys.argv[2]), pathlib.Path(sys.argv[1]))))
+        sys.exit(runner.run(_watched(load_whole(sys.argv[2]), Origin(sys.argv[2]), pathlib.Path(sys.argv[1]))))

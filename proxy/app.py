@@ -5,14 +5,15 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from policies import POLICIES
 from policies.base import PolicyType
+from proxy.api.admin import Admin
 from proxy.api.chat import CancelCompletion, ChatCompletions
+from proxy.api.cors import Cors
 from proxy.api.envelope import envelope
 from proxy.api.health import Health
 from proxy.api.metrics import Metrics
@@ -23,6 +24,8 @@ from proxy.downstream import Receive, Scope, Send
 from proxy.errors import GatewayError, NotFound
 from proxy.gateway import Gateway
 from proxy.record import Recorder, log_access
+from proxy.reload.reloader import Reloader
+from proxy.reload.state import State
 from proxy.routing.targets import Targets
 from proxy.slots import Slots
 from proxy.streams import Streams
@@ -70,8 +73,8 @@ class Application:
             await self._rest(scope, receive, send)
 
 
-def create_app(gateway: Gateway) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """The application that serves `gateway`; its lifespan closes what the gateway opened."""
+def create_app(gateway: Gateway, reloader: Reloader | None = None) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The application that serves `gateway` and tells of `reloader`; its lifespan closes what the gateway opened."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -85,32 +88,15 @@ def create_app(gateway: Gateway) -> Callable[[Scope, Receive, Send], Awaitable[N
 
     chat = ChatCompletions(gateway)
     rest = Starlette(
-        routes=_routes(gateway, chat),
+        routes=_routes(gateway, chat, reloader),
         exception_handlers={HTTPException: _http_error, GatewayError: _gateway_error, Exception: _failure},
         lifespan=lifespan,
     )
     rest.router.redirect_slashes = False  # it would send clients, with their keys, to an address made from `Host`
-    app = Application(chat, rest)
-    origins = gateway.config.server.cors_origins
-    if not origins:
-        return app
-    return CORSMiddleware(
-        app,
-        allow_origins=list(origins),
-        allow_methods=["GET", "POST"],
-        allow_headers=["*"],
-        expose_headers=[
-            "x-request-id",
-            "x-sluice-id",
-            "x-sluice-target",
-            "x-sluice-config",
-            "x-trace-id",
-            "retry-after",
-        ],
-    )
+    return Cors(Application(chat, rest), gateway)
 
 
-def _routes(gateway: Gateway, chat: ChatCompletions) -> list[BaseRoute]:
+def _routes(gateway: Gateway, chat: ChatCompletions, reloader: Reloader | None) -> list[BaseRoute]:
     api: list[BaseRoute] = []
     for prefix in ("/v1", ""):
         api += [
@@ -121,8 +107,16 @@ def _routes(gateway: Gateway, chat: ChatCompletions) -> list[BaseRoute]:
         ]
     if gateway.telemetry.exposes_metrics:
         api.append(Route("/metrics", Metrics(gateway, gateway.telemetry.metrics).show, methods=["GET"]))
-    health = Health(gateway)
-    return [*api, Route("/healthz", health.live, methods=["GET"]), Route("/readyz", health.ready, methods=["GET"])]
+    admin = Admin(gateway, reloader)
+    health = Health(gateway, State() if reloader is None else reloader.state)
+    return [
+        *api,
+        Route("/admin/status", admin.status, methods=["GET"]),
+        Route("/admin/report", admin.report, methods=["GET"]),
+        Route("/admin/reload", admin.reload, methods=["POST"]),
+        Route("/healthz", health.live, methods=["GET"]),
+        Route("/readyz", health.ready, methods=["GET"]),
+    ]
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from proxy.pricing import table
 from proxy.record import Record, Recorder
 from proxy.routing.targets import Targets
 from proxy.streams import Streams
+from proxy.tally import Tally
 from proxy.telemetry.service import Telemetry
 from proxy.upstreams import tokenizers
 from proxy.upstreams.base import Upstream
@@ -28,6 +29,7 @@ class Gateway:
     upstreams: Mapping[str, Upstream]
     recorders: Sequence[Recorder]
     telemetry: Telemetry
+    tally: Tally = field(default_factory=Tally)
     _loaded: set[str] = field(default_factory=set)
 
     @property
@@ -62,5 +64,6 @@ class Gateway:
     def record(self, record: Record) -> None:
         """Tell every recorder of a request that is over."""
         record.ended()
+        self.tally.add(record)
         for recorder in self.recorders:
             recorder(record)

@@ -88,6 +88,15 @@ class Ledger:
         """What the provider has told of the running attempt."""
         return self._last
 
+    @property
+    def completion(self) -> int:
+        """Tokens that all attempts have produced so far."""
+        settled = sum(bill.usage.completion for bill in self._bills)
+        if not self._running:
+            return settled
+        told = 0 if self._last is None else self._last.completion
+        return settled + max(told, estimate.tokens(self._thoughts + self._answer))
+
     def attempt(self) -> Bill:
         """What the running attempt has used."""
         told = self._last or Usage(0, 0)

@@ -9,7 +9,6 @@ by the signal.
 
 import asyncio
 import contextlib
-import functools
 import logging
 import signal
 from collections.abc import Callable, Generator
@@ -282,10 +281,10 @@ class Server(uvicorn.Server):
     LAST_WORD = 0.5
     """Seconds for the error event to go out to clients that are slow to take it."""
 
-    def __init__(self, config: uvicorn.Config, streams: Streams, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, streams: Streams, current: Callable[[], Config]) -> None:
         super().__init__(config)
         self._streams = streams
-        self._drain_seconds = drain_seconds
+        self._current = current
         self._signalled = asyncio.Event()
         self._notice = self.NOTICE
 
@@ -323,7 +322,7 @@ class Server(uvicorn.Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        await self._streams_end(self._drain_seconds, unless_forced=True)
+        await self._streams_end(self._current().server.drain_seconds, unless_forced=True)
         self._streams.drain()
         await self._streams_end(self.LAST_WORD)
         self.config.timeout_graceful_shutdown = 1
@@ -338,16 +337,26 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.02)
 
 
-def make_server(app: Any, config: Config, streams: Streams, limits: Limits | None = None) -> Server:
-    """A server for `app` as `config.server` says; run it with `await server.serve()`. `limits` None: those of
-    `config`."""
-    limits = limits or Limits(write=config.timeouts.write)
+def make_server(
+    app: Any,
+    config: Config,
+    streams: Streams,
+    limits: Limits | None = None,
+    current: Callable[[], Config] | None = None,
+) -> Server:
+    """A server for `app` as `config.server` says; run it with `await server.serve()`. `current` gives the configuration
+    in use, for what may change while it runs; None: `config`. `limits` None: those of the configuration in use."""
+    in_use = current or (lambda: config)
+
+    def protocol(**uvicorn_arguments: Any) -> Protocol:
+        return Protocol(limits=limits or Limits(write=in_use().timeouts.write), **uvicorn_arguments)
+
     settings = uvicorn.Config(
         app,
         host=config.server.host,
         port=config.server.port,
         loop="uvloop",
-        http=functools.partial(Protocol, limits=limits),  # type: ignore[arg-type]
+        http=protocol,  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         access_log=False,
@@ -358,4 +367,4 @@ def make_server(app: Any, config: Config, streams: Streams, limits: Limits | Non
         timeout_keep_alive=75,
         backlog=2048,
     )
-    return Server(settings, streams, config.server.drain_seconds)
+    return Server(settings, streams, in_use)

@@ -26,6 +26,7 @@ from proxy.passage import Passage, place
 from proxy.record import Outcome, Record, Try
 from proxy.routing.route import Step
 from proxy.slots import Overloaded, Slots
+from proxy.streams import Progress
 from proxy.tasks import spawn
 
 log = logging.getLogger("sluice")
@@ -58,6 +59,11 @@ class Driver:
         finally:
             self._interrupts.close()
             self._close_record()
+
+    def progress(self) -> Progress:
+        """How far the request is."""
+        held = 0 if self._passage is None else self._passage.chain.held()
+        return Progress(self._ledger.completion, self._down.bytes, held)
 
     async def _guarded(self) -> None:
         """The single boundary: every failure ends here, each with its outcome."""

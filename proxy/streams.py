@@ -1,11 +1,33 @@
-"""The requests in flight: how many there may be, cancelling one by its id, ending all of them."""
+"""The requests in flight: how many there may be, what each is at, cancelling one by its id, ending all of them."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from proxy.access.keys import Client
 from proxy.errors import NotFound
 from proxy.interrupts import Interrupts, Reason
+from proxy.record import Record
 from proxy.slots import Slots
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a request is: tokens of the answer that the provider has sent (reported or estimated), bytes that the
+    client got, characters that policies hold."""
+
+    tokens: int = 0
+    bytes: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A request in flight. `progress` looks at it when asked: a request that nobody looks at has no work with it."""
+
+    record: Record
+    interrupts: Interrupts
+    client: Client
+    progress: Callable[[], Progress] = Progress
 
 
 @dataclass(slots=True)
@@ -15,14 +37,18 @@ class Streams:
 
     slots: Slots
     draining: bool = False
-    _running: dict[str, tuple[Interrupts, Client]] = field(default_factory=dict)
+    _running: dict[str, InFlight] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def add(self, id: str, interrupts: Interrupts, client: Client) -> None:
+    def __iter__(self) -> Iterator[InFlight]:
+        """The requests in flight, those that began first before the others."""
+        return iter(list(self._running.values()))
+
+    def add(self, request: InFlight) -> None:
         """A request has begun."""
-        self._running[id] = (interrupts, client)
+        self._running[request.record.id] = request
 
     def remove(self, id: str) -> None:
         """A request is over."""
@@ -31,12 +57,12 @@ class Streams:
     def cancel(self, id: str, client: Client) -> None:
         """Stop the request `id`, which `client` must have started (or be an admin). Raises `NotFound` otherwise: who
         may not stop a stream is not told that it exists."""
-        interrupts, owner = self._running.get(id, (None, None))
-        if interrupts is None or owner is None or not (client.admin or client.name == owner.name):
+        request = self._running.get(id)
+        if request is None or not (client.admin or client.name == request.client.name):
             raise NotFound(f"No stream {id[:64]!r} is in flight: it may have ended already.", code="stream_not_found")
-        interrupts.fire(Reason.CANCELLED)
+        request.interrupts.fire(Reason.CANCELLED)
 
     def drain(self) -> None:
         """End all requests, each with an error its client can see."""
-        for interrupts, _ in list(self._running.values()):
-            interrupts.fire(Reason.DRAINED)
+        for request in self:
+            request.interrupts.fire(Reason.DRAINED)

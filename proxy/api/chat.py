@@ -22,6 +22,7 @@ from proxy.passage import place
 from proxy.record import Outcome, Record
 from proxy.slots import Overloaded
 from proxy.stream import Driver
+from proxy.streams import InFlight
 from proxy.tasks import spawn
 from proxy.upstreams import tokenizers
 from proxy.version import Version
@@ -102,10 +103,11 @@ class ChatCompletions:
     async def _driven(self, job: Job, client: Client, config: Config, connection: "_Connection") -> None:
         interrupts = Interrupts(config.timeouts, config.server.keep_alive)
         down = Downstream(connection.scope, connection.send, connection.headers, interrupts)
-        self._gateway.streams.add(job.record.id, interrupts, client)
+        driver = Driver(job, down, interrupts)
+        self._gateway.streams.add(InFlight(job.record, interrupts, client, driver.progress))
         watcher = spawn(_watch(connection.receive, interrupts))
         try:
-            await Driver(job, down, interrupts).run()
+            await driver.run()
         finally:
             watcher.cancel()
             self._gateway.streams.remove(job.record.id)

@@ -8,7 +8,7 @@ from proxy.access.keys import Client
 from proxy.access.origin import check_origin
 from proxy.api.envelope import envelope, error_headers
 from proxy.downstream import Headers, Message, Receive, Scope, Send, json_body
-from proxy.errors import GatewayError, InvalidRequest
+from proxy.errors import Forbidden, GatewayError, InvalidRequest
 from proxy.version import Version
 
 _REQUEST_ID = re.compile(rb"[\w.:-]{1,128}", re.ASCII)
@@ -42,6 +42,15 @@ def admit(version: Version, scope: Scope) -> Client:
     """Who is asking. Raises `Unauthorized`, `Forbidden` or `InvalidRequest` for those who may not."""
     check_origin(scope["method"], scope["headers"], version.config)
     return version.keyring.identify(scope["headers"])
+
+
+def admit_admin(version: Version, scope: Scope) -> Client:
+    """As `admit`, for operators: with keys, only one with `admin: true` will do. Raises `Forbidden` for the others."""
+    client = admit(version, scope)
+    if not client.admin:
+        message = "This needs an admin key: use one, or have the operator set `admin: true` on yours in `auth.keys`."
+        raise Forbidden(message, code="admin_only")
+    return client
 
 
 async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:

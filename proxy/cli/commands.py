@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from proxy.cli.operating import COMMANDS
 from proxy.cli.terminal import set_colors
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -183,3 +184,7 @@ def telemetry_test(path: str) -> None:
     from proxy.cli.telemetry import test as run
 
     sys.exit(run(path))
+
+
+for command in COMMANDS:
+    main.add_command(command)

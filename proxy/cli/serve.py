@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import signal
 import sys
 
 import uvloop
@@ -13,7 +14,9 @@ from proxy.config.load import ConfigError, Loaded, load_whole
 from proxy.config.providers import apis_in_use
 from proxy.gateway import Gateway
 from proxy.logs import set_up_logs
+from proxy.reload.reloader import Origin, Reloader
 from proxy.server import make_server
+from proxy.tasks import spawn
 from proxy.telemetry.environment import TelemetryError
 from proxy.upstreams import litellm
 
@@ -33,10 +36,10 @@ def serve(path: str, host: str | None, port: int | None) -> int:
         print(error, file=sys.stderr)
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(loaded))
+        return runner.run(_serve(loaded, Origin(path, server={"host": host, "port": port})))
 
 
-async def _serve(loaded: Loaded) -> int:
+async def _serve(loaded: Loaded, origin: Origin) -> int:
     config = loaded.config
     async with contextlib.AsyncExitStack() as stack:
         if config.simulator is not None:
@@ -53,9 +56,13 @@ async def _serve(loaded: Loaded) -> int:
         except TelemetryError as error:
             print(error, file=sys.stderr)
             return 1
+        reloader = Reloader(gateway, origin, litellm.warm)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.hang_up)
         await gateway.warm()
         _warm(gateway)
-        server = make_server(create_app(gateway), config, gateway.streams)
+        app = create_app(gateway, reloader)
+        server = make_server(app, config, gateway.streams, current=lambda: gateway.config)
+        stack.callback(spawn(reloader.watch()).cancel)
         try:
             await server.serve()
         except SystemExit:  # so uvicorn says that it cannot listen; it has logged why

@@ -72,7 +72,7 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "key": "the key itself, from the environment (`${TEAM_A_KEY}`); or give `sha256`",
         "sha256": 'the key\'s SHA-256 in hex, in place of `key`: ``printf %s "$KEY" | sha256sum``',
         "models": "globs over the model names that the key may use",
-        "admin": "may cancel other keys' requests, and read `/metrics`",
+        "admin": "may cancel other keys' requests, read `/metrics` and use `/admin`",
     },
     "Provider": {
         "api": "the wire format: `openai` (any server of that format), `anthropic`, `gemini`, or `litellm` for every "

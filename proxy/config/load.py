@@ -21,11 +21,13 @@ from proxy.config.providers import complete
 from proxy.config.source import LARGEST, Source, Unreadable, read
 from proxy.config.validation import validate
 
-__all__ = ["ConfigError", "Loaded", "load", "load_whole", "parse"]
+__all__ = ["ConfigError", "Loaded", "files_of", "load", "load_whole", "parse", "version_of"]
 
 _NOTHING: Mapping[str, Any] = {}
 _FILE = "words_file"
 _VERSION_DIGITS = 12
+_TRIES = 5
+"""How often a configuration is read that changes meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,38 @@ def load_whole(
     server: Mapping[str, Any] = _NOTHING,
 ) -> Loaded:
     """Read a configuration file, as `load` does, and say which version of it that was. Raises `ConfigError`."""
+    for _ in range(_TRIES):
+        files = files_of(path, environ)
+        version = _digest(files)
+        config = load(path, environ=environ, policies=policies, server=server)
+        if version_of(path, environ) == version:
+            return Loaded(config, version, files)
+    raise _refusal(os.fspath(path), "changes while it is read: write it under another name, then rename it")
+
+
+def version_of(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> str:
+    """The version that a configuration file has now, be it right or not."""
+    return _digest(files_of(path, environ))
+
+
+def files_of(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> tuple[FilePath, ...]:
+    """A configuration file and the files that it names, as far as it can be read."""
     file = FilePath(path)
-    text = _text(os.fspath(path))
-    config = parse(text, os.fspath(path), environ=environ, policies=policies, server=server)
-    files = (file, *(file.parent / name for name in named_files(read(text, environ).data)))
-    digest = hashlib.sha256(text.encode())
-    for other in files[1:]:
-        digest.update(other.read_bytes())
-    return Loaded(config, digest.hexdigest()[:_VERSION_DIGITS], files)
+    try:
+        data = read(_text(os.fspath(path)), environ).data
+    except (ConfigError, Unreadable):
+        return (file,)
+    return (file, *(file.parent / name for name in named_files(data)))
+
+
+def _digest(files: Iterable[FilePath]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        except OSError:
+            digest.update(b"unreadable")
+    return digest.hexdigest()[:_VERSION_DIGITS]
 
 
 def named_files(data: Any) -> list[str]:

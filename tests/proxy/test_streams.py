@@ -9,8 +9,9 @@ from proxy.access.keys import Client
 from proxy.config.models import Timeouts
 from proxy.errors import NotFound
 from proxy.interrupts import Interrupts, Reason
+from proxy.record import Record
 from proxy.slots import Slots
-from proxy.streams import Streams
+from proxy.streams import InFlight, Streams
 from proxy.tasks import spawn
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +32,7 @@ async def running(streams: Streams, id: str, client: Client = OURS) -> "asyncio.
     async def request() -> Reason | None:
         interrupts = Interrupts(Timeouts(), 60)
         try:
-            streams.add(id, interrupts, client)
+            streams.add(InFlight(Record(id, "model", True), interrupts, client))
             begun.set()
             await asyncio.sleep(60)
         except asyncio.CancelledError:

@@ -1,0 +1,122 @@
+"""What operators see of a running gateway, as JSON: `GET /admin/status` and `GET /admin/report`.
+
+Rule: numbers and names alone. No text of a prompt or answer, no key, no address.
+"""
+
+import time
+from typing import Any
+
+from proxy.gateway import Gateway
+from proxy.reload.state import State
+from proxy.routing.targets import Health
+from proxy.streams import InFlight
+
+MOST_SHOWN = 1000
+"""Streams and targets of one answer."""
+
+
+def status(gateway: Gateway, state: State, shown: int = MOST_SHOWN) -> dict[str, Any]:
+    """The configuration, at most `shown` requests in flight (the oldest), totals, targets."""
+    streams, now = gateway.streams, time.monotonic()
+    return {
+        "draining": streams.draining,
+        "config": configuration(gateway.version.id, state),
+        "streams": {
+            "in_flight": len(streams),
+            "waiting": streams.slots.waiting,
+            "most": streams.slots.most,
+            "list": [_stream(request, now) for request in list(streams)[:shown]],
+        },
+        "totals": _totals(gateway),
+        "targets": [_target(name, health, gateway) for name, health in gateway.targets.seen()[:MOST_SHOWN]],
+    }
+
+
+def configuration(version: str, state: State) -> dict[str, Any]:
+    """The version in use and what became of the newest file. Times are UTC."""
+    refused = state.refused
+    return {
+        "version": version,
+        "loaded_at": utc(state.loaded_at),
+        "loads": state.loads,
+        "refusals": state.refusals,
+        "refused": refused and {"at": utc(refused.at), "problems": list(refused.problems)},
+        "needs_restart": list(state.pending),
+        "watch_trouble": state.trouble,
+    }
+
+
+def report(gateway: Gateway) -> dict[str, Any]:
+    """How often each rule acted since the start, and would have in shadow mode."""
+    tally = gateway.tally
+    return {
+        "since": utc(tally.since),
+        "requests": tally.requests,
+        "rules": [
+            {
+                "policy": policy,
+                "rule": rule or None,
+                "action": action.removeprefix("would_"),
+                "mode": "shadow" if action.startswith("would_") else "enforce",
+                "times": counts.times,
+                "requests": counts.requests,
+                "last": utc(counts.last),
+            }
+            for (policy, rule, action), counts in sorted(tally.rules.items())
+        ],
+    }
+
+
+def utc(seconds: float) -> str:
+    """A time since the epoch as ISO 8601."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _stream(request: InFlight, now: float) -> dict[str, Any]:
+    record, progress = request.record, request.progress()
+    age = now - record.arrived
+    streaming = 0.0 if record.first_event is None else age - record.first_event
+    return {
+        "id": record.id,
+        "key": record.client,
+        "model": record.model,
+        "target": record.target,
+        "stream": record.stream,
+        "config": record.version,
+        "state": "waiting" if record.first_event is None else "answering",
+        "attempts": record.attempts,
+        "age_s": round(age, 3),
+        "tokens": progress.tokens,
+        "bytes": progress.bytes,
+        "held": progress.held,
+        "tokens_per_s": round(progress.tokens / streaming, 1) if streaming >= 0.1 else None,
+    }
+
+
+def _totals(gateway: Gateway) -> dict[str, Any]:
+    tally = gateway.tally
+    return {
+        "since": utc(tally.since),
+        "requests": tally.requests,
+        "attempts": tally.attempts,
+        "outcomes": dict(tally.outcomes.most_common()),
+        "prompt_tokens": tally.prompt_tokens,
+        "completion_tokens": tally.completion_tokens,
+        "cost_usd": round(tally.cost, 6),
+    }
+
+
+def _target(name: str, health: Health, gateway: Gateway) -> dict[str, Any]:
+    opens_in = health.breaker.opens_in()
+    rests = health.rests_until - gateway.targets.clock()
+    mean, slots = health.latency.mean, health.slots
+    return {
+        "name": name,
+        "state": "cooling" if opens_in > 0 else "resting" if rests > 0 else "up",
+        "opens_in_s": round(max(opens_in, rests, 0.0), 1),
+        "failures": health.breaker.failures,
+        "running": health.running,
+        "max_streams": slots and slots.most,
+        "waiting": slots.waiting if slots is not None else 0,
+        "first_token_s": mean if mean is None else round(mean, 4),
+    }

@@ -1,0 +1,131 @@
+"""What a running gateway's answers look like on a terminal. Pure: JSON in, lines out.
+
+Rule: what came over the network is shown escaped, whatever it holds.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.cli.terminal import bad, bold, columns, faint, good, late, shortened, shown
+
+_MOST_STREAMS = 50
+_WIDEST = 36
+
+
+def status(body: Mapping[str, Any]) -> list[str]:
+    """`GET /admin/status`: the configuration, targets, totals, streams in flight."""
+    lines = [*_configuration(body["config"])]
+    if body["draining"]:
+        lines.append(late("draining: the process was told to end"))
+    return [*lines, "", *_totals(body["totals"]), "", *_targets(body["targets"]), "", *_streams(body["streams"])]
+
+
+def report(body: Mapping[str, Any]) -> list[str]:
+    """`GET /admin/report`: a row for each rule and what it did."""
+    head = f"{body['requests']} requests since {_text(body['since'])}"
+    if not body["rules"]:
+        return [head, faint("  no rule has acted yet")]
+    rows = [tuple(map(bold, ("POLICY", "RULE", "MODE", "ACTION", "TIMES", "REQUESTS", "LAST")))]
+    for rule in body["rules"]:
+        shadow = rule["mode"] == "shadow"
+        action = f"would {rule['action']}" if shadow else rule["action"]
+        name = _text(rule["rule"] or "-")
+        rows.append(
+            (
+                _text(rule["policy"]),
+                name,
+                late("shadow") if shadow else "enforce",
+                _text(action),
+                str(rule["times"]),
+                str(rule["requests"]),
+                _text(rule["last"]),
+            )
+        )
+    return [head, *columns(rows, right=(4, 5))]
+
+
+def reload(body: Mapping[str, Any]) -> list[str]:
+    """`POST /admin/reload`: what became of the file."""
+    config = body["config"]
+    match body["result"]:
+        case "loaded":
+            return [good(f"loaded: new requests begin with {_text(config['version'])}"), *_restart(config)]
+        case "unchanged":
+            since = f"{_text(config['version'])}, since {_text(config['loaded_at'])}"
+            return [good(f"in use already: {since}"), *_restart(config)]
+    problems = [f"  {shown(problem)}" for problem in body.get("problems", ())]
+    return [bad(f"refused: {_text(config['version'])} stays in use"), *problems]
+
+
+def _configuration(config: Mapping[str, Any]) -> list[str]:
+    version = _text(config["version"]) or "(not from a file)"
+    lines = [f"{bold('CONFIG')}  {version}, since {_text(config['loaded_at'])}"]
+    if config["refusals"] or config["loads"]:
+        lines[0] += faint(f"  ({config['loads']} reloads, {config['refusals']} refused)")
+    refused = config["refused"]
+    if refused:
+        lines.append(bad(f"  the newest file was refused at {_text(refused['at'])}:"))
+        lines += [f"    {shown(problem)}" for problem in refused["problems"]]
+    if config["watch_trouble"]:
+        lines.append(late(f"  changes are noticed late: {shown(config['watch_trouble'])}"))
+    return [*lines, *_restart(config)]
+
+
+def _restart(config: Mapping[str, Any]) -> list[str]:
+    return [late(f"  {_text(name)} was changed: it takes effect after a restart") for name in config["needs_restart"]]
+
+
+def _totals(totals: Mapping[str, Any]) -> list[str]:
+    outcomes = ", ".join(f"{count} {_text(name)}" for name, count in totals["outcomes"].items())
+    tokens = f"{totals['prompt_tokens']} prompt and {totals['completion_tokens']} completion tokens"
+    return [
+        f"{bold('TOTALS')}  {totals['requests']} requests since {_text(totals['since'])}"
+        + (f": {outcomes}" if outcomes else ""),
+        f"        {tokens}, {totals['cost_usd']:.4f} USD",
+    ]
+
+
+def _targets(targets: list[Mapping[str, Any]]) -> list[str]:
+    if not targets:
+        return [f"{bold('TARGETS')}  {faint('none was used yet')}"]
+    rows = [tuple(map(bold, ("TARGET", "STATE", "RUNNING", "FAILURES", "FIRST TOKEN")))]
+    for target in targets:
+        up = target["state"] == "up"
+        state = good("up") if up else bad(f"{_text(target['state'])} {target['opens_in_s']:.0f} s")
+        most = target["max_streams"]
+        running = str(target["running"]) if most is None else f"{target['running']} of {most}"
+        first = target["first_token_s"]
+        latency = "-" if first is None else f"{first * 1000:.0f} ms"
+        rows.append((_text(target["name"]), state, running, str(target["failures"]), latency))
+    return columns(rows, right=(2, 3, 4), indent="")
+
+
+def _streams(streams: Mapping[str, Any]) -> list[str]:
+    listed = streams["list"]
+    waiting = f", {streams['waiting']} waiting for a place" if streams["waiting"] else ""
+    head = f"{bold('STREAMS')}  {streams['in_flight']} of {streams['most']} in flight{waiting}"
+    if not listed:
+        return [head]
+    rows = [tuple(map(bold, ("ID", "KEY", "MODEL", "TARGET", "TRY", "AGE", "TOKENS", "T/S", "HELD")))]
+    rows += [_stream(stream) for stream in listed[:_MOST_STREAMS]]
+    more = streams["in_flight"] - min(len(listed), _MOST_STREAMS)
+    return [head, *columns(rows, right=(4, 5, 6, 7, 8)), *([faint(f"  … and {more} more")] if more > 0 else [])]
+
+
+def _stream(stream: Mapping[str, Any]) -> tuple[str, ...]:
+    rate = stream["tokens_per_s"]
+    return (
+        shown(stream["id"]),
+        _text(stream["key"] or "-"),
+        _text(stream["model"]),
+        _text(stream["target"] or "-"),
+        str(stream["attempts"]),
+        f"{stream['age_s']:.0f} s",
+        faint("waiting") if stream["state"] == "waiting" else str(stream["tokens"]),
+        "-" if rate is None else f"{rate:.0f}",
+        str(stream["held"]),
+    )
+
+
+def _text(value: object) -> str:
+    return shortened(str(value), _WIDEST)

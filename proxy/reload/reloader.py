@@ -1,0 +1,151 @@
+"""Reading the configuration again, and letting new requests begin with it.
+
+Rules. A new version is read, checked and compiled in a thread, whole, before anyone sees it; then it takes the place of
+the old one in one step. A file that is not right changes nothing but what is known of it (`State`). One attempt runs at
+a time, and each reads the files as they are then.
+"""
+
+import asyncio
+import contextlib
+import functools
+import gc
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from proxy.config.load import files_of, load_whole, version_of
+from proxy.config.problems import ConfigError
+from proxy.config.providers import apis_in_use
+from proxy.gateway import Gateway
+from proxy.passage import place
+from proxy.reload import restart
+from proxy.reload.state import MOST_PROBLEMS, Refusal, Result, State
+from proxy.reload.watch import Watcher
+from proxy.tasks import spawn
+from proxy.version import Version, make_version
+
+log = logging.getLogger("sluice")
+
+TURN = 0.0005
+"""Seconds for which the compiling thread keeps the interpreter from the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a configuration comes from: its file, and the values of the command line for its section `server`."""
+
+    path: str | os.PathLike[str]
+    server: Mapping[str, Any] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def files(self) -> tuple[Path, ...]:
+        """The file and those that it names, as far as it can be read."""
+        return files_of(self.path, self.environ)
+
+
+def _nothing(apis: Iterable[str]) -> None:
+    """No wire format needs preparing."""
+
+
+@contextlib.contextmanager
+def _quick_turns() -> Iterator[None]:
+    """While a thread compiles, streams go on: at Python's own 5 ms each of their chunks would wait so long for it."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+class Reloader:
+    """Reloads `gateway` from `origin`. `warm` does, in a thread, what the first request in a wire format would wait
+    for."""
+
+    def __init__(self, gateway: Gateway, origin: Origin, warm: Callable[[Iterable[str]], None] = _nothing) -> None:
+        self.state = State()
+        self.origin = origin
+        self._gateway = gateway
+        self._started = restart.fixed(gateway.config)
+        self._warm = warm
+        self._turn = asyncio.Lock()
+
+    async def reload(self, why: str) -> Result:
+        """Use the files as they are now, if they are right and not in use already. `why` is for the log."""
+        async with self._turn:
+            try:
+                with _quick_turns():
+                    version = await asyncio.to_thread(self._read)
+                for basis in version.bases() if version is not None else ():
+                    await self._gateway.ready(basis)
+            except ConfigError as error:
+                return self._refuse(why, [str(problem) for problem in error.problems])
+            except Exception as failure:
+                log.error("%s: the configuration could not be made ready: %s", why, place(failure))
+                name = os.fspath(self.origin.path)
+                return self._refuse(why, [f"{name}: could not be made ready: the cause is in the gateway's log"])
+            if version is None:
+                return self._keep(why)
+            self._use(version, why)
+            return "loaded"
+
+    async def watch(self) -> None:
+        """Reload whenever the files change, until cancelled."""
+        await Watcher(self.origin.files, functools.partial(self.reload, "the files changed"), self._troubled).run()
+
+    def hang_up(self) -> None:
+        """SIGHUP came."""
+        spawn(self.reload("SIGHUP"))
+
+    def _read(self) -> Version | None:
+        """The files' version, ready to serve; None for the one in use."""
+        current, origin = self._gateway.version, self.origin
+        if version_of(origin.path, origin.environ) == current.id:
+            return None
+        loaded = load_whole(origin.path, environ=origin.environ, policies=current.policies, server=origin.server)
+        restart.check(self._started, loaded.config, os.fspath(origin.path))
+        version = make_version(loaded.config, current.policies, loaded.version)
+        self._warm(apis_in_use(loaded.config) - apis_in_use(current.config))
+        return version
+
+    def _use(self, version: Version, why: str) -> None:
+        before = self._gateway.version.id
+        self._gateway.use(version)
+        gc.collect()  # automata are cycles, and `sluice serve` lets the collector run too seldom to find them
+        state = self.state
+        state.loads += 1
+        state.loaded_at = time.time()
+        state.refused = None
+        state.pending = restart.pending(self._started, version.config)
+        log.info("%s: new requests begin with the configuration %s (before: %s)", why, version.id, before)
+        for name in state.pending:
+            log.warning("%s was changed: it takes effect after a restart", name)
+
+    def _keep(self, why: str) -> Result:
+        if self.state.refused is not None:
+            log.info("%s: the file is the configuration in use again, %s", why, self._gateway.version.id)
+        self.state.refused = None
+        return "unchanged"
+
+    def _troubled(self, trouble: str | None) -> None:
+        if trouble == self.state.trouble:
+            return
+        self.state.trouble = trouble
+        if trouble is None:
+            log.info("the configuration's files are watched again")
+        else:
+            log.warning("the configuration's files cannot be watched (%s): they are looked at once a second", trouble)
+
+    def _refuse(self, why: str, problems: list[str]) -> Result:
+        state = self.state
+        state.refusals += 1
+        state.refused = Refusal(time.time(), tuple(problems[:MOST_PROBLEMS]))
+        log.error("%s: the configuration is refused, %s stays in use:", why, self._gateway.version.id)
+        for problem in state.refused.problems:
+            log.error("  %s", problem)
+        return "refused"

@@ -1,0 +1,103 @@
+"""A gateway whose configuration is a file that tests change under it."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from proxy.app import create_app, create_gateway
+from proxy.config.load import load_whole, version_of
+from proxy.gateway import Gateway
+from proxy.reload.reloader import Origin, Reloader
+from proxy.reload.state import State
+from proxy.server import make_server
+from proxy.simulator import Simulator
+from proxy.tasks import spawn
+from tests.end_to_end.clients import CHAT, ask, chunks_of, text_of
+from tests.end_to_end.running import CONFIG, Running
+from tests.end_to_end.wire import until
+
+RULES = """
+default_policies: [redact/words]
+policies: {{redact/words: {{rules: [{{name: word, words: [word], replace: "[{label}]"}}]}}}}
+"""
+BROKEN = "models: {fast: {target: nowhere/gpt}}\n"
+"""Appended to a configuration it makes one that is wrong."""
+
+
+def labelled(url: str, label: str, extra: str = "") -> str:
+    """A configuration that puts `[label]` in the place of every `word`."""
+    return (CONFIG + RULES).format(url=url, label=label) + extra
+
+
+@dataclass(slots=True)
+class Reloading(Running):
+    """`file` is the configuration; `reloader` keeps the gateway up with it."""
+
+    file: Path = Path()
+    reloader: Reloader | None = None
+
+    @property
+    def state(self) -> State:
+        assert self.reloader is not None
+        return self.reloader.state
+
+    def save(self, text: str, path: Path | None = None) -> str:
+        """Save as editors do: another file, renamed. Gives the version that the configuration has now."""
+        path = path or self.file
+        fresh = path.with_suffix(".new")
+        fresh.write_text(text)
+        os.replace(fresh, path)
+        return version_of(self.file)
+
+    async def uses(self, version: str) -> None:
+        """Wait until new requests begin with a version, as long as that may take."""
+        await until(lambda: self.gateway.version.id == version)
+
+    async def refuses(self, count: int = 1) -> str:
+        """Wait for the `count`th refusal; its problems."""
+        await until(lambda: self.state.refusals >= count)
+        assert self.state.refused is not None
+        return "\n".join(self.state.refused.problems)
+
+
+def _gateway(file: Path) -> Gateway:
+    loaded = load_whole(file)
+    return create_gateway(loaded.config, version=loaded.version)
+
+
+@contextlib.asynccontextmanager
+async def reloading(file: Path, text: str = CONFIG + RULES, *, watch: bool = True) -> AsyncIterator[Reloading]:
+    """Serve `file`, which has `text` (with the simulator's address for `{url}` and `first` for `{label}`), and follow
+    its changes unless `watch` is false."""
+    async with Simulator() as sim:
+        file.write_text(text.format(url=sim.url, label="first"))
+        gateway = _gateway(file)
+        reloader = Reloader(gateway, Origin(file))
+        server = make_server(
+            create_app(gateway, reloader), gateway.config, gateway.streams, current=lambda: gateway.config
+        )
+        serving = spawn(server.serve())
+        watching = spawn(reloader.watch() if watch else asyncio.sleep(0))
+        while not server.started:
+            await asyncio.sleep(0.005)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        run = Reloading(f"http://127.0.0.1:{port}", port, gateway, server, sim, file=file, reloader=reloader)
+        gateway.recorders = (run.record,)
+        try:
+            yield run
+        finally:
+            watching.cancel()
+            server.should_exit = True
+            await serving
+
+
+async def said(http: httpx.AsyncClient, model: str = "openai-m", text: str = "Hi") -> tuple[str, str]:
+    """A streamed answer, and the version that it says it was made with."""
+    response = await http.post(CHAT, json=ask(model, text, stream=True))
+    assert response.status_code == 200, response.text
+    return text_of(chunks_of(response.text)), response.headers["x-sluice-config"]
