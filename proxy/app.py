@@ -86,6 +86,8 @@ def create_app(gateway: Gateway, reloader: Reloader | None = None) -> Callable[[
                 await upstream.aclose()
             await gateway.telemetry.aclose()
 
+    state = State() if reloader is None else reloader.state
+    gateway.telemetry.follow(lambda: state.loads, lambda: state.refusals, lambda: state.refused is not None)
     chat = ChatCompletions(gateway)
     rest = Starlette(
         routes=_routes(gateway, chat, reloader),

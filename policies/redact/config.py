@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -56,6 +57,13 @@ class Defaults(Strict):
     hash_key: SecretStr | None = Field(default=None, repr=False)
 
 
+def _not_empty(rules: tuple["RuleConfig", ...]) -> tuple["RuleConfig", ...]:
+    """pydantic's `min_length` counts valid items only, so one bad rule would be told twice."""
+    if not rules:
+        raise ValueError("must not be empty")
+    return rules
+
+
 class RuleConfig(Defaults):
     """One rule: exactly one of `entity`, `words`, `words_file` (relative to the configuration's folder) and `regex`."""
 
@@ -87,7 +95,7 @@ class RuleConfig(Defaults):
 class RedactConfig(Defaults):
     """A redact policy."""
 
-    rules: tuple[RuleConfig, ...] = Field(min_length=1)
+    rules: Annotated[tuple[RuleConfig, ...], AfterValidator(_not_empty)]
     _rules: tuple[Rule, ...] = PrivateAttr()
     _alone: Engines = PrivateAttr()
     _engines: dict[tuple[str, ...], tuple[tuple["RedactConfig", ...], Engines]] = PrivateAttr(default_factory=dict)

@@ -14,9 +14,9 @@ from proxy.config.models import Config
 from proxy.downstream import Scope
 from proxy.observer import Observer, Unobserved
 from proxy.record import Record
-from proxy.telemetry import environment
+from proxy.telemetry import environment, names
 from proxy.telemetry.exporters import metric_exporter, span_exporter
-from proxy.telemetry.instruments import Instruments
+from proxy.telemetry.instruments import Instruments, Observed
 from proxy.telemetry.lag import LoopLag
 from proxy.telemetry.measures import Measures
 from proxy.telemetry.outlet import Outlet, spans_counter
@@ -64,6 +64,7 @@ class Telemetry:
             tracer = Tracer(resource, environment.sampler(settings, environ))
         self._push = MetricPush(metric_exporter(plan), instruments, resource) if "otlp" in plan.metrics else None
         self._exposition = Exposition(instruments) if "prometheus" in plan.metrics else None
+        self._instruments = instruments
         self._measures = measures
         self._tracer = tracer
         self._plan = plan
@@ -82,6 +83,15 @@ class Telemetry:
         if not self._plan.takes_baggage:
             self._watching.baggage = ()
         self._watching.versions = policy_versions(config)
+
+    def follow(self, loads: Callable[[], int], refusals: Callable[[], int], refused: Callable[[], bool]) -> None:
+        """Tell of a configuration that is reloaded: how often one was taken, how often one was refused, and whether
+        the newest was."""
+        self._instruments.add(
+            Observed(names.M_CONFIG_LOADS, "{load}", "Configurations taken since the start.", loads, monotonic=True),
+            Observed(names.M_CONFIG_REFUSALS, "{load}", "Configurations that were refused.", refusals, monotonic=True),
+            Observed(names.M_CONFIG_REFUSED, "", "1 while the newest configuration is a refused one.", refused),
+        )
 
     @property
     def exposes_metrics(self) -> bool:

@@ -149,6 +149,8 @@ async def test_a_refusal_is_seen_everywhere_and_goes_with_the_next_right_file(
         ):
             assert where["problems"] == problem.splitlines()
         assert problem in caplog.text and version in caplog.text
+        metrics = (await http.get("/metrics")).text
+        assert "\nsluice_config_refused 1.0" in metrics and "\nsluice_config_refusals_total 1.0" in metrics
         assert (run.state.refusals, run.gateway.version.id) == (1, version)
         run.save(good)
         await until(lambda: run.state.refused is None)
