@@ -48,7 +48,7 @@ def _family(instrument: Instrument) -> Metric:
             for values, point in instrument.series():
                 histogram.add_metric(values, buckets=list(_buckets(instrument, point)), sum_value=point.sum)
             return histogram
-        case Counter(monotonic=True):
+        case Counter(monotonic=True) | Observed(monotonic=True):
             counter = CounterMetricFamily(name, instrument.description, labels=labels)
             for values, total in instrument.series():
                 counter.add_metric(values, total)
