@@ -22,12 +22,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A request in flight. `progress` looks at it when asked: a request that nobody looks at has no work with it."""
+    """A request in flight. `progress` looks at it when asked: a request that nobody looks at has no work with it.
+    `given` is the id that its client gave it, or else its own."""
 
     record: Record
     interrupts: Interrupts
     client: Client
     progress: Callable[[], Progress] = Progress
+    given: str = ""
 
 
 @dataclass(slots=True)
@@ -55,12 +57,17 @@ class Streams:
         self._running.pop(id, None)
 
     def cancel(self, id: str, client: Client) -> None:
-        """Stop the request `id`, which `client` must have started (or be an admin). Raises `NotFound` otherwise: who
+        """Stop the request `id`, which `client` must have started (or be an admin). `id` may be one that the client gave
+        its request: of a whole answer it knows no other before the answer is there. Raises `NotFound` otherwise: who
         may not stop a stream is not told that it exists."""
-        request = self._running.get(id)
+        request = self._running.get(id) or self._given(id, client)
         if request is None or not (client.admin or client.name == request.client.name):
             raise NotFound(f"No stream {id[:64]!r} is in flight: it may have ended already.", code="stream_not_found")
         request.interrupts.fire(Reason.CANCELLED)
+
+    def _given(self, id: str, client: Client) -> InFlight | None:
+        """The client's newest request that it gave this id."""
+        return next((one for one in reversed(list(self)) if one.given == id and one.client.name == client.name), None)
 
     def drain(self) -> None:
         """End all requests, each with an error its client can see."""

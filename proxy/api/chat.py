@@ -104,7 +104,8 @@ class ChatCompletions:
         interrupts = Interrupts(config.timeouts, config.server.keep_alive)
         down = Downstream(connection.scope, connection.send, connection.headers, interrupts)
         driver = Driver(job, down, interrupts)
-        self._gateway.streams.add(InFlight(job.record, interrupts, client, driver.progress))
+        given = dict(connection.headers)[b"x-request-id"].decode()
+        self._gateway.streams.add(InFlight(job.record, interrupts, client, driver.progress, given))
         watcher = spawn(_watch(connection.receive, interrupts))
         try:
             await driver.run()

@@ -93,9 +93,21 @@ async def test_a_cancelled_whole_answer_is_what_there_was(run: Running, http: ht
     await call.left()
 
 
+async def test_a_whole_answer_is_cancelled_by_the_id_that_its_client_gave(keyed: Running) -> None:
+    keyed.sim.answers["m"] = Answer("one two three ", chunk=4, fault=Fault("stall", after=2))
+    async with plain(keyed.url) as http:
+        mine = {**key("own"), "x-request-id": "job-17"}
+        asked = spawn(http.post(CHAT, json=ask("openai-m"), headers=mine))
+        call = await keyed.sim.next_call()
+        assert (await http.post(f"{CHAT}/job-17/cancel", headers=key("other"))).status_code == 404
+        assert (await http.post(f"{CHAT}/job-17/cancel", headers=key("own"))).status_code == 200
+        answer = (await asked).json()
+    await call.left()
+    assert answer["choices"][0]["finish_reason"] == "length" and answer["x_sluice"] == {"stopped_by": "cancel"}
+
+
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("fault", [Fault("stall"), Fault("stall", after=0)], ids=["no head", "no text"])
-@each_provider
 async def test_a_request_cancelled_before_its_first_text_is_an_empty_answer(
     run: Running, http: httpx.AsyncClient, provider: str, fault: Fault, stream: bool
 ) -> None:
