@@ -57,7 +57,7 @@ class Streams:
         self._running.pop(id, None)
 
     def cancel(self, id: str, client: Client) -> None:
-        """Stop the request `id`, which `client` must have started (or be an admin). `id` may be one that the client gave
+        """Stop the request `id`, which `client` must have started (or be an admin). It may be the id that the client gave
         its request: of a whole answer it knows no other before the answer is there. Raises `NotFound` otherwise: who
         may not stop a stream is not told that it exists."""
         request = self._running.get(id) or self._given(id, client)

@@ -108,6 +108,7 @@ async def test_a_whole_answer_is_cancelled_by_the_id_that_its_client_gave(keyed:
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("fault", [Fault("stall"), Fault("stall", after=0)], ids=["no head", "no text"])
+@each_provider
 async def test_a_request_cancelled_before_its_first_text_is_an_empty_answer(
     run: Running, http: httpx.AsyncClient, provider: str, fault: Fault, stream: bool
 ) -> None:
