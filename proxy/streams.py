@@ -57,9 +57,9 @@ class Streams:
         self._running.pop(id, None)
 
     def cancel(self, id: str, client: Client) -> None:
-        """Stop the request `id`, which `client` must have started (or be an admin). It may be the id that the client gave
-        its request: of a whole answer it knows no other before the answer is there. Raises `NotFound` otherwise: who
-        may not stop a stream is not told that it exists."""
+        """Stop the request `id`, which `client` must have started (or be an admin). An id that the client gave it will
+        do: of a whole answer it knows no other before the answer is there. Raises `NotFound` otherwise: who may not
+        stop a stream is not told that it exists."""
         request = self._running.get(id) or self._given(id, client)
         if request is None or not (client.admin or client.name == request.client.name):
             raise NotFound(f"No stream {id[:64]!r} is in flight: it may have ended already.", code="stream_not_found")
