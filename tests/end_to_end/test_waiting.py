@@ -167,10 +167,10 @@ async def test_a_place_that_comes_in_the_moment_of_leaving_is_given_back() -> No
         await health.slots.take("The test")
         await waiter.send(chat("one"))
         await until(lambda: health.slots and health.slots.waiting)
-        [(interrupts, _)] = run.gateway.streams._running.values()
+        [request] = run.gateway.streams
         health.slots.give_back()
         await asyncio.sleep(0)
-        interrupts.fire(Reason.CLIENT_LEFT)
+        request.interrupts.fire(Reason.CLIENT_LEFT)
         await run.recorded(2)
         assert health.slots.taken == 0 and len(run.sim.calls) == 1
 

@@ -254,7 +254,7 @@ def test_policies_of_a_chain_are_one_list_of_rules() -> None:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"rules": []}, "at least 1"),
+        ({"rules": []}, "must not be empty"),
         ({"rules": [{"name": "x", "regex": r"(a)\1"}]}, "back-reference"),
         ({"rules": [{"name": "x", "regexp": "a"}]}, "regexp"),
         ({"rules": [EMAIL], "max_hold": 0}, "greater"),
