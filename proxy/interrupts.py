@@ -54,6 +54,7 @@ class Interrupts:
         self._left: int | None = None
         self._beat_at = NEVER
         self._tick_at = NEVER
+        self._ticked: float | None = None
         self._armed_at = NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
@@ -157,12 +158,16 @@ class Interrupts:
         return self._loop.time() >= self._beat_at
 
     def set_tick(self, at: float | None) -> None:
-        """A policy wants a `Tick` at `at`, in the loop's time; a time already past counts as never."""
-        self._tick_at = NEVER if at is None or at <= self._loop.time() else at
+        """A policy wants a `Tick` at `at`, in the loop's time. One that was given its `Tick` and still wants it at the
+        same time gets no other."""
+        self._tick_at = NEVER if at is None or at == self._ticked else at
 
-    def tick_due(self) -> bool:
-        """Whether a policy's deadline has passed."""
-        return self._loop.time() >= self._tick_at
+    def take_tick(self) -> bool:
+        """Whether a policy's deadline has passed; it is spent with that."""
+        if self._loop.time() < self._tick_at:
+            return False
+        self._ticked = self._tick_at
+        return True
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -84,6 +84,11 @@ class Ledger:
         self._whole = True
 
     @property
+    def running(self) -> bool:
+        """Whether an attempt is at work."""
+        return self._running
+
+    @property
     def told(self) -> Usage | None:
         """What the provider has told of the running attempt."""
         return self._last

@@ -57,6 +57,7 @@ class Passage:
         self._record: Record = job.record
         self._pending: list[Event] = []
         self._seen: set[int] = set()
+        self._unsent = b""
         self.meta = Meta()
         self.tried: Try | None = None
 
@@ -81,8 +82,10 @@ class Passage:
 
     async def cancelled(self) -> None:
         """Somebody stopped the stream by its id: it ends well-formed, without what was held."""
+        if self._unsent:  # what an interrupted write did not send, and may be the end of a choice
+            await self._down.event(self._unsent)
         out: list[Event] = []
-        for choice in sorted((self._seen or {0}) - self.chain.finished.keys()):
+        for choice in sorted({*self._seen, *range(self._job.choices)} - self.chain.finished.keys()):
             out += self._feed(Finish(choice, "length", "cancel"))
         await self._send(out + self._feed(End("cancel")))
         await self.done(cut=True)
@@ -115,7 +118,7 @@ class Passage:
             finally:
                 self._interrupts.end_wait()
             await self.woken()
-            if self._over():
+            if self.over():
                 return None
             self._interrupts.resume_wait()
         self.meta = answer.meta
@@ -125,7 +128,7 @@ class Passage:
         """Wait for the provider on, after a wait that was cancelled, if that was but a wake."""
         while self._interrupts.claim_wake():
             await self.woken()
-            if self._over():
+            if self.over():
                 return ()
             self._interrupts.resume_wait()
             try:
@@ -136,7 +139,7 @@ class Passage:
 
     async def woken(self) -> None:
         """The wait for the provider was interrupted for what is due."""
-        if self._interrupts.tick_due():
+        if self._interrupts.take_tick():
             out = self._feed(Tick(self._clock()))
             self._interrupts.set_tick(self.chain.deadline())
             await self._send(out)
@@ -167,7 +170,7 @@ class Passage:
                 out += self._feed(event)
         if self.chain.policies:
             self._interrupts.set_tick(self.chain.deadline())
-        over = self._over()
+        over = self.over()
         if over and not ended:  # the provider first: a slow client must not keep it running
             await answer.aclose()
         if out:
@@ -203,12 +206,14 @@ class Passage:
         """The answer's first substance is there."""
         if self.tried is not None:
             self.tried.first_token = time.monotonic() - self.tried.began
-            self._job.route.succeeded(self._place, self.tried.first_token)
+            self._job.route.answered(self._place, self.tried.first_token)
 
     def _usage(self, cut: bool) -> Usage | None:
         """What to tell a client that asked for usage: the provider's word; of an answer that was cut, the estimate."""
         if not self.chain.stopped and not cut:
             return self._ledger.told
+        if not self._ledger.running:  # no provider was at work
+            return Usage(0, 0)
         bill = self._ledger.attempt()
         return bill.usage if bill.source == "reported" else replace(bill.usage, details=ESTIMATED)
 
@@ -234,7 +239,7 @@ class Passage:
             out += self._feed(Finish(choice, "stop"))
         return out + self._feed(End("natural"))
 
-    def _over(self) -> bool:
+    def over(self) -> bool:
         """Whether a policy's stop has ended the last choice: then the provider is not waited for."""
         return bool(self.chain.stopped) and len(self.chain.finished) >= max(self._job.choices, len(self._seen))
 
@@ -249,7 +254,9 @@ class Passage:
             self._sink.use(self.meta)
         data = self._sink.encode(out)
         if data and not self._down.event_at_once(data):
+            self._unsent = data
             await self._down.event(data)
+            self._unsent = b""
 
 
 def _pieces(event: Text | ToolCall) -> Iterator[Event]:

@@ -14,8 +14,8 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
-from policies.chain import Rejected
-from policies.events import EndKind, Note
+from policies.chain import Chain, Rejected
+from policies.events import EndKind
 from proxy.attempt import Attempt
 from proxy.downstream import Downstream
 from proxy.errors import GatewayError, PolicyFailed, UpstreamError, UpstreamTimeout
@@ -42,7 +42,7 @@ class Driver:
         self._down = down
         self._interrupts = interrupts
         self._ledger = Ledger()
-        self._notes: list[Note] = []
+        self._chains: list[Chain] = []
         self._passage: Passage | None = None
 
     async def run(self) -> None:
@@ -88,7 +88,6 @@ class Driver:
         step = self._route.first()
         while True:
             prepared, passage = self._prepare(step)
-            await self._pause(step.wait, passage)
             try:
                 await self._attempt(step, prepared, passage)
                 break
@@ -100,7 +99,6 @@ class Driver:
                 following = None if self._down.committed else self._route.after(error)
                 if following is None:
                     raise
-            self._notes += passage.chain.notes
             step = following
         self._record.outcome = "policy_stopped" if passage.chain.stopped else "completed"
 
@@ -111,6 +109,8 @@ class Driver:
         """The next attempt, with nothing in it of the ones before."""
         prepared = self._job.prepare(step.place, self._spent())
         self._passage = Passage(self._job, prepared, self._down, self._interrupts, self._ledger)
+        self._chains.append(prepared.chain)
+        self._interrupts.set_tick(prepared.chain.deadline())
         return prepared, self._passage
 
     def _spent(self) -> float:
@@ -121,20 +121,29 @@ class Driver:
     async def _pause(self, seconds: float, passage: Passage) -> None:
         """Wait before a retry; the client hears keep-alives meanwhile."""
         until = asyncio.get_running_loop().time() + seconds
-        while (left := until - asyncio.get_running_loop().time()) > 0:
+        while (left := until - asyncio.get_running_loop().time()) > 0 and not passage.over():
             await self._wakeable(asyncio.sleep(left), passage)
 
-    async def _place(self, slots: Slots, name: str, passage: Passage) -> None:
-        """Take one of a target's places; the client hears keep-alives while it waits for one."""
+    async def _place(self, slots: Slots, name: str, passage: Passage) -> bool:
+        """Take one of a target's places; the client hears keep-alives while it waits for one. False when a policy's
+        time was over before it came."""
         taking = spawn(slots.take(f"The target {name}"))
         try:
-            while not taking.done():
+            while not taking.done() and not passage.over():
                 await self._wakeable(asyncio.wait({taking}), passage)
-            taking.result()
+            if taking.done():
+                taking.result()
+                return True
+            self._forgo(taking, slots)
+            return False
         except BaseException:
-            if not taking.cancel() and taking.exception() is None:  # the place came in the same moment
-                slots.give_back()
+            self._forgo(taking, slots)
             raise
+
+    @staticmethod
+    def _forgo(taking: asyncio.Task[None], slots: Slots) -> None:
+        if not taking.cancel() and taking.exception() is None:  # the place came in the same moment
+            slots.give_back()
 
     async def _wakeable(self, wait: Awaitable[object], passage: Passage) -> None:
         """Wait for what no limit of a provider is for, until it is there or something else is due."""
@@ -151,11 +160,17 @@ class Driver:
     async def _attempt(self, step: Step, prepared: Prepared, passage: Passage) -> None:
         """One attempt, from the request to its provider to the end of the client's response. Raises what ended it
         before that; the provider's connection is closed then."""
-        slots = self._route.slots(step.place)
-        if slots is not None:
-            await self._place(slots, step.place.name, passage)
+        await self._pause(step.wait, passage)
+        slots = None if passage.over() else self._route.slots(step.place)
+        if slots is not None and not await self._place(slots, step.place.name, passage):
+            slots = None
         try:
-            await self._made(step, prepared, passage)
+            if passage.over():  # a policy's time was over while it waited: the provider is not asked
+                await passage.done(cut=True)
+                self._interrupts.close()
+            else:
+                self._route.check(step.place)
+                await self._made(step, prepared, passage)
         finally:
             if slots is not None:
                 slots.give_back()
@@ -170,6 +185,7 @@ class Driver:
                 await passage.run(attempt)
                 await passage.done(cut=False)
                 self._interrupts.close()
+            self._route.succeeded(step.place)
         except asyncio.CancelledError:
             limit = self._interrupts.claim_limit()
             if limit is None:
@@ -179,6 +195,9 @@ class Driver:
             raise error from None
         except GatewayError as error:
             self._attempt_failed(step, tried, error)
+            raise
+        except Rejected:
+            tried.error = "rejected"
             raise
         finally:
             self._route.ended(step.place)
@@ -255,7 +274,7 @@ class Driver:
         record.bytes, record.chunks, record.longest_gap = self._down.bytes, self._down.chunks, self._down.longest_gap
         if self._passage is not None:
             chain = self._passage.chain
-            record.notes = [*self._notes, *chain.notes]
+            record.notes = [note for one in self._chains for note in one.notes]
             record.finish_reasons = dict(chain.finished)
             record.stopped_by = next(iter(chain.stopped.values()), None)
         record.ended()

@@ -61,7 +61,7 @@ class Plan:
         """The request's way; its body had `size` bytes. Raises `InvalidRequest` when no target can serve it."""
         known = Known(self.gateway.targets, self.version.config.prices, needs(self.request.body, size))
         models = [self.resolved, *fallbacks(self.version.config, self.resolved)]
-        return Route(groups(models, known), self.gateway.targets)
+        return Route(groups(models, known), self.gateway.targets, self.version.config.retries)
 
     def prepare(self, place: Place, spent: float) -> Prepared:
         """An attempt at a target: a chain that has seen the request, and the call that it leaves to make. `spent` is

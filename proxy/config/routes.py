@@ -30,6 +30,7 @@ def models(data: Mapping[str, Any]) -> Iterator[Fault]:
             yield from _target(data, name, place, target)
         yield from _drop_params(data, name, model)
         yield from _fallbacks(known, name, model)
+    yield from _limits(known)
 
 
 def targets_of(name: str, model: Any) -> list[tuple[Path, str]]:
@@ -115,6 +116,20 @@ def _drop_params(data: Mapping[str, Any], name: str, model: Mapping[str, Any]) -
 def _api(data: Mapping[str, Any], provider_name: str) -> Any:
     provider = mapping(mapping(data, "providers"), provider_name)
     return provider.get("api") or NAMED.get(provider_name)
+
+
+def _limits(known: Mapping[str, Any]) -> Iterator[Fault]:
+    """`max_streams` is a target's, wherever it is listed."""
+    first: dict[str, tuple[Any, str]] = {}
+    for name, model in known.items():
+        for index, target in enumerate(items(model, "targets")):
+            wanted, most = _named(target), target.get("max_streams") if isinstance(target, dict) else None
+            if not isinstance(wanted, str) or most is None:
+                continue
+            said, where = first.setdefault(wanted, (most, f"models.{name}"))
+            if said != most:
+                path: Path = ("models", name, "targets", index, "max_streams")
+                yield Fault(path, f"is {said} for the same target in {where}: the limit is the target's, give one")
 
 
 # ---- fallbacks

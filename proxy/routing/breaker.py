@@ -44,8 +44,13 @@ class Breaker:
         """A request tries the target."""
         self._probing = self._open_until is not None
 
+    def answered(self) -> None:
+        """The target's answer began: it is up. That answers break off is still a failure each."""
+        if self.is_open:
+            self.succeeded()
+
     def succeeded(self) -> None:
-        """The target answered."""
+        """The target's answer came to its end."""
         self._failures, self._open_until, self._probing = 0, None, False
 
     def failed(self) -> None:

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from proxy.config.models import Retries
 from proxy.config.resolve import Place
 from proxy.errors import GatewayError, UpstreamError
 from proxy.record import Why
@@ -41,11 +42,12 @@ class Step:
 
 @dataclass(slots=True)
 class Route:
-    """Decides for one request. `groups` has at least one, each with at least one place. `draw` gives numbers in
-    [0, 1)."""
+    """Decides for one request. `groups` has at least one, each with at least one place. `retries` are the limits of
+    the configuration that the request began with. `draw` gives numbers in [0, 1)."""
 
     groups: Sequence[Group]
     targets: Targets
+    retries: Retries
     draw: Callable[[], float] = random.random
     _group: int = 0
     _attempts: int = 0
@@ -81,22 +83,28 @@ class Route:
 
     # ---- what became of an attempt
     def began(self, place: Place) -> None:
-        """The attempt goes out. It will have `ended` some time; before that it may have `succeeded`, which is when its
-        answer begins, and `failed`."""
+        """The attempt goes out. It will have `ended` some time; before that its target may have `answered`, and it
+        `succeeded` or `failed`."""
         health = self.targets.health(place)
         health.running += 1
         self._probes = health.breaker.is_open
         health.breaker.began()
 
-    def succeeded(self, place: Place, first_token: float) -> None:
-        """The target answered, `first_token` seconds after it was asked."""
+    def answered(self, place: Place, first_token: float) -> None:
+        """The target's answer began, `first_token` seconds after it was asked."""
         health = self.targets.health(place)
-        health.breaker.succeeded()
+        health.breaker.answered()
         health.latency.measured(first_token)
+        self._probes = False
+
+    def succeeded(self, place: Place) -> None:
+        """The answer came to its end."""
+        self.targets.health(place).breaker.succeeded()
 
     def failed(self, place: Place, error: GatewayError) -> None:
         """The attempt failed."""
         health = self.targets.health(place)
+        self._probes = False
         if is_fault(error):
             health.breaker.failed()
         elif isinstance(error, UpstreamError):
@@ -113,31 +121,45 @@ class Route:
 
     def slots(self, place: Place) -> Slots | None:
         """What an attempt at the target takes one of; None if it has no limit."""
-        return self.targets.health(place).slots
+        return None if place.target.max_streams is None else self.targets.health(place).slots
+
+    def check(self, place: Place) -> None:
+        """Raises `UpstreamError` (503) when the target began to cool down while the request waited for its turn."""
+        wait = self.targets.health(place).breaker.opens_in()
+        if wait > 0:
+            message = f"The target {place.name} failed lately and is left alone for a while: try again later."
+            raise UpstreamError(message, status=503, code="no_target", retry_after=max(1.0, wait))
 
     # ---- choosing
     def _in_group(self, reason: Why, *, resting: bool = True) -> Step | None:
-        """The group's first place that may be tried, those with a free slot before the others; with `resting` also one
+        """The group's first place that may be tried."""
+        place = next(iter(self._open_places(resting=resting)), None)
+        return None if place is None else self._step_to(place, reason)
+
+    def _open_places(self, *, resting: bool = True) -> list[Place]:
+        """The group's places that may be tried, those with a free slot before the others; with `resting` also those
         whose provider asked for a rest, behind all others."""
+        allowed = [place for place in self.groups[self._group].places if self._may(place)]
+        if not resting:
+            allowed = [place for place in allowed if self._rest(place) <= 0]
+        return sorted(allowed, key=lambda place: (self._rest(place) > 0, not self._has_room(place)))
+
+    def _step_to(self, place: Place, reason: Why) -> Step:
         group = self.groups[self._group]
-        allowed = [place for place in group.places if self._may(place)]
-        rested = [place for place in allowed if self._rest(place) <= 0]
-        free = [place for place in rested if self._has_room(place)]
-        place = next(iter(free or rested or (allowed if resting else ())), None)
-        if place is None:
-            return None
         return Step(place, reason, group.chosen if place is group.places[0] else "next")
 
-    def _other(self, given: Verdict, failed: Place) -> Step | None:
-        """A target of the same model that was not tried yet."""
-        if given == "retry" and self._attempts >= self.targets.retries.attempts:
+    def _other(self, given: Verdict, failed: Place, reason: Why | None = None) -> Step | None:
+        """A target of the same model that was not tried yet, and that the budget allows."""
+        if given == "retry" and self._attempts >= self.retries.attempts:
             return None
-        step = self._in_group("fallback" if given == "move" else "retry")
-        return step if step and self._affords(given, failed, step.place) else None
+        place = next((place for place in self._open_places() if self._affords(given, failed, place)), None)
+        if place is None:
+            return None
+        return self._step_to(place, reason or ("fallback" if given == "move" else "retry"))
 
     def _again(self, given: Verdict) -> Step | None:
         """A target that was tried, once more, after a wait."""
-        if given != "retry" or self._attempts >= self.targets.retries.attempts:
+        if given != "retry" or self._attempts >= self.retries.attempts:
             return None
         places = {place.name: place for place in self.groups[self._group].places}
         for name in self._tried:
@@ -156,8 +178,7 @@ class Route:
             self._group += 1
             self._attempts = 0
             self._tried.clear()
-            step = self._in_group("fallback")
-            if step and self._affords(given, failed, step.place):
+            if step := self._other(given, failed, "fallback"):
                 return step
         return None
 
@@ -171,7 +192,7 @@ class Route:
 
     def _wait(self, place: Place) -> float | None:
         """Seconds before a target is tried again; None when its provider wants to rest longer than we wait."""
-        backoff = self.targets.retries.backoff
+        backoff = self.retries.backoff
         longest = min(backoff.max, math.ldexp(backoff.initial, self._attempts - 1))
         rest = self._rest(place)
         return None if rest > backoff.max else max(rest, longest * (0.5 + self.draw() / 2))
@@ -184,7 +205,7 @@ class Route:
         return self.targets.health(place).rests_until - self.targets.clock()
 
     def _has_room(self, place: Place) -> bool:
-        slots = self.targets.health(place).slots
+        slots = self.slots(place)
         return slots is None or slots.free
 
     def _taken(self, step: Step) -> Step:

@@ -52,8 +52,10 @@ class Targets:
                 self._forget()
             known = self._health[place.name] = self._new()
         most = place.target.max_streams
-        if most != (known.slots and known.slots.most):
-            known.slots = None if most is None else Slots(most, self.server.max_queued, self.server.queue_seconds)
+        if most is not None and known.slots is None:
+            known.slots = Slots(most, self.server.max_queued, self.server.queue_seconds)
+        elif most is not None and known.slots is not None and known.slots.most != most:  # those at work still count
+            known.slots.resize(most, self.server.max_queued, self.server.queue_seconds)
         return known
 
     def budget(self, provider: str) -> Budget:
@@ -65,6 +67,8 @@ class Targets:
         self.retries, self.server = retries, server
         for health in self._health.values():
             health.breaker.cooldown = retries.cooldown
+            if health.slots is not None:
+                health.slots.resize(health.slots.most, server.max_queued, server.queue_seconds)
         for budget in self._budgets.values():
             budget.share = retries.budget
 

@@ -27,6 +27,11 @@ class Said:
         self._texts: dict[tuple[int, str], str] = {}
         self._calls: dict[tuple[int, int], dict[str, str]] = {}
 
+    def clear(self) -> None:
+        """Another attempt begins: of what a failed one said the client got nothing."""
+        self._texts.clear()
+        self._calls.clear()
+
     def hear(self, events: Sequence[Event]) -> None:
         """Take events that go to the client."""
         for event in events:

@@ -107,6 +107,8 @@ class Watch:
         trace, shared = self._trace, self._shared
         if trace is None or shared.tracer is None:
             return NO_HEADERS
+        if self._said is not None:
+            self._said.clear()
         if trace.sampled and not trace.begun:
             trace.asked = attributes.asked(call.body)
             if self._said is not None and prompts_may_be_shown(shared.config, self._record.model):

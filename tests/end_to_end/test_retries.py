@@ -10,12 +10,15 @@ from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from proxy.config.resolve import resolve
 from proxy.simulator import Answer
 from proxy.simulator.answers import Fault
 from proxy.tasks import spawn
 from tests.end_to_end.clients import CHAT, ask, chunks_of, failure_of, plain, text_of
 from tests.end_to_end.running import CONFIG, Running, running
+from tests.end_to_end.spans import spans_of
 from tests.end_to_end.wire import chat, client, until
 
 pytestmark = pytest.mark.anyio
@@ -280,3 +283,42 @@ async def test_targets_that_cannot_serve_a_request_are_named_with_the_reason() -
         assert set(called(run)) <= {"a", "b"} and refused.status_code == 400
     message = refused.json()["error"]["message"]
     assert re.search("openai/a takes no tools.*gemini/b takes a prompt of 50 tokens", message)
+
+
+# ---- a policy's time while a retry is waited for
+@pytest.mark.parametrize("wait", ["backoff", "queue"])
+async def test_when_a_policys_time_is_over_in_a_wait_the_provider_is_not_asked_again(wait: str) -> None:
+    """The client has got its end: another call could only cost."""
+    models = (
+        '  m: {{targets: [{{target: "openai/sim-chat.fail-503", max_streams: 1}}], policies: [token_cap/t]}}\n'
+        '  busy: {{targets: [{{target: "openai/sim-chat.fail-503", max_streams: 1}}]}}\n'
+        "policies: {{token_cap/t: {{max_seconds: 0.2}}}}\n"
+    )
+    initial = 5 if wait == "backoff" else 0.01
+    async with gateway(models, f"backoff: {{{{initial: {initial}, max: 5}}}}", ", queue_seconds: 5") as run:
+        if wait == "queue":
+            place = next(iter(resolve(run.gateway.config, "m").places))  # type: ignore[union-attr]
+            slots = run.gateway.targets.health(place).slots
+            assert slots is not None
+            await slots.take("The test")
+        response = await post(run, "m", stream=True)
+        record = await run.recorded()
+        assert len(run.sim.calls) == (1 if wait == "backoff" else 0)
+    last = chunks_of(response.text)[-1]
+    assert last["choices"][0]["finish_reason"] == "length" and last["x_sluice"] == {"stopped_by": "token_cap/t"}
+    assert response.text.endswith("data: [DONE]\n\n")
+    assert (record.outcome, record.stopped_by) == ("policy_stopped", "token_cap/t")
+
+
+async def test_a_whole_answer_and_its_trace_hold_nothing_of_a_failed_attempt() -> None:
+    exporter = InMemorySpanExporter()
+    config = CONFIG.replace(ONCE, f"retries: {{{{{QUICK}}}}}")
+    async with running(config, "telemetry: {{content: redacted}}\n", exporters=[exporter]) as run:
+        run.sim.answers["m"] = Answer("first words", chunk=2, fault=Fault("drop", after=3, times=1))
+        response = await post(run, "openai-m")
+        spans = await spans_of(run, exporter)
+        said = [dict(span.attributes or {}).get("gen_ai.output.messages") for span in spans]
+    assert response.json()["choices"][0]["message"]["content"] == "first words"
+    assert [text for text in said if text] == [
+        '[{"role":"assistant","parts":[{"type":"text","content":"first words"}],"finish_reason":"stop"}]'
+    ]

@@ -193,7 +193,7 @@ def only_route(attempts: int = 1) -> Route:
     """The way of a request that one target can serve."""
     retries = Retries(attempts=attempts, cooldown=Cooldown(failures=1000))
     place = Place("openai", call("openai").provider, "openai", "m", Model(target="openai/m"), Target(target="openai/m"))
-    return Route([Group([place], "only")], Targets(retries, Server()))
+    return Route([Group([place], "only")], Targets(retries, Server()), retries)
 
 
 async def drive(provider: Provider, asked: Asked = Asked(), client: Client | None = None) -> Run:

@@ -244,6 +244,30 @@ async def test_the_end_of_a_response_that_was_not_taken_is_told_again_as_a_failu
     assert response.complete and response.error["code"] == "upstream_timeout"
 
 
+async def test_a_cancel_in_a_blocked_write_loses_nothing_of_what_was_to_be_sent() -> None:
+    client, gate = Client(), asyncio.Event()
+    run = await drive(Provider([[text("Hel")], gate, [text("lo"), Finish(0, "stop")], never()]), client=client)
+    await until(lambda: client.bodies)
+    client.reads.clear()
+    gate.set()
+    await until(lambda: run.provider.reads >= 3)
+    await asyncio.sleep(0)
+    run.interrupts.fire(Reason.CANCELLED)
+    client.reads.set()
+    response = await run.finished()
+    assert response.text == "Hello" and response.events[-1] == "[DONE]"
+    assert [c["finish_reason"] for e in response.events[:-1] for c in e["choices"]][-1] == "stop"
+
+
+async def test_a_cancel_ends_all_choices_that_were_asked_for() -> None:
+    run = await drive(Provider([[text("Hel", choice=1)], never()]), Asked(choices=3))
+    await until(lambda: run.client.bodies)
+    run.interrupts.fire(Reason.CANCELLED)
+    response = await run.finished()
+    ended = {c["index"] for e in response.events[:-1] for c in e["choices"] if c["finish_reason"] == "length"}
+    assert ended == {0, 1, 2}
+
+
 async def test_the_servers_own_cancel_goes_on() -> None:
     run = await drive(Provider([[text("Hel")], never()]))
     await until(lambda: run.client.bodies)

@@ -32,4 +32,4 @@ def targets(clock: Clock, **retries: object) -> Targets:
 
 def route(known: Targets, *groups: Sequence[Place]) -> Route:
     """A request's way, without chance: the random part of a wait is its largest."""
-    return Route([Group(places, "only") for places in groups], known, draw=lambda: 1.0)
+    return Route([Group(places, "only") for places in groups], known, known.retries, draw=lambda: 1.0)

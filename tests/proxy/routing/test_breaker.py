@@ -33,6 +33,15 @@ def test_a_success_between_them_starts_the_count_again() -> None:
     assert one.allows()
 
 
+def test_answers_that_break_off_open_it_too() -> None:
+    one = breaker(Clock())
+    for _ in range(3):
+        one.began()
+        one.answered()
+        one.failed()
+    assert not one.allows()
+
+
 def test_after_the_cooldown_one_request_may_try() -> None:
     clock = Clock()
     one = breaker(clock)
@@ -49,7 +58,7 @@ def test_a_probe_that_succeeds_closes_it() -> None:
     failed(one, 3)
     clock.now += 30
     one.began()
-    one.succeeded()
+    one.answered()
     assert one.allows()
     failed(one, 2)
     assert one.allows()

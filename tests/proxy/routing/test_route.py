@@ -50,7 +50,8 @@ def test_a_target_alone_is_tried_again_after_longer_and_longer_waits() -> None:
 
 
 def test_the_random_part_of_a_wait_is_half_of_it() -> None:
-    way = Route(route(targets(Clock()), [A]).groups, targets(Clock()), draw=lambda: 0.0)
+    known = targets(Clock())
+    way = Route(route(known, [A]).groups, known, known.retries, draw=lambda: 0.0)
     step = failed(way, way.first(), DOWN)
     assert step is not None and step.wait == 0.5
 
@@ -137,7 +138,7 @@ def test_a_target_that_keeps_failing_is_left_alone_until_a_probe_succeeds() -> N
     assert step.place is A
     probe.began(A)
     assert other.first().place is B  # one probe at a time
-    probe.succeeded(A, 0.1)
+    probe.answered(A, 0.1)
     probe.ended(A)
     assert route(known, [A, B]).first().place is A
 
@@ -185,3 +186,28 @@ def test_why_a_target_was_chosen_is_told() -> None:
     first = way.first()
     second = failed(way, first, DOWN)
     assert second is not None and (first.chosen, second.chosen) == ("only", "next")
+
+
+def test_a_spent_budget_of_one_provider_does_not_hide_the_target_of_another() -> None:
+    twin = place("one/z")
+    known = targets(Clock(), attempts=2, cooldown={"failures": 10_000}, budget=0.1)
+    while known.budget("one").spend():
+        pass
+    assert walked(route(known, [A, twin, B]), DOWN) == [("a", "initial", 0), ("b", "retry", 0)]
+    while known.budget("one").spend():
+        pass
+    assert walked(route(known, [A], [twin, B]), DOWN)[1:] == [("b", "fallback", 0)]
+
+
+def test_a_target_that_began_to_cool_down_while_a_request_waited_is_told() -> None:
+    clock = Clock()
+    known = targets(clock, attempts=1)
+    waiting = route(known, [A])
+    step = waiting.first()
+    waiting.check(step.place)
+    for _ in range(2):
+        walked(route(known, [A]), DOWN)
+    with pytest.raises(UpstreamError, match="left alone for a while") as error:
+        waiting.check(step.place)
+    assert waiting.after(error.value) is None
+    assert route(known, [B]).first().place is B

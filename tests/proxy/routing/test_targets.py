@@ -20,6 +20,16 @@ def test_only_a_target_with_a_limit_has_slots() -> None:
     assert known.health(place("a/c")).slots is None
 
 
+def test_a_limit_that_changes_counts_those_at_work_on() -> None:
+    known = targets(Clock())
+    one, two = (place("a/b", Target(target="a/b", max_streams=most)) for most in (3, 1))
+    slots = known.health(one).slots
+    assert slots is not None
+    slots.taken = 2
+    known.health(place("a/b"))  # another entry, which sets none
+    assert known.health(two).slots is slots and (slots.most, slots.taken, slots.free) == (1, 2, False)
+
+
 def test_names_that_clients_make_up_do_not_fill_the_memory() -> None:
     known = targets(Clock())
     busy = known.health(place("openai/busy"))
