@@ -38,7 +38,7 @@ PROVIDERS = "providers: {openai: {api_key: k}, gemini: {api_key: k}, local: {api
         ("m: {targets: [{target: openai/x, supports: [sound]}]}", "3:46 models.m.targets[0].supports[0]: must be"),
         (
             "{a: {targets: [{target: openai/x, max_streams: 2}]}, b: {targets: [{target: openai/x, max_streams: 3}]}}",
-            "3:97 models.b.targets[0].max_streams: is 2 for the same target in models.a: the limit is the target's",
+            "3:101 models.b.targets[0].max_streams: is 2 for the same target in models.a: the limit is the target's",
         ),
         ("m: {target: openai/x, strategy: weighted}", "3:34 models.m.strategy: has no effect with one target"),
         ("m: {targets: [openai/x, openai/y], strategy: quickest}", "3:47 models.m.strategy: must be 'weighted'"),
