@@ -82,12 +82,13 @@ class Passage:
 
     async def cancelled(self) -> None:
         """Somebody stopped the stream by its id: it ends well-formed, without what was held."""
-        if self._unsent:  # what an interrupted write did not send, and may be the end of a choice
-            await self._down.event(self._unsent)
         out: list[Event] = []
         for choice in sorted({*self._seen, *range(self._job.choices)} - self.chain.finished.keys()):
             out += self._feed(Finish(choice, "length", "cancel"))
-        await self._send(out + self._feed(End("cancel")))
+        out += self._feed(End("cancel"))
+        if self._unsent:  # what an interrupted write did not send, and may be the end of a choice
+            await self._down.event(self._unsent)
+        await self._send(out)
         await self.done(cut=True)
 
     def drop(self, kind: EndKind) -> None:
