@@ -73,7 +73,8 @@ def _request(url: str, key: str | None, method: str, path: str) -> urllib.reques
     if key and not _KEY.fullmatch(key):
         raise click.UsageError("--key (or SLUICE_KEY) holds a space, a line break or a character beyond ASCII")
     headers = {"accept": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
-    return urllib.request.Request(url.rstrip("/") + path, method=method, headers=headers)
+    base = url.rstrip("/").removesuffix("/v1")  # as SDKs want it
+    return urllib.request.Request(base + path, method=method, headers=headers)
 
 
 def _json(url: str, data: bytes) -> dict[str, Any]:
@@ -91,6 +92,8 @@ def _refused(url: str, key: str | None, status: int, data: bytes) -> NoReturn:
         said = str(json.loads(data)["error"]["message"])
     except (ValueError, KeyError, TypeError):
         said = ""
+    if status == 404 and said.startswith("The simulator has no "):
+        _fail(f"What answers at {url} is the simulator, not the gateway: check --url (or SLUICE_URL).")
     match status:
         case 401 if not key:
             _fail("The gateway has keys: give one with `admin: true` in SLUICE_KEY, or with --key.")

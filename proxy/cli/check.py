@@ -6,12 +6,15 @@ from typing import Any
 
 import click
 
+from proxy.cli.hints import hints, unused
 from proxy.cli.rules import SizedRule, compiled, sized
-from proxy.cli.terminal import bad, bold, columns, faint, good, json_text, late, shown
+from proxy.cli.terminal import bad, bold, columns, counted, faint, good, json_text, late, shortened, shown
 from proxy.config.chains import policy_ids
 from proxy.config.load import ConfigError, load
-from proxy.config.models import Config, Model
+from proxy.config.models import Config, Key, Model
 from proxy.config.problems import Problem
+
+_WIDEST = 80
 
 
 def check(path: str, as_json: bool) -> int:
@@ -37,20 +40,25 @@ def _refused(path: str, problems: list[Problem], as_json: bool) -> None:
     for problem in problems:
         where = f"{problem.file}:{problem.line}:{problem.column}"
         click.echo(bold(where) + shown(str(problem).removeprefix(where)))
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    click.echo(bad(f"{path}: {count}; the gateway would refuse this file."), err=True)
+    click.echo(bad(f"{path}: {counted(len(problems), 'problem')}; the gateway would refuse this file."), err=True)
 
 
 def _summary(config: Config) -> dict[str, Any]:
     models = {
-        name: {"targets": _targets(model), "policies": list(policy_ids(config, model))}
+        name: {
+            "targets": _targets(model),
+            "fallbacks": list(model.fallbacks),
+            "policies": list(policy_ids(config, model)),
+        }
         for name, model in config.models.items()
     }
     policies = {
         id: [{"rule": row.rule.name, "action": _action(row), "nodes": row.size} for row in _rules(config, id)]
         for id in config.policies
     }
-    return {"models": models, "policies": policies, "unused": _unused(config)}
+    keys = {key.name: {"models": list(key.models), "admin": key.admin} for key in _keys(config)}
+    told = {"models": models, "policies": policies, "keys": keys}
+    return {**told, "unused": unused(config), "hints": list(hints(config))}
 
 
 def _told(path: str, config: Config) -> Iterator[str]:
@@ -58,17 +66,32 @@ def _told(path: str, config: Config) -> Iterator[str]:
     yield ""
     yield bold("Models")
     models = [
-        (shown(name), ", ".join(_targets(model)), ", ".join(policy_ids(config, model)) or faint("no policies"))
+        (shown(name), _served(model), ", ".join(policy_ids(config, model)) or faint("no policies"))
         for name, model in config.models.items()
     ]
     yield from columns(models)
-    if not config.policies:
-        return
-    yield ""
-    yield bold("Policies")
-    yield from columns([(id, _size(_rules(config, id))) for id in config.policies])
-    for id in _unused(config):
-        yield late(f"{id} is used by no model: name it in a model's `policies`, or in `default_policies`.")
+    if config.policies:
+        yield from ("", bold("Policies"))
+        yield from columns(
+            [(id, _size(_rules(config, id)) or _settings(config.policies[id])) for id in config.policies]
+        )
+    if _keys(config):
+        yield from ("", bold("Keys"))
+        yield from columns(
+            [(shown(key.name), shown(", ".join(key.models)), "admin" if key.admin else "") for key in _keys(config)]
+        )
+    for number, hint in enumerate(hints(config)):
+        yield from ([""] if number == 0 else [])
+        yield late(shown(hint))
+
+
+def _served(model: Model) -> str:
+    fallbacks = f", then {', '.join(model.fallbacks)}" if model.fallbacks else ""
+    return shown(", ".join(_targets(model)) + fallbacks)
+
+
+def _keys(config: Config) -> tuple[Key, ...]:
+    return config.auth.keys if config.auth is not None else ()
 
 
 def _targets(model: Model) -> list[str]:
@@ -77,10 +100,17 @@ def _targets(model: Model) -> list[str]:
 
 def _size(rules: list[SizedRule]) -> str:
     if not rules:
-        return faint("no rules")
+        return ""
     largest = max(rules, key=lambda row: row.size)
-    count = "1 rule" if len(rules) == 1 else f"{len(rules)} rules"
-    return f"{count}, {sum(row.size for row in rules)} nodes (most: {largest.rule.name}, {largest.size})"
+    nodes = f"{sum(row.size for row in rules)} nodes (most: {largest.rule.name}, {largest.size})"
+    return f"{counted(len(rules), 'rule')}, {nodes}"
+
+
+def _settings(policy: Any) -> str:
+    """What the file says of a policy that has no rules."""
+    given = policy.model_dump(mode="json", exclude_unset=True)
+    told = ", ".join(f"{key}: {value if isinstance(value, str) else json_text(value)}" for key, value in given.items())
+    return shortened(told, _WIDEST) or faint("as it is by default")
 
 
 def _rules(config: Config, id: str) -> list[SizedRule]:
@@ -90,8 +120,3 @@ def _rules(config: Config, id: str) -> list[SizedRule]:
 
 def _action(row: SizedRule) -> str:
     return f"would_{row.rule.action}" if row.rule.shadow else row.rule.action
-
-
-def _unused(config: Config) -> list[str]:
-    used = {id for model in config.models.values() for id in policy_ids(config, model)}
-    return [id for id in config.policies if id not in used]

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from proxy.cli.operating import COMMANDS
+from proxy.cli.options import CONFIG, FILE, OfFile, example, model_names, policy_names
 from proxy.cli.terminal import set_colors
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,13 +29,8 @@ def main(context: click.Context) -> None:
     set_colors(context)
 
 
-def example(*lines: str) -> str:
-    """The epilog of a command's help: commands to copy, one a line."""
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-@main.command(epilog=example("sluice serve --config config.yaml --port 8080"))
-@click.option("--config", "path", default="config.yaml", show_default=True, help="The configuration file.")
+@main.command(cls=OfFile, epilog=example("sluice serve --config config.yaml --port 8080"))
+@CONFIG
 @click.option("--host", default=None, help="Listen on this address instead of server.host.")
 @click.option(
     "--port", default=None, type=click.IntRange(0, 65_535), help="Listen on this port instead of server.port."
@@ -46,7 +43,7 @@ def serve(path: str, host: str | None, port: int | None) -> None:
     sys.exit(run(path, host, port))
 
 
-@main.command(epilog=example("sluice simulate --port 9000"))
+@main.command(short_help="Run a stand-in for the three providers.", epilog=example("sluice simulate --port 9000"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address.")
 @click.option("--port", default=9000, show_default=True, type=click.IntRange(0, 65_535), help="Listen on this port.")
 def simulate(host: str, port: int) -> None:
@@ -56,39 +53,61 @@ def simulate(host: str, port: int) -> None:
     sys.exit(run(host, port))
 
 
-@main.command(epilog=example("sluice check", "sluice check staging.yaml --json"))
-@click.argument("path", metavar="[CONFIG]", default="config.yaml")
+@main.command(
+    short_help="Say all that is wrong with a configuration.",
+    epilog=example("sluice check", "sluice check staging.yaml --json"),
+)
+@click.argument("file", metavar="[CONFIG]", required=False, type=FILE)
+@CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check(path: str, as_json: bool) -> None:
+@click.pass_context
+def check(context: click.Context, file: str | None, path: str, as_json: bool) -> None:
     """Say all that is wrong with a configuration, as the gateway would when it starts.
 
     Each problem is a line `file:line:column path: message`. Files that it names and environment variables must be
     there; patterns are compiled. Of a right file, its models and the size of its rules are shown.
     """
+    if file is not None and context.get_parameter_source("path") is not ParameterSource.DEFAULT:
+        raise click.UsageError("Give the file once: CONFIG or --config.")
     from proxy.cli.check import check as run
 
-    sys.exit(run(path, as_json))
+    sys.exit(run(file or path, as_json))
 
 
 @main.command(
     name="try",
+    cls=OfFile,
+    short_help="Say what a client would get of an answer.",
     epilog=example(
         "sluice try --policy redact/pii 'Mail amy@corp.tw'",
         "sluice try --model claude --file answer.txt --random --json",
         "sluice try --model claude --file recorded.sse --steps",
-        "echo 'my key is sk-…' | sluice try --policy redact/secrets --cut",
+        "sluice try --policy redact/secrets --cut 'my key is sk-proj-a1B2c3D4e5F6'",
         "sluice try --policy redact/names --request 'I am Amy'",
     ),
 )
 @click.argument("text", required=False)
-@click.option("--config", default="config.yaml", show_default=True, help="The configuration file.")
-@click.option("--policy", "policies", multiple=True, metavar="ID", help="Try this policy; may be repeated.")
-@click.option("--model", metavar="NAME", help="Try the policies of this model, as a client names it.")
-@click.option("--file", metavar="FILE", help="Read the answer, or a recorded stream of a provider (SSE), from a file.")
+@CONFIG
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="ID",
+    shell_complete=policy_names,
+    help="Try this policy; may be repeated.",
+)
+@click.option(
+    "--model", metavar="NAME", shell_complete=model_names, help="Try the policies of this model, as a client names it."
+)
+@click.option(
+    "--file", metavar="FILE", type=FILE, help="Read the answer, or a recorded stream of a provider (SSE), from a file."
+)
 @click.option(
     "--format", type=click.Choice(["openai", "anthropic", "gemini"]), help="The recording's format; told by its events."
 )
-@click.option("--body", metavar="FILE", help="The request that it answers: a JSON body, for its response_format.")
+@click.option(
+    "--body", metavar="FILE", type=FILE, help="The request that it answers: a JSON body, for its response_format."
+)
 @click.option("--chunk", type=click.IntRange(1), metavar="N", help="Let N characters come at once (4, or as recorded).")
 @click.option("--random", is_flag=True, help="Let a random number of characters come at once.")
 @click.option("--cut", is_flag=True, help="Let the provider's connection die at the end of the text.")
@@ -106,8 +125,8 @@ def try_(**given: Any) -> None:
     _exclusive(given, "chunk", "random")
     from proxy.cli.trial import Ask, trial
 
-    severed = given.pop("cut")
-    sys.exit(trial(Ask(severed=severed, **given)))
+    config, severed = given.pop("path"), given.pop("cut")
+    sys.exit(trial(Ask(config, severed=severed, **given)))
 
 
 def _exclusive(given: dict[str, Any], one: str, other: str, *, needed: bool = False) -> None:
@@ -119,7 +138,10 @@ def _exclusive(given: dict[str, Any], one: str, other: str, *, needed: bool = Fa
         raise click.UsageError(f"Give {names[0]} or {names[1]}.")
 
 
-@main.command(epilog=example("sluice schema > config.schema.json"))
+@main.command(
+    short_help="Print the JSON Schema of config.yaml, for editors.",
+    epilog=example("sluice schema > config.schema.json"),
+)
 def schema() -> None:
     """Print the JSON Schema of config.yaml, with which editors complete and check it.
 
@@ -132,11 +154,24 @@ def schema() -> None:
 
 
 @main.command(
-    epilog=example("sluice explain", "sluice explain --policy redact/pii", "sluice explain --model claude --json")
+    cls=OfFile,
+    epilog=example("sluice explain", "sluice explain --policy redact/pii", "sluice explain --model claude --json"),
 )
-@click.option("--config", "path", default="config.yaml", show_default=True, help="The configuration file.")
-@click.option("--policy", "policies", multiple=True, metavar="ID", help="This policy's rules; may be repeated.")
-@click.option("--model", metavar="NAME", help="The rules that act on this model, as they act together.")
+@CONFIG
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="ID",
+    shell_complete=policy_names,
+    help="This policy's rules; may be repeated.",
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    shell_complete=model_names,
+    help="The rules that act on this model, as they act together.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def explain(path: str, policies: tuple[str, ...], model: str | None, as_json: bool) -> None:
     """Say what each redaction rule matches, costs, and holds.
@@ -156,7 +191,8 @@ def explain(path: str, policies: tuple[str, ...], model: str | None, as_json: bo
         'bash:  eval "$(sluice completion bash)"           in ~/.bashrc',
         'zsh:   eval "$(sluice completion zsh)"            in ~/.zshrc',
         "fish:  sluice completion fish | source            in ~/.config/fish/config.fish",
-    )
+    ),
+    short_help="Print what lets a shell complete commands with Tab.",
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
@@ -177,8 +213,8 @@ def telemetry() -> None:
     """
 
 
-@telemetry.command("test", epilog=example("sluice telemetry test --config config.yaml"))
-@click.option("--config", "path", default="config.yaml", show_default=True, help="The configuration file.")
+@telemetry.command("test", cls=OfFile, epilog=example("sluice telemetry test --config config.yaml"))
+@CONFIG
 def telemetry_test(path: str) -> None:
     """Send one span: prints its trace id, or what is wrong."""
     from proxy.cli.telemetry import test as run

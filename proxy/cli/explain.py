@@ -17,7 +17,7 @@ from policies.redact.redactor import Redactor
 from policies.redact.rules import Rule
 from proxy.cli.ordinary import TEXTS
 from proxy.cli.rules import SizedRule, compiled, sized
-from proxy.cli.terminal import bad, bold, columns, faint, json_text, late, shortened
+from proxy.cli.terminal import bad, bold, columns, counted, faint, json_text, late, shortened
 from proxy.config.chains import policy_ids
 from proxy.config.load import ConfigError, load
 from proxy.config.models import Config
@@ -165,7 +165,7 @@ def _told(ids: Sequence[str], engines: Engines) -> Iterator[str]:
     rows = [explained(row) for row in sized(engines, ids)]
     cost = _together(engines)
     together = "" if cost is None else f", {cost:.2f} µs a character of ordinary text"
-    yield bold(f"{', '.join(ids)}: {len(rows)} rules, {sum(row.nodes for row in rows)} nodes{together}")
+    yield bold(f"{', '.join(ids)}: {counted(len(rows), 'rule')}, {sum(row.nodes for row in rows)} nodes{together}")
     head = tuple(map(faint, ("rule", "matches", "action", "nodes", "µs/char", "holds")))
     yield from columns([head, *map(_row, rows)], right=(3, 4, 5))
     for row in rows:

@@ -11,15 +11,12 @@ from typing import Any, TypeVar
 
 import click
 
+from proxy.cli.options import example
 from proxy.cli.terminal import good
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
-
-
-def _example(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def _gateway(command: F) -> F:
@@ -43,7 +40,10 @@ def _gateway(command: F) -> F:
     return command
 
 
-@click.command(epilog=_example("sluice status", "sluice status --watch", "sluice status --json | jq .totals"))
+@click.command(
+    short_help="Show streams in flight, totals and targets.",
+    epilog=example("sluice status", "sluice status --watch", "sluice status --json | jq .totals"),
+)
 @_gateway
 @click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
 @click.option("--every", default=2.0, show_default=True, type=click.FloatRange(0.2, 3600), help="Seconds between two.")
@@ -69,7 +69,9 @@ def status(url: str, key: str | None, as_json: bool, watch: bool, every: float) 
         time.sleep(every)
 
 
-@click.command(epilog=_example("sluice report", "sluice report --json"))
+@click.command(
+    short_help="Show how often each rule acted, or would have.", epilog=example("sluice report", "sluice report --json")
+)
 @_gateway
 def report(url: str, key: str | None, as_json: bool) -> None:
     """Show how often each rule acted since the gateway's start, and would have in shadow mode."""
@@ -79,7 +81,10 @@ def report(url: str, key: str | None, as_json: bool) -> None:
     _print(call(url, key, "GET", "/admin/report").body, picture, as_json)
 
 
-@click.command(epilog=_example("sluice cancel chatcmpl-0123456789abcdef0123456789abcdef"))
+@click.command(
+    short_help="Stop a request in flight, by its id.",
+    epilog=example("sluice cancel chatcmpl-0123456789abcdef0123456789abcdef"),
+)
 @_gateway
 @click.argument("id")
 def cancel(url: str, key: str | None, as_json: bool, id: str) -> None:
@@ -92,7 +97,10 @@ def cancel(url: str, key: str | None, as_json: bool, id: str) -> None:
     _print(body, lambda _: [good("cancelled")], as_json)
 
 
-@click.command(epilog=_example("sluice reload", "sluice reload --url http://10.0.0.5:8080"))
+@click.command(
+    short_help="Have the gateway read its configuration again.",
+    epilog=example("sluice reload", "sluice reload --url http://10.0.0.5:8080"),
+)
 @_gateway
 def reload(url: str, key: str | None, as_json: bool) -> None:
     """Have the gateway read its configuration again, now, and say what became of it.

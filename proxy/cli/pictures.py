@@ -1,4 +1,4 @@
-"""What a running gateway's answers look like on a terminal. Pure: JSON in, lines out.
+"""What a running gateway's answers look like for people: JSON in, lines out.
 
 Rule: what came over the network is shown escaped, whatever it holds.
 """
@@ -6,7 +6,7 @@ Rule: what came over the network is shown escaped, whatever it holds.
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.cli.terminal import bad, bold, columns, faint, good, late, shortened, shown
+from proxy.cli.terminal import bad, bold, columns, counted, faint, fitted, good, late, shown
 
 _MOST_STREAMS = 50
 _WIDEST = 36
@@ -22,13 +22,13 @@ def status(body: Mapping[str, Any]) -> list[str]:
 
 def report(body: Mapping[str, Any]) -> list[str]:
     """`GET /admin/report`: a row for each rule and what it did."""
-    head = f"{body['requests']} requests since {_text(body['since'])}"
+    head = f"{counted(body['requests'], 'request')} since {_text(body['since'])}"
     if not body["rules"]:
         return [head, faint("  no rule has acted yet")]
     rows = [tuple(map(bold, ("POLICY", "RULE", "MODE", "ACTION", "TIMES", "REQUESTS", "LAST")))]
     for rule in body["rules"]:
         shadow = rule["mode"] == "shadow"
-        action = f"would {rule['action']}" if shadow else rule["action"]
+        action = f"would_{rule['action']}" if shadow else rule["action"]
         name = _text(rule["rule"] or "-")
         rows.append(
             (
@@ -61,7 +61,7 @@ def _configuration(config: Mapping[str, Any]) -> list[str]:
     version = _text(config["version"]) or "(not from a file)"
     lines = [f"{bold('CONFIG')}  {version}, since {_text(config['loaded_at'])}"]
     if config["refusals"] or config["loads"]:
-        lines[0] += faint(f"  ({config['loads']} reloads, {config['refusals']} refused)")
+        lines[0] += faint(f"  ({counted(config['loads'], 'reload')}, {config['refusals']} refused)")
     refused = config["refused"]
     if refused:
         lines.append(bad(f"  the newest file was refused at {_text(refused['at'])}:"))
@@ -79,7 +79,7 @@ def _totals(totals: Mapping[str, Any]) -> list[str]:
     outcomes = ", ".join(f"{count} {_text(name)}" for name, count in totals["outcomes"].items())
     tokens = f"{totals['prompt_tokens']} prompt and {totals['completion_tokens']} completion tokens"
     return [
-        f"{bold('TOTALS')}  {totals['requests']} requests since {_text(totals['since'])}"
+        f"{bold('TOTALS')}  {counted(totals['requests'], 'request')} since {_text(totals['since'])}"
         + (f": {outcomes}" if outcomes else ""),
         f"        {tokens}, {totals['cost_usd']:.4f} USD",
     ]
@@ -128,4 +128,4 @@ def _stream(stream: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _text(value: object) -> str:
-    return shortened(str(value), _WIDEST)
+    return fitted(str(value), _WIDEST)

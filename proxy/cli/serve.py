@@ -49,7 +49,8 @@ async def _serve(loaded: Loaded, origin: Origin) -> int:
             try:
                 simulator = await stack.enter_async_context(Simulator(port=port))
             except OSError:
-                return _cannot_listen(f"port {port} for the built-in simulator", "simulator.port")
+                remedy = "set SLUICE_SIMULATOR_PORT where the file has it, or change simulator.port and each base_url"
+                return _cannot_listen(f"port {port} for the built-in simulator", remedy)
             log.info("the built-in simulator stands in for providers at %s", simulator.url)
         try:
             gateway = create_gateway(config, version=loaded.version)
@@ -66,12 +67,14 @@ async def _serve(loaded: Loaded, origin: Origin) -> int:
         try:
             await server.serve()
         except SystemExit:  # so uvicorn says that it cannot listen; it has logged why
-            return _cannot_listen(f"{config.server.host}:{config.server.port}", "server.port or --port")
+            return _cannot_listen(
+                f"{config.server.host}:{config.server.port}", "choose another with server.port or --port"
+            )
         return 0 if server.started else 1
 
 
-def _cannot_listen(where: str, setting: str) -> int:
-    print(f"Cannot listen on {where}: another process may do; choose another with {setting}.", file=sys.stderr)
+def _cannot_listen(where: str, remedy: str) -> int:
+    print(f"Cannot listen on {where}: another process may do; {remedy}.", file=sys.stderr)
     return 1
 
 

@@ -1,12 +1,13 @@
 """How commands write for people: columns, and colours where there is a terminal.
 
-Rule: what goes into a pipe or a file is plain text; so is everything with `NO_COLOR` set, or `TERM=dumb`. Whatever of
-a text could steer the terminal is shown escaped. Widths are those of a terminal, where a Chinese character takes two
-columns.
+Rule: what goes into a pipe or a file is plain text, and whole; so it is plain with `NO_COLOR` set, or `TERM=dumb`.
+Whatever of a text could steer the terminal is shown escaped. Widths are those of a terminal, where a Chinese character
+takes two columns.
 """
 
 import json
 import os
+import sys
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -71,6 +72,16 @@ def shortened(text: str, columns: int) -> str:
         used += width(text[taken])
         taken += 1
     return text[:taken] + "…"
+
+
+def fitted(text: str, columns: int) -> str:
+    """A text on one line: on a terminal cut to a number of columns, elsewhere whole."""
+    return shortened(text, columns) if sys.stdout.isatty() else shown(text)
+
+
+def counted(count: int, one: str) -> str:
+    """A number of things: 1 rule, 2 rules."""
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"
 
 
 def width(text: str) -> int:

@@ -22,7 +22,7 @@ from proxy.cli.playing import cut, even, play, uneven
 from proxy.cli.recording import Unplayable, decoded, looks_recorded
 from proxy.cli.report import as_json, told
 from proxy.cli.rules import compiled
-from proxy.cli.terminal import bad, json_text
+from proxy.cli.terminal import bad, json_text, late
 from proxy.config.chains import make_chain, policy_ids
 from proxy.config.load import ConfigError, load
 from proxy.config.models import Config
@@ -82,6 +82,7 @@ def _try(ask: Ask, config: Config) -> None:
     data = _input(ask)
     if ask.request:
         _try_request(ask, chain, {**body, "messages": [{"role": "user", "content": _decoded_text(data)}]})
+        _without_request_rules(ids, config)
         return
     seen = chain.request(Request(body))
     if isinstance(seen, Refuse):
@@ -107,6 +108,15 @@ def _try_request(ask: Ask, chain: Chain, body: Mapping[str, Any]) -> None:
         click.echo(seen.body["messages"][-1]["content"])
     if not refused and not ask.as_json:
         click.echo("That is what the provider would get.", err=True)
+
+
+def _without_request_rules(ids: Sequence[str], config: Config) -> None:
+    for id in ids:
+        engines = compiled([id], config.policies)
+        if engines is not None and engines.request is None:
+            click.echo(
+                late(f"{id} has no rule with `direction: request` or `both`: it leaves requests alone."), err=True
+            )
 
 
 # ---- what is tried

@@ -6,12 +6,12 @@ broken elsewhere; a value of the wrong type is the models' business and passes h
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from policies.base import PolicyType
 from proxy.config.fields import is_loopback
-from proxy.config.names import did_you_mean
+from proxy.config.names import close_to, did_you_mean
 from proxy.config.plain import items, mapping
 from proxy.config.problems import Fault, Path
 from proxy.config.providers import LITELLM_OPTIONS, NAMED
@@ -141,13 +141,23 @@ def _policy_ids(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Ite
             yield Fault(path, f"unknown policy type {match[1]!r}{did_you_mean(match[1], types)}", "key")
     if not isinstance(data.get("policies", {}), dict):
         return
-    yield from _policy_list(items(data, "default_policies"), ("default_policies",), known)
+    meant = [*known, *_corrected(known, types)]
+    yield from _policy_list(items(data, "default_policies"), ("default_policies",), meant)
     for name, model in mapping(data, "models").items():
         if isinstance(model, dict):
-            yield from _policy_list(items(model, "policies"), ("models", name, "policies"), known)
+            yield from _policy_list(items(model, "policies"), ("models", name, "policies"), meant)
 
 
-def _policy_list(ids: Sequence[Any], path: Path, known: Mapping[str, Any]) -> Iterator[Fault]:
+def _corrected(known: Iterable[str], types: Mapping[str, PolicyType]) -> Iterator[str]:
+    """What policies of a mistyped type were meant to be called. They may be named so: that the type is wrong is told of
+    the policy, and the other correction would contradict it."""
+    for policy_id in known:
+        type_name, slash, name = policy_id.partition("/")
+        if type_name not in types and (close := close_to(type_name, types, most=1)):
+            yield f"{close[0]}{slash}{name}"
+
+
+def _policy_list(ids: Sequence[Any], path: Path, known: Collection[str]) -> Iterator[Fault]:
     seen: set[str] = set()
     for index, policy_id in enumerate(ids):
         if not isinstance(policy_id, str):

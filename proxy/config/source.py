@@ -35,6 +35,25 @@ _DOLLAR = re.compile(rf"\$(?P<escaped>\$\{{)|\$\{{(?P<name>{_NAME})(?::-(?P<defa
 _NO_REFERENCE = (
     "holds `${` that begins no ${NAME} or ${NAME:-default} (they do not nest); write '$${' for a literal one"
 )
+_INDENT = "; this line's indentation does not fit the lines above"
+_QUOTE = "; put the whole text in single quotes"
+_REMEDIES: Mapping[str, str] = {
+    "unknown escape character": "use single quotes for a pattern",
+    "stream end": "close every bracket, brace and quotation mark",
+    "end of stream": "close every bracket, brace and quotation mark",
+    "while parsing a flow": "close every [ and {, and put a text that holds one of [ ] { } , in single quotes",
+    "alias": "quote a text that begins with *",
+    "anchor": "quote a text that begins with &",
+    "found character '\\t'": "indent with spaces, not with tabs",
+    "that cannot start any token": "put a text that begins with it in single quotes",
+    "parsing a tag": "quote a text that begins with !",
+    "scanning a tag": "quote a text that begins with !",
+    "block scalar": "quote a text that begins with | or >",
+    "a single document": "remove what stands behind the line ---",
+    "sequence entries are not allowed": "begin a list on a line of its own",
+    "could not find expected ':'": "a line is `key: value`, and a longer text is indented below its key",
+}
+"""What to do, by a part of what YAML's reader says; the first that fits."""
 _YAML = "tag:yaml.org,2002:"
 _TAGS: Mapping[type[Node], frozenset[str]] = {
     MappingNode: frozenset({"map"}),
@@ -234,5 +253,14 @@ def _yaml_message(error: yaml.MarkedYAMLError, text: str) -> str:
     if mark and text[mark.index - 1 : mark.index + 1] == "${":
         return _NO_REFERENCE
     said = ", ".join(part for part in (error.context, error.problem) if part)
-    hint = "; quote a text that begins with *" if "alias" in said else ""
-    return f"is not valid YAML: {_unshield(said)[:_LONGEST_SHOWN]}{hint}"
+    before = text[text.rfind("\n", 0, mark.index) + 1 : mark.index] if mark else ""
+    return f"is not valid YAML: {_unshield(said)[:_LONGEST_SHOWN]}{_remedy(said, before)}"
+
+
+def _remedy(said: str, before: str) -> str:
+    """What to do about YAML's complaint; `before` is the line's text up to where it stumbled."""
+    if "mapping values are not allowed" in said:
+        return "; quote a text that holds ': '" if ": " in before else _INDENT
+    if "<block end>" in said:
+        return _QUOTE if before.strip() else _INDENT
+    return next((f"; {remedy}" for part, remedy in _REMEDIES.items() if part in said), "")

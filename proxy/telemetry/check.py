@@ -1,10 +1,15 @@
-"""One span, and one export of metrics, sent right now: whether the backends take them, and what is wrong if not."""
+"""One span, and one export of metrics, sent right now: whether the backends take them, and what is wrong if not.
+
+Rule: each is tried once. The exporters would try again for seconds, and tell the person who waits nothing new.
+"""
 
 import logging
 import os
 import random
+import re
+import textwrap
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from opentelemetry.sdk.metrics.export import MetricExportResult
@@ -24,6 +29,7 @@ from proxy.telemetry.tracing import SCOPE
 
 NAME = "sluice telemetry test"
 _LONGEST = 300
+_TRANSIENT = re.compile(r"Transient error (.*) encountered while exporting ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,8 @@ def _span(kind: TracesTo, plan: Plan, resource: Resource) -> Result:
         instrumentation_scope=SCOPE,
     )
     exporter = span_exporter(kind, plan)
-    with _Listening() as heard:
+    with _Listening(exporter.shutdown) as heard:
         taken = exporter.export([span]) is SpanExportResult.SUCCESS
-        exporter.shutdown()
     where = plan.otlp["traces"].shown if kind == "otlp" else "the console"
     if taken:
         return Result(True, f"traces: one span was taken by {where}; its trace id is {trace_id:032x}")
@@ -77,9 +82,8 @@ def _metrics(plan: Plan, resource: Resource) -> Result:
     tests.add(1)
     instruments.add(tests)
     exporter = metric_exporter(plan)
-    with _Listening() as heard:
+    with _Listening(exporter.shutdown) as heard:
         taken = exporter.export(metrics_data(instruments, resource)) is MetricExportResult.SUCCESS
-        exporter.shutdown()
     where = plan.otlp["metrics"].shown
     if taken:
         return Result(True, f"metrics: one was taken by {where}")
@@ -87,11 +91,13 @@ def _metrics(plan: Plan, resource: Resource) -> Result:
 
 
 class _Listening(logging.Handler):
-    """Hears what the SDK logs: its exporters tell nothing else of why they failed."""
+    """Hears what the SDK logs: its exporters tell nothing else of why they failed. `stop` ends the exporter: at its
+    first complaint, at the latest with the block."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: Callable[[], None]) -> None:
         super().__init__(logging.WARNING)
         self._heard = ""
+        self._stop = stop
         self._logger = logging.getLogger("opentelemetry")
 
     @property
@@ -100,8 +106,10 @@ class _Listening(logging.Handler):
         return self._heard or "it did not say why"
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called by the logger."""
-        self._heard = self._heard or " ".join(record.getMessage().split())[:_LONGEST]
+        """Called by the logger, in the exporter's own thread."""
+        if not self._heard:
+            self._heard = _in_short(record.getMessage())
+            self._stop()
 
     def __enter__(self) -> "_Listening":
         self._propagates, self._logger.propagate = self._logger.propagate, False
@@ -109,5 +117,14 @@ class _Listening(logging.Handler):
         return self
 
     def __exit__(self, *failure: object) -> None:
+        if not self._heard:
+            self._stop()
         self._logger.removeHandler(self)
         self._logger.propagate = self._propagates
+
+
+def _in_short(said: str) -> str:
+    if "Connection refused" in said:
+        return "connection refused: does a collector listen there?"
+    found = _TRANSIENT.match(said)
+    return textwrap.shorten(found[1] if found else said, _LONGEST, placeholder=" …")

@@ -37,7 +37,7 @@ policies:
   token_cap/thoughts: {{max_reasoning_tokens: 20}}
   redact/words: {{rules: [{{name: words, words: [文, emoji, fox, endoftext, goodday], replace: "[GONE]"}}]}}
   token_cap/short: {{max_tokens: 20}}
-  token_cap/time: {{max_seconds: 0.2}}
+  token_cap/time: {{max_seconds: 1}}
   token_cap/flag: {{max_tokens: 3, on_exceed: flag}}
   cost_cap/cheap: {{max_usd: 0.002}}
 prices: {{"sim-*": {{input: 10, output: 100}}}}

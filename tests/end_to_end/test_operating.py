@@ -111,7 +111,7 @@ async def test_report_shows_each_rule_and_what_a_shadow_rule_would_have_done(act
     (word,) = [line.split() for line in lines if " word " in line]
     (tried,) = [line.split() for line in lines if "shadow" in line]
     assert word[:6] == ["redact/words", "word", "enforce", "redact", "2", "2"]
-    assert tried[:7] == ["redact/words", "tried\\x1b[31m", "shadow", "would", "redact", "2", "2"]
+    assert tried[:6] == ["redact/words", "tried\\x1b[31m", "shadow", "would_redact", "2", "2"]
     assert COLOUR in (await in_terminal(acting, "report")).out
     assert len(json.loads((await in_pipe(acting, "report", "--json")).out)["rules"]) == 2
 
@@ -187,7 +187,12 @@ async def test_what_is_not_sluice_is_told(acting: Running) -> None:
     for path in ("status", "report"):
         ended = await asyncio.to_thread(piped, path, "--url", acting.sim.url)
         assert ended.code == 1
-        assert ended.err.startswith("Error: The simulator has no GET /admin")
+        assert "is the simulator, not the gateway" in ended.err and "--url" in ended.err
+
+
+@pytest.mark.parametrize("end", ["/v1", "/v1/", "/"])
+async def test_the_address_that_clients_are_given_will_do(acting: Running, end: str) -> None:
+    assert (await in_pipe(acting, "status", SLUICE_URL=acting.url + end)).code == 0
 
 
 async def test_a_redirect_is_not_followed(acting: Running) -> None:
@@ -233,6 +238,22 @@ def test_targets_that_rest_and_waiting_streams_are_pictured() -> None:
         "… and 2 more",
     ):
         assert part in text
+
+
+def test_one_is_not_told_as_several() -> None:
+    told = pictures.report({"requests": 1, "since": "then", "rules": []})
+    assert told[0] == "1 request since then"
+
+
+async def test_names_are_whole_in_a_pipe_and_cut_in_a_terminal(acting: Running) -> None:
+    long = "openai-" + "m" * 60
+    async with plain(acting.url) as http:
+        await http.post(CHAT, json=ask(long))
+    name = long.replace("-", "/", 1)
+    piece = name[:30]
+    in_a_pipe, on_screen = await in_pipe(acting, "status"), await in_terminal(acting, "status")
+    assert f"{name} " in in_a_pipe.out
+    assert name not in on_screen.out and piece in on_screen.out and "…" in on_screen.out
 
 
 def test_the_commands_of_the_documentation_are_there() -> None:

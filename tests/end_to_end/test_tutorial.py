@@ -143,7 +143,7 @@ def test_every_step_of_the_tutorial_holds(reader: Reader) -> None:
     assert re.search("^(loaded|in use already): ", step("sed", "reload"))  # it may have noticed by itself
     shadow = step("ask.sh", "report")
     assert said(shadow).endswith("PRJ-1234.")
-    assert re.search(r"redact/mine +ticket +shadow +would redact +1 ", shadow)
+    assert re.search(r"redact/mine +ticket +shadow +would_redact +1 ", shadow)
     assert said(step("shadow", "ask.sh")) == "Repeat this: ask [EMAIL] about [TICKET]."
     assert "my.yaml:12:1 polices: " in step("polices")
     still = step("ask.sh", "status")

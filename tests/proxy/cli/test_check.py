@@ -59,7 +59,8 @@ ODD: list[tuple[str | bytes, str]] = [
     ("- a\n", "1:1: must be a mapping with `providers` and `models`"),
     (
         "a: [\n",
-        "2:1: is not valid YAML: while parsing a flow node, expected the node content, but found '<stream end>'",
+        "2:1: is not valid YAML: while parsing a flow node, expected the node content, but found '<stream end>'"
+        "; close every bracket, brace and quotation mark",
     ),
     ("a: \x07\n", "1:4: holds a character that YAML does not allow (U+0007)"),
     ("a: \U0010ff41\n", "1:4: holds the private-use character U+10FF41: remove it"),
@@ -148,10 +149,31 @@ def test_a_right_file_is_summed_up(tmp_path: Path) -> None:
     assert "token_cap/b is used by no model" in result.stdout
 
 
+def test_fallbacks_settings_and_keys_are_summed_up_too(tmp_path: Path) -> None:
+    keys = "{name: team, key: longenough1, models: [f*, plain]}, {name: ops, key: longenough2, admin: true}"
+    text = (
+        RIGHT.replace("policies: []}", "policies: [], fallbacks: [fast]}")
+        + f"  json_guard/c: {{}}\nauth: {{keys: [{keys}]}}\n"
+    )
+    told = check(tmp_path, text).stdout
+    assert "openai/c, then fast" in told
+    lines = [line.split() for line in told.splitlines()]
+    assert ["token_cap/b", "max_tokens:", "9"] in lines and ["json_guard/c", "as", "it", "is", "by", "default"] in lines
+    assert ["team", "f*,", "plain"] in lines and ["ops", "*", "admin"] in lines
+    found = json.loads(check(tmp_path, text, "--json").stdout)
+    assert found["models"]["plain"]["fallbacks"] == ["fast"]
+    assert found["keys"] == {
+        "team": {"models": ["f*", "plain"], "admin": False},
+        "ops": {"models": ["*"], "admin": True},
+    }
+    assert "longenough" not in told + json.dumps(found)
+
+
 def test_a_right_file_as_json(tmp_path: Path) -> None:
     told = json.loads(check(tmp_path, RIGHT, "--json").stdout)
     assert told["ok"] is True and told["problems"] == [] and told["unused"] == ["token_cap/b"]
-    assert told["models"]["fast"] == {"targets": ["openai/a", "openai/b"], "policies": ["redact/a"]}
+    fast = {"targets": ["openai/a", "openai/b"], "fallbacks": [], "policies": ["redact/a"]}
+    assert told["models"]["fast"] == fast and told["keys"] == {} and len(told["hints"]) == 1
     assert [rule["action"] for rule in told["policies"]["redact/a"]] == ["would_redact", "redact"]
 
 

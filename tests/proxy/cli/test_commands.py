@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,18 @@ def test_serve_in_a_terminal_ends_at_ctrl_c(tmp_path: Path) -> None:
         running.until("running on")
         running.type("\x03")
         assert running.ended().code == 0
+
+
+def test_serve_says_what_to_change_when_the_simulators_port_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        file.write_text(
+            f"simulator: {{port: {port}}}\nproviders: {{openai: {{api_key: k}}}}\nmodels: {{m: {{target: openai/x}}}}\n"
+        )
+        done = piped("serve", "--config", str(file), "--port", "0")
+    assert done.code == 1 and f"Cannot listen on port {port} for the built-in simulator" in done.err
+    assert "SLUICE_SIMULATOR_PORT" in done.err and "each base_url" in done.err
 
 
 @pytest.mark.parametrize("command", ["check", "schema", "explain"])

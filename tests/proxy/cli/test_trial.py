@@ -152,6 +152,14 @@ def test_a_json_request_is_guarded_as_one(config: Path) -> None:
     assert as_json(config, "--model", "json", '{"a": oops}')["texts"]["content"] == '{"a": oops}'
 
 
+def test_a_policy_that_leaves_requests_alone_is_told(config: Path) -> None:
+    result = tried(config, "--policy", "redact/a", "--policy", "redact/asked", "--request", "I am bo@corp.tw")
+    assert result.stdout == "I am [EMAIL]\n"
+    assert "redact/a has no rule with `direction: request` or `both`" in result.stderr
+    assert "redact/asked has no rule" not in result.stderr
+    assert "has no rule" not in tried(config, "--policy", "token_cap/two", "--request", "hi").stderr
+
+
 def test_what_the_provider_would_get_of_a_request(config: Path) -> None:
     result = tried(config, "--policy", "redact/asked", "--request", "I am amy@corp.tw")
     assert result.stdout == "I am [EMAIL]\n"

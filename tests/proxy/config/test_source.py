@@ -112,6 +112,41 @@ def test_text_that_is_no_usable_yaml_is_refused_with_its_place(text: str, place:
     assert refusal.value.place == place
 
 
+INDENTATION = "this line's indentation does not fit the lines above"
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ('a: "PRJ-\\d{4}"', "use single quotes for a pattern"),
+        ("a: PRJ: x", "quote a text that holds ': '"),
+        ("a: \\d{4}: x", "quote a text that holds ': '"),
+        ("a: 1\n  b: 2", INDENTATION),
+        ("a:\n  b: 1\n c: 2", INDENTATION),
+        ("a:\n - b\n c: 1", INDENTATION),
+        ("- a\nb: 1", INDENTATION),
+        ("a:\n\tb: 1", "indent with spaces, not with tabs"),
+        ("a: [a-z]+", "put the whole text in single quotes"),
+        ("a: 'it's'", "put the whole text in single quotes"),
+        ("a: [x", "close every bracket, brace and quotation mark"),
+        ('a: "x', "close every bracket, brace and quotation mark"),
+        ("a: {b: [a-z]{3}}", "put a text that holds one of [ ] { } , in single quotes"),
+        ("a: @b", "put a text that begins with it in single quotes"),
+        ("a: *.b", "quote a text that begins with *"),
+        ("a: &", "quote a text that begins with &"),
+        ("a: !b! c", "quote a text that begins with !"),
+        ("a: |b", "quote a text that begins with | or >"),
+        ("a: - b", "begin a list on a line of its own"),
+        ("a: b\nc", "a line is `key: value`"),
+        ("a: 1\n---\nb: 2", "remove what stands behind the line ---"),
+    ],
+)
+def test_text_that_is_no_yaml_is_told_with_what_to_do(text: str, remedy: str) -> None:
+    with pytest.raises(Unreadable) as refusal:
+        read(text, {})
+    assert refusal.value.message.startswith("is not valid YAML: ") and remedy in refusal.value.message
+
+
 def test_an_anchor_that_blows_up_is_refused_quickly() -> None:
     levels = [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10) if n else '1, 2'}]" for n in range(12)]
     begin = time.monotonic()

@@ -1,5 +1,6 @@
 """`sluice telemetry test`: it sends, and says what is wrong."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,24 @@ def test_what_is_wrong_is_said() -> None:
         collector.status = 401
         [traces, _] = check(config(f"{{otlp: {{endpoint: '{collector.url}'}}}}"), {})
     assert not traces.good and "401" in traces.said and collector.url in traces.said
+
+
+def test_a_backend_that_is_not_there_is_told_at_once() -> None:
+    with collecting() as collector:
+        url = collector.url
+    began = time.monotonic()
+    told = [*check(config(f"{{metrics: [otlp], otlp: {{endpoint: '{url}'}}}}"), {})]
+    assert time.monotonic() - began < 2
+    assert len(told) == 2 and not any(result.good for result in told)
+    assert all(result.said.endswith(": connection refused: does a collector listen there?") for result in told)
+
+
+def test_a_backend_that_is_busy_is_asked_once_and_what_it_said_is_told() -> None:
+    with collecting() as collector:
+        collector.status = 503
+        [traces, _] = check(config(f"{{otlp: {{endpoint: '{collector.url}'}}}}"), {})
+        assert len(collector.paths) == 1
+    assert traces.said.endswith(" did not take a span: Service Unavailable")
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
