@@ -17,7 +17,6 @@ def set_up_logs() -> None:
     """Set the process's loggers up. Called once, by the command that serves."""
     logging.basicConfig(level=logging.WARNING, handlers=[_handler(sys.stderr, JsonLines(), Words())])
     logging.getLogger("sluice").setLevel(logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.INFO)
     access = logging.getLogger("sluice.access")
     access.addHandler(_handler(sys.stdout, logging.Formatter("%(message)s"), AccessInWords()))
     access.propagate = False

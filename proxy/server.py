@@ -275,16 +275,19 @@ class _Outlet:
 class Server(uvicorn.Server):
     """uvicorn with a drain: on SIGTERM `/readyz` turns 503 so that no new requests are sent here, after `NOTICE`
     seconds the listener closes, streams get `drain_seconds` to end, then an error event. After a second signal they get
-    that at once."""
+    that at once. `begun` is called with the address once it listens."""
 
     NOTICE = 2.0
     LAST_WORD = 0.5
     """Seconds for the error event to go out to clients that are slow to take it."""
 
-    def __init__(self, config: uvicorn.Config, streams: Streams, current: Callable[[], Config]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, streams: Streams, current: Callable[[], Config], begun: Callable[[str], None]
+    ) -> None:
         super().__init__(config)
         self._streams = streams
         self._current = current
+        self._begun = begun
         self._signalled = asyncio.Event()
         self._notice = self.NOTICE
 
@@ -298,6 +301,13 @@ class Server(uvicorn.Server):
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host = self.config.host
+            port = self.servers[0].sockets[0].getsockname()[1]
+            self._begun(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
     def _on_signal(self, number: int) -> None:
         if self._signalled.is_set():
@@ -343,9 +353,11 @@ def make_server(
     streams: Streams,
     limits: Limits | None = None,
     current: Callable[[], Config] | None = None,
+    begun: Callable[[str], None] = lambda url: None,
 ) -> Server:
     """A server for `app` as `config.server` says; run it with `await server.serve()`. `current` gives the configuration
-    in use, for what may change while it runs; None: `config`. `limits` None: those of the configuration in use."""
+    in use, for what may change while it runs; None: `config`. `limits` None: those of the configuration in use. `begun`
+    is called with the address once it listens."""
     in_use = current or (lambda: config)
 
     def protocol(**uvicorn_arguments: Any) -> Protocol:
@@ -367,4 +379,4 @@ def make_server(
         timeout_keep_alive=75,
         backlog=2048,
     )
-    return Server(settings, streams, in_use)
+    return Server(settings, streams, in_use, begun)

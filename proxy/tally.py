@@ -31,7 +31,8 @@ class Counts:
 
 @dataclass(slots=True)
 class Tally:
-    """`since` is in seconds since the epoch, `cost` in USD; it holds the requests whose price was known."""
+    """`since` is in seconds since the epoch, `cost` in USD; it leaves out the `unpriced`, answered requests of which
+    nobody knows the price."""
 
     since: float = field(default_factory=time.time)
     requests: int = 0
@@ -39,6 +40,7 @@ class Tally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+    unpriced: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     rules: dict[Rule, Counts] = field(default_factory=dict)
 
@@ -50,7 +52,10 @@ class Tally:
         if record.bill is not None:
             self.prompt_tokens += record.bill.usage.prompt
             self.completion_tokens += record.bill.usage.completion
-            self.cost += record.bill.cost.total if record.bill.cost is not None else 0.0
+            if record.bill.cost is None:
+                self.unpriced += 1
+            else:
+                self.cost += record.bill.cost.total
         if record.notes:
             self._add_notes(record)
 

@@ -97,6 +97,7 @@ class RedactConfig(Defaults):
 
     rules: Annotated[tuple[RuleConfig, ...], AfterValidator(_not_empty)]
     _rules: tuple[Rule, ...] = PrivateAttr()
+    _written: tuple[tuple[str, str], ...] = PrivateAttr()
     _alone: Engines = PrivateAttr()
     _engines: dict[tuple[str, ...], tuple[tuple["RedactConfig", ...], Engines]] = PrivateAttr(default_factory=dict)
 
@@ -106,6 +107,7 @@ class RedactConfig(Defaults):
         origin: dict[str, int] = {}
         seen: set[str] = set()
         faults = []
+        written: list[tuple[str, str]] = []
         for index, rule in enumerate(self.rules):
             try:
                 read = read_rule(index, self._spec(rule), Shared(), seen)
@@ -113,10 +115,14 @@ class RedactConfig(Defaults):
                 faults.append(_fault(("rules", index), error))
                 continue
             rules += read
+            first = read[0]
+            name = first.name.rpartition(".")[0] if rule.entity in SETS else first.name
+            written.append((name, first.reported))
             origin.update((made.name, index) for made in read)
         if faults:
             raise Misconfigured(faults)
         self._rules = tuple(rules)
+        self._written = tuple(written)
         try:
             self._alone = Engines([("", self._rules)])
         except RuleError as error:
@@ -136,6 +142,11 @@ class RedactConfig(Defaults):
             known = configs, Engines([(id, config._rules) for id, config in rows])
             self._engines[ids] = known
         return known[1]
+
+    @property
+    def listed(self) -> tuple[tuple[str, str], ...]:
+        """The rules as they are written, an entity set's as one: the name, and what a report says it does."""
+        return self._written
 
     @property
     def enforces(self) -> bool:

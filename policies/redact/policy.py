@@ -279,8 +279,9 @@ class Redact:
 
     def _note(self, match: Match, choice: int | None, channel: str) -> Note:
         rule = self._engines.rule(match.rule)
-        action = f"would_{rule.action}" if rule.shadow else rule.action
-        return Note(self._owner(match.rule), action, match.rule, choice, channel, offset=match.start, end=match.end)
+        return Note(
+            self._owner(match.rule), rule.reported, match.rule, choice, channel, offset=match.start, end=match.end
+        )
 
     def _owner(self, rule: str) -> str:
         return self._engines.owner.get(rule.removesuffix(".restore")) or self.name

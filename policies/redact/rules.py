@@ -84,6 +84,11 @@ class Rule:
         return self.action in ("redact", "hash", "pseudonymize", "restore")
 
     @property
+    def reported(self) -> str:
+        """What a report calls what it does."""
+        return f"would_{self.action}" if self.shadow else self.action
+
+    @property
     def holds(self) -> bool:
         """Whether text waits for its matches."""
         return self.action != "flag" and not self.shadow

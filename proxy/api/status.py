@@ -6,10 +6,12 @@ Rule: numbers and names alone. No text of a prompt or answer, no key, no address
 import time
 from typing import Any
 
+from policies.redact.config import RedactConfig
 from proxy.gateway import Gateway
 from proxy.reload.state import State
 from proxy.routing.targets import Health
 from proxy.streams import InFlight
+from proxy.tally import MOST_RULES, Counts, Rule
 
 MOST_SHOWN = 1000
 """Streams and targets of one answer."""
@@ -38,17 +40,22 @@ def configuration(version: str, state: State) -> dict[str, Any]:
     return {
         "version": version,
         "loaded_at": utc(state.loaded_at),
+        "loaded_by": state.loaded_by,
+        "age_s": round(max(time.time() - state.loaded_at, 0.0), 1),
         "loads": state.loads,
         "refusals": state.refusals,
         "refused": refused and {"at": utc(refused.at), "problems": list(refused.problems)},
+        "auth_taken_out": state.opened,
         "needs_restart": list(state.pending),
         "watch_trouble": state.trouble,
     }
 
 
 def report(gateway: Gateway) -> dict[str, Any]:
-    """How often each rule acted since the start, and would have in shadow mode."""
+    """How often each rule acted since the start, and would have in shadow mode; 0 for the redact rules of the version
+    in use that found nothing, an entity set's as one."""
     tally = gateway.tally
+    found = sorted(tally.rules.items())
     return {
         "since": utc(tally.since),
         "requests": tally.requests,
@@ -60,11 +67,20 @@ def report(gateway: Gateway) -> dict[str, Any]:
                 "mode": "shadow" if action.startswith("would_") else "enforce",
                 "times": counts.times,
                 "requests": counts.requests,
-                "last": utc(counts.last),
+                "last": utc(counts.last) if counts.times else None,
             }
-            for (policy, rule, action), counts in sorted(tally.rules.items())
+            for (policy, rule, action), counts in [*found, *_quiet(gateway)][:MOST_RULES]
         ],
     }
+
+
+def _quiet(gateway: Gateway) -> list[tuple[Rule, Counts]]:
+    """The rules, as they are written, of which none has acted: neither they nor one of the set that they name."""
+    acted = set(gateway.tally.rules)
+    acted |= {(policy, rule.rpartition(".")[0], action) for policy, rule, action in acted}
+    redact = [(id, config) for id, config in gateway.config.policies.items() if isinstance(config, RedactConfig)]
+    written = [(id, name, action) for id, config in redact for name, action in config.listed]
+    return [(rule, Counts()) for rule in written if rule not in acted]
 
 
 def utc(seconds: float) -> str:
@@ -103,6 +119,7 @@ def _totals(gateway: Gateway) -> dict[str, Any]:
         "prompt_tokens": tally.prompt_tokens,
         "completion_tokens": tally.completion_tokens,
         "cost_usd": round(tally.cost, 6),
+        "unpriced": tally.unpriced,
     }
 
 

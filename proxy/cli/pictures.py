@@ -10,6 +10,9 @@ from proxy.cli.terminal import bad, bold, columns, counted, faint, fitted, good,
 
 _MOST_STREAMS = 50
 _WIDEST = 36
+_JUST = 60
+"""Seconds after which it no longer matters that a file was taken without being asked."""
+_OPENED = "auth was taken out: anyone on this machine may now use and administer the gateway"
 
 
 def status(body: Mapping[str, Any]) -> list[str]:
@@ -38,7 +41,7 @@ def report(body: Mapping[str, Any]) -> list[str]:
                 _text(action),
                 str(rule["times"]),
                 str(rule["requests"]),
-                _text(rule["last"]),
+                _text(rule["last"] or "-"),
             )
         )
     return [head, *columns(rows, right=(4, 5))]
@@ -49,12 +52,18 @@ def reload(body: Mapping[str, Any]) -> list[str]:
     config = body["config"]
     match body["result"]:
         case "loaded":
-            return [good(f"loaded: new requests begin with {_text(config['version'])}"), *_restart(config)]
+            return [good(f"loaded: new requests begin with {_text(config['version'])}"), *_to_do(config)]
         case "unchanged":
-            since = f"{_text(config['version'])}, since {_text(config['loaded_at'])}"
-            return [good(f"in use already: {since}"), *_restart(config)]
+            return [good(_in_use(config)), *_to_do(config)]
     problems = [f"  {shown(problem)}" for problem in body.get("problems", ())]
     return [bad(f"refused: {_text(config['version'])} stays in use"), *problems]
+
+
+def _in_use(config: Mapping[str, Any]) -> str:
+    version = _text(config["version"])
+    if config["loaded_by"] == "watch" and config["age_s"] < _JUST:
+        return f"in use: {version}, taken by itself {config['age_s']:.0f} s ago"
+    return f"in use already: {version}, since {_text(config['loaded_at'])}"
 
 
 def _configuration(config: Mapping[str, Any]) -> list[str]:
@@ -68,11 +77,16 @@ def _configuration(config: Mapping[str, Any]) -> list[str]:
         lines += [f"    {shown(problem)}" for problem in refused["problems"]]
     if config["watch_trouble"]:
         lines.append(late(f"  changes are noticed late: {shown(config['watch_trouble'])}"))
-    return [*lines, *_restart(config)]
+    return [*lines, *_to_do(config)]
 
 
-def _restart(config: Mapping[str, Any]) -> list[str]:
-    return [late(f"  {_text(name)} was changed: it takes effect after a restart") for name in config["needs_restart"]]
+def _to_do(config: Mapping[str, Any]) -> list[str]:
+    """What the operator has yet to do about the configuration in use."""
+    opened = [late(f"  {_OPENED}")] if config["auth_taken_out"] else []
+    restart = [
+        late(f"  {_text(name)} was changed: it takes effect after a restart") for name in config["needs_restart"]
+    ]
+    return [*opened, *restart]
 
 
 def _totals(totals: Mapping[str, Any]) -> list[str]:
@@ -81,8 +95,16 @@ def _totals(totals: Mapping[str, Any]) -> list[str]:
     return [
         f"{bold('TOTALS')}  {counted(totals['requests'], 'request')} since {_text(totals['since'])}"
         + (f": {outcomes}" if outcomes else ""),
-        f"        {tokens}, {totals['cost_usd']:.4f} USD",
+        f"        {tokens}{_cost(totals)}",
     ]
+
+
+def _cost(totals: Mapping[str, Any]) -> str:
+    """What is known of it: no zero for what has no price."""
+    unpriced = totals["unpriced"]
+    known = [f"{totals['cost_usd']:.4f} USD"] if totals["cost_usd"] or not unpriced else []
+    requests = "request" if unpriced == 1 else "requests"
+    return ", ".join(["", *known, *([f"cost unknown for {unpriced} {requests}"] if unpriced else [])])
 
 
 def _targets(targets: list[Mapping[str, Any]]) -> list[str]:

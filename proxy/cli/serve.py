@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
+import os
 import signal
 import sys
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
 
 import uvloop
 
@@ -62,7 +66,8 @@ async def _serve(loaded: Loaded, origin: Origin) -> int:
         await gateway.warm()
         _warm(gateway)
         app = create_app(gateway, reloader)
-        server = make_server(app, config, gateway.streams, current=lambda: gateway.config)
+        begun = functools.partial(_begun, origin.path, gateway)
+        server = make_server(app, config, gateway.streams, current=lambda: gateway.config, begun=begun)
         stack.callback(spawn(reloader.watch()).cancel)
         try:
             await server.serve()
@@ -71,6 +76,14 @@ async def _serve(loaded: Loaded, origin: Origin) -> int:
                 f"{config.server.host}:{config.server.port}", "choose another with server.port or --port"
             )
         return 0 if server.started else 1
+
+
+def _begun(path: str | os.PathLike[str], gateway: Gateway, url: str) -> None:
+    try:
+        version = f" {version_of('sluice-gateway')}"
+    except PackageNotFoundError:  # run from its source
+        version = ""
+    log.info("sluice%s listens on %s with %s (%s)", version, url, os.fspath(path), gateway.version.id)
 
 
 def _cannot_listen(where: str, remedy: str) -> int:

@@ -69,7 +69,7 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Auth": {"keys": "the keys that clients may use; every request but the probes needs one"},
     "Key": {
         "name": "shown in the access log",
-        "key": "the key itself, from the environment (`${TEAM_A_KEY}`); or give `sha256`",
+        "key": "the key itself, at least 8 characters, from the environment (`${TEAM_A_KEY}`); or give `sha256`",
         "sha256": 'the key\'s SHA-256 in hex, in place of `key`: ``printf %s "$KEY" | sha256sum``',
         "models": "globs over the model names that the key may use",
         "admin": "may cancel other keys' requests, read `/metrics` and use `/admin`",
@@ -116,7 +116,7 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "`target` and more",
         "strategy": "which target is first: [routing.md](routing.md)",
         "fallbacks": "other models that serve the request when these targets cannot. The policies stay those of the "
-        "model that was asked for",
+        "model that was asked for. Also for keys that may not ask for these by name",
         "policies": "ids of `policies`, in the place of `default_policies`. They act in a fixed order",
         "drop_params": "drop parameters that the provider lacks; otherwise such a request is a 400 that names the "
         "parameter",

@@ -24,7 +24,7 @@ from proxy.config.providers import apis_in_use
 from proxy.gateway import Gateway
 from proxy.passage import place
 from proxy.reload import restart
-from proxy.reload.state import MOST_PROBLEMS, Refusal, Result, State
+from proxy.reload.state import MOST_PROBLEMS, Cause, Refusal, Result, State
 from proxy.reload.watch import Watcher
 from proxy.tasks import spawn
 from proxy.version import Version, make_version
@@ -74,9 +74,11 @@ class Reloader:
         self._started = restart.fixed(gateway.config)
         self._warm = warm
         self._turn = asyncio.Lock()
+        self._read_last = ""
 
-    async def reload(self, why: str) -> Result:
-        """Use the files as they are now, if they are right and not in use already. `why` is for the log."""
+    async def reload(self, cause: Cause) -> Result:
+        """Use the files as they are now, if they are right and not in use already."""
+        why = "the files changed" if cause == "watch" else cause
         async with self._turn:
             try:
                 with _quick_turns():
@@ -90,13 +92,13 @@ class Reloader:
                 name = os.fspath(self.origin.path)
                 return self._refuse(why, [f"{name}: could not be made ready: the cause is in the gateway's log"])
             if version is None:
-                return self._keep(why)
-            self._use(version, why)
+                return self._keep(cause, why)
+            self._use(version, cause, why)
             return "loaded"
 
     async def watch(self) -> None:
         """Reload whenever the files change, until cancelled."""
-        await Watcher(self.origin.files, functools.partial(self.reload, "the files changed"), self._troubled).run()
+        await Watcher(self.origin.files, functools.partial(self.reload, "watch"), self._troubled).run()
 
     def hang_up(self) -> None:
         """SIGHUP came."""
@@ -105,7 +107,8 @@ class Reloader:
     def _read(self) -> Version | None:
         """The files' version, ready to serve; None for the one in use."""
         current, origin = self._gateway.version, self.origin
-        if version_of(origin.path, origin.environ) == current.id:
+        self._read_last = version_of(origin.path, origin.environ)
+        if self._read_last == current.id:
             return None
         loaded = load_whole(origin.path, environ=origin.environ, policies=current.policies, server=origin.server)
         restart.check(self._started, loaded.config, os.fspath(origin.path))
@@ -113,22 +116,28 @@ class Reloader:
         self._warm(apis_in_use(loaded.config) - apis_in_use(current.config))
         return version
 
-    def _use(self, version: Version, why: str) -> None:
+    def _use(self, version: Version, cause: Cause, why: str) -> None:
         before = self._gateway.version.id
+        had_keys = self._gateway.config.auth is not None
         self._gateway.use(version)
         gc.collect()  # automata are cycles, and `sluice serve` lets the collector run too seldom to find them
         state = self.state
         state.loads += 1
-        state.loaded_at = time.time()
+        state.loaded_at, state.loaded_by = time.time(), cause
         state.refused = None
+        state.opened = version.config.auth is None and (had_keys or state.opened)
         state.pending = restart.pending(self._started, version.config)
         log.info("%s: new requests begin with the configuration %s (before: %s)", why, version.id, before)
         for name in state.pending:
             log.warning("%s was changed: it takes effect after a restart", name)
+        if state.opened and had_keys:
+            log.warning("auth was taken out: anyone on this machine may now use and administer the gateway")
 
-    def _keep(self, why: str) -> Result:
+    def _keep(self, cause: Cause, why: str) -> Result:
         if self.state.refused is not None:
             log.info("%s: the file is the configuration in use again, %s", why, self._gateway.version.id)
+        elif cause != "watch":
+            log.info("%s: in use already: %s", why, self._gateway.version.id)
         self.state.refused = None
         return "unchanged"
 
@@ -143,8 +152,10 @@ class Reloader:
 
     def _refuse(self, why: str, problems: list[str]) -> Result:
         state = self.state
-        state.refusals += 1
-        state.refused = Refusal(time.time(), tuple(problems[:MOST_PROBLEMS]))
+        refusal = Refusal(time.time(), tuple(problems[:MOST_PROBLEMS]), self._read_last)
+        if state.refused is None or state.refused.version != refusal.version:
+            state.refusals += 1
+        state.refused = refusal
         log.error("%s: the configuration is refused, %s stays in use:", why, self._gateway.version.id)
         for problem in state.refused.problems:
             log.error("  %s", problem)

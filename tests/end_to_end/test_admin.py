@@ -146,9 +146,26 @@ async def test_shadow_rules_change_and_delay_nothing_and_are_counted(stream: boo
             "redact/enforced secret": ("redact", "enforce", 1, 1),
             "redact/mixed loud": ("redact", "enforce", 1, 1),
             "redact/mixed quiet": ("redact", "shadow", 1, 1),
+            "redact/tried endless": ("redact", "shadow", 0, 0),
             "redact/tried numbers": ("block", "shadow", 1, 1),
             "redact/tried word": ("redact", "shadow", 1, 1),
         }
+
+
+SETS = """
+default_policies: [redact/all]
+policies: {{redact/all: {{rules: [{{name: pii, entity: pii}}, {{name: keys, entity: secrets, mode: shadow}}]}}}}
+"""
+
+
+async def test_a_set_is_one_row_until_one_of_it_acts() -> None:
+    async with running(extra=SETS) as run, plain(run.url) as http:
+        keys = ("redact", "shadow", 0, 0)
+        assert await rules(http) == {"redact/all pii": ("redact", "enforce", 0, 0), "redact/all keys": keys}
+        assert {row["last"] for row in (await http.get("/admin/report")).json()["rules"]} == {None}
+        run.sim.answers["m"] = Answer("amy@corp.example")
+        await http.post(CHAT, json=ask("openai-m"))
+        assert await rules(http) == {"redact/all pii.email": ("redact", "enforce", 1, 1), "redact/all keys": keys}
 
 
 async def test_nothing_is_held_for_a_shadow_rule() -> None:

@@ -27,7 +27,10 @@ POLICIES = """
 default_policies: [redact/words]
 policies:
   redact/words:
-    rules: [{{name: word, words: [word]}}, {{name: "tried\\e[31m", words: [one], mode: shadow}}]
+    rules:
+      - {{name: never, words: [nonesuch]}}
+      - {{name: word, words: [word]}}
+      - {{name: "tried\\e[31m", words: [one], mode: shadow}}
 """
 KEYS = """
 auth:
@@ -108,12 +111,14 @@ async def test_a_refused_configuration_is_status_1_and_shown(tmp_path: Path) -> 
 # ---- report
 async def test_report_shows_each_rule_and_what_a_shadow_rule_would_have_done(acting: Running) -> None:
     lines = (await in_pipe(acting, "report")).out.splitlines()
+    (never,) = [line.split() for line in lines if " never " in line]
+    assert never == ["redact/words", "never", "enforce", "redact", "0", "0", "-"]
     (word,) = [line.split() for line in lines if " word " in line]
     (tried,) = [line.split() for line in lines if "shadow" in line]
     assert word[:6] == ["redact/words", "word", "enforce", "redact", "2", "2"]
     assert tried[:6] == ["redact/words", "tried\\x1b[31m", "shadow", "would_redact", "2", "2"]
     assert COLOUR in (await in_terminal(acting, "report")).out
-    assert len(json.loads((await in_pipe(acting, "report", "--json")).out)["rules"]) == 2
+    assert len(json.loads((await in_pipe(acting, "report", "--json")).out)["rules"]) == 3
 
 
 # ---- cancel
@@ -213,17 +218,54 @@ async def test_a_redirect_is_not_followed(acting: Running) -> None:
 
 
 # ---- pictures
+CONFIGURATION = {"version": "", "loaded_at": "then", "loaded_by": "start", "age_s": 0.0, "loads": 0, "refusals": 0}
+CONFIGURATION |= {"refused": None, "needs_restart": [], "auth_taken_out": False}
+
+
+def totals(cost: float = 0.0, unpriced: int = 0) -> dict[str, Any]:
+    counts = {"since": "then", "requests": 0, "outcomes": {}, "prompt_tokens": 0, "completion_tokens": 0}
+    return {**counts, "cost_usd": cost, "unpriced": unpriced}
+
+
+@pytest.mark.parametrize(
+    ("cost", "unpriced", "shown"),
+    [
+        (0.0, 0, "completion tokens, 0.0000 USD"),
+        (0.25, 0, "completion tokens, 0.2500 USD"),
+        (0.0, 4, "completion tokens, cost unknown for 4 requests"),
+        (0.25, 1, "completion tokens, 0.2500 USD, cost unknown for 1 request"),
+    ],
+)
+def test_an_unknown_cost_is_not_shown_as_zero(cost: float, unpriced: int, shown: str) -> None:
+    body = {"draining": False, "config": {**CONFIGURATION, "watch_trouble": None}, "totals": totals(cost, unpriced)}
+    lines = pictures.status({**body, "targets": [], "streams": {"in_flight": 0, "waiting": 0, "most": 3, "list": []}})
+    assert [line.strip().endswith(shown) for line in lines if "completion tokens" in line] == [True]
+
+
+@pytest.mark.parametrize(
+    ("cause", "age", "shown"),
+    [
+        ("watch", 1.2, "in use: abc, taken by itself 1 s ago"),
+        ("watch", 60.0, "in use already: abc, since then"),
+        ("start", 1.2, "in use already: abc, since then"),
+    ],
+)
+def test_a_reload_right_after_a_save_says_that_the_file_was_taken(cause: str, age: float, shown: str) -> None:
+    config = {**CONFIGURATION, "version": "abc", "loaded_by": cause, "age_s": age, "auth_taken_out": True}
+    first, warning = pictures.reload({"result": "unchanged", "config": config})
+    assert shown in first
+    assert "auth was taken out: anyone on this machine" in warning
+
+
 def test_targets_that_rest_and_waiting_streams_are_pictured() -> None:
     stream = {"id": "chatcmpl-1", "key": None, "model": "密碼", "target": None, "attempts": 0, "age_s": 1.4}
     stream |= {"tokens": 0, "tokens_per_s": None, "held": 3, "state": "waiting"}
     target = {"name": "openai/m", "state": "cooling", "opens_in_s": 12.4, "failures": 5, "running": 1}
     target |= {"max_streams": 4, "first_token_s": 0.25}
-    config = {"version": "", "loaded_at": "then", "loads": 0, "refusals": 0, "refused": None, "needs_restart": []}
-    totals = {"since": "then", "requests": 0, "outcomes": {}, "prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0}
     body = {
         "draining": True,
-        "config": {**config, "watch_trouble": "gone"},
-        "totals": totals,
+        "config": {**CONFIGURATION, "watch_trouble": "gone", "auth_taken_out": True},
+        "totals": totals(),
         "targets": [target],
         "streams": {"in_flight": 3, "waiting": 2, "most": 3, "list": [stream]},
     }
@@ -231,6 +273,7 @@ def test_targets_that_rest_and_waiting_streams_are_pictured() -> None:
     for part in (
         "draining",
         "noticed late: gone",
+        "auth was taken out: anyone on this machine may now use and administer the gateway",
         "cooling 12 s",
         "1 of 4",
         "250 ms",

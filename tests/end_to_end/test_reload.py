@@ -116,7 +116,7 @@ async def test_what_fails_beyond_the_file_is_a_refusal_too(
 
         monkeypatch.setattr(reloader, "make_version", fails)
         run.save(labelled(run.sim.url, "second"))
-        assert await run.reloader.reload("test") == "refused"
+        assert await run.reloader.reload("SIGHUP") == "refused"
         assert "could not be made ready" in await run.refuses()
         assert run.gateway.version is version
         assert "RuntimeError" in caplog.text and "a secret" not in caplog.text
@@ -127,7 +127,7 @@ async def test_the_same_content_is_no_reload(tmp_path: Path) -> None:
         assert run.reloader is not None
         version = run.gateway.version
         run.save(run.file.read_text())
-        assert await run.reloader.reload("test") == "unchanged"
+        assert await run.reloader.reload("SIGHUP") == "unchanged"
         assert run.gateway.version is version
         assert run.state.loads == 0
 
@@ -228,6 +228,43 @@ async def test_keys_cannot_be_taken_out_of_a_gateway_that_others_can_reach(tmp_p
         assert run.gateway.config.auth is not None
 
 
+async def test_keys_that_are_taken_out_on_loopback_are_told_until_they_are_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = CONFIG + KEYS.replace("{team}", "0123456789")
+    async with reloading(tmp_path / "config.yaml", text) as run, plain(run.url) as http:
+        keyed, keyless = run.file.read_text(), CONFIG.format(url=run.sim.url)
+        for saved in (keyless, keyless + "\n# edited again\n"):
+            await run.uses(run.save(saved))
+            assert (await http.get("/admin/status")).json()["config"]["auth_taken_out"] is True
+        assert caplog.text.count("auth was taken out: anyone on this machine may now use") == 1
+        await run.uses(run.save(keyed))
+        found = (await http.get("/admin/status", headers=key("ops-key-0123456789"))).json()
+        assert found["config"]["auth_taken_out"] is False
+
+
+async def test_a_content_that_is_refused_again_is_counted_once(tmp_path: Path) -> None:
+    async with reloading(tmp_path / "config.yaml", watch=False) as run:
+        assert run.reloader is not None
+        good = run.file.read_text()
+        for saved, count in ((BROKEN, 1), (BROKEN, 1), (BROKEN + "\n", 2), ("", 2), (BROKEN, 3)):
+            run.file.write_text(good + saved)
+            await run.reloader.reload("watch")
+            assert run.state.refusals == count
+
+
+async def test_only_who_asks_is_told_that_a_file_is_in_use_already(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "sluice")
+    async with reloading(tmp_path / "config.yaml", watch=False) as run:
+        assert run.reloader is not None
+        await run.reloader.reload("watch")
+        assert "in use already" not in caplog.text
+        run.reloader.hang_up()
+        await until(lambda: f"SIGHUP: in use already: {run.gateway.version.id}" in caplog.text)
+
+
 async def test_origins_and_limits_follow_the_file(tmp_path: Path) -> None:
     async with reloading(tmp_path / "config.yaml") as run, plain(run.url) as http:
         page = {"origin": "https://app.example.com"}
@@ -303,9 +340,10 @@ async def test_the_process_reloads_by_itself_and_on_sighup(tmp_path: Path) -> No
             while (await said(http, "sim-echo", text="one word"))[0] != "one [NEW]":
                 pass
         config.write_text(PROCESS + "nonsense: true\n")
-        await refusals(http, 1)
+        await refusal(http)
+        config.write_text(PROCESS + "nonsense: [true]\n")
         serving.process.send_signal(signal.SIGHUP)
-        await refusals(http, 2)
+        await refusal(http, 2)
         assert (await said(http, "sim-echo", text="one word"))[0] == "one [NEW]"
         status = (await http.get("/admin/status")).json()["config"]
         assert (status["loads"], status["needs_restart"]) == (1, [])
@@ -316,7 +354,7 @@ async def test_the_process_reloads_by_itself_and_on_sighup(tmp_path: Path) -> No
     assert f"{config}:8:1 nonsense: " in told and "Traceback" not in told
 
 
-async def refusals(http: httpx.AsyncClient, count: int) -> None:
+async def refusal(http: httpx.AsyncClient, count: int = 1) -> None:
     async with asyncio.timeout(2):
         while (await http.get("/admin/status")).json()["config"]["refusals"] < count:
             await asyncio.sleep(0.02)

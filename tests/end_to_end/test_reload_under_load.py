@@ -43,7 +43,7 @@ async def test_reloads_under_load_affect_no_stream_and_are_never_mixed(tmp_path:
         for n in range(RELOADS):
             broken = n % 3 == 1
             version = run.save(labelled(run.sim.url, str(n), BROKEN if broken else ""))
-            assert await run.reloader.reload("test") == ("refused" if broken else "loaded")
+            assert await run.reloader.reload("SIGHUP") == ("refused" if broken else "loaded")
             if not broken:
                 labels[version] = str(n)
             busy.append(len(run.gateway.streams))
@@ -78,7 +78,7 @@ async def test_old_automata_are_freed_also_when_the_heap_was_frozen(tmp_path: Pa
             sizes = []
             for n in range(15):
                 run.save(labelled(run.sim.url, str(n)))
-                await run.reloader.reload("test")
+                await run.reloader.reload("SIGHUP")
                 assert (await said(http))[0] == f"one [{n}]"
                 sizes.append(sum(isinstance(found, Automaton) for found in gc.get_objects()))
         finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import socket
 from pathlib import Path
@@ -94,6 +95,18 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
                 code, told = await serving.ended()
         assert code == 0
         assert "Traceback" not in told
+
+
+async def test_the_first_lines_say_where_it_listens_and_with_which_file(tmp_path: Path) -> None:
+    config = draining(tmp_path, 0)
+    async with started(config) as serving, plain(serving.url) as http:
+        await serving.ready(http)
+        version = (await http.get("/admin/status")).json()["config"]["version"]
+        serving.process.send_signal(signal.SIGINT)
+        _, told = await serving.ended()
+    lines = [json.loads(line) for line in told.splitlines()]
+    assert {line["logger"] for line in lines} == {"sluice"}
+    assert re.fullmatch(rf"sluice( [\d.]+)? listens on {serving.url} with {config} \({version}\)", lines[1]["msg"])
 
 
 async def test_options_go_before_the_file(tmp_path: Path) -> None:

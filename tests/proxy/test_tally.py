@@ -19,7 +19,7 @@ def test_requests_tokens_and_cost_are_summed_up() -> None:
     counted.add(record(bill=Bill(Usage(1, 2), "reported", "estimated")))
     counted.add(Record("id", "model", stream=False, outcome="refused"))
     assert (counted.requests, counted.prompt_tokens, counted.completion_tokens) == (3, 11, 22)
-    assert counted.cost == 0.75
+    assert (counted.cost, counted.unpriced) == (0.75, 1)
     assert counted.outcomes == {"completed": 2, "refused": 1}
 
 

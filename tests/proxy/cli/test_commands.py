@@ -140,7 +140,7 @@ def test_serve_in_a_terminal_ends_at_ctrl_c(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("providers: {openai: {api_key: k}}\nmodels: {m: {target: openai/x}}\n")
     with terminal("serve", "--config", str(file), "--port", "0") as running:
-        running.until("running on")
+        running.until("listens on")
         running.type("\x03")
         assert running.ended().code == 0
 
