@@ -159,21 +159,7 @@ class Scanner:
     def look_apart(self, piece: str) -> Ahead | None:
         """Where a piece leads on all tracks; None when something matches in it or the allowed work is done. Nothing is
         taken until `go`."""
-        if self._tracks is None:
-            return None
-        tracks: list[Track] = []
-        hold = self.position + len(piece)
-        try:
-            for state, starts in self._tracks:
-                track = follow(state, starts, piece, self.position)
-                if track is None:
-                    return None
-                tracks.append(track)
-                if track[1] and track[1][0] < hold:
-                    hold = track[1][0]
-        except Paused:
-            return None
-        return tracks, hold
+        return None if self._tracks is None else follow_all(self._tracks, piece, self.position)
 
     def go(self, tracks: list[Track], position: int) -> None:
         """Take the piece that was looked at."""
@@ -301,6 +287,24 @@ class Scanner:
             while end > self.base and _invisible(self.buffer[end - 1 - self.base]):
                 end -= 1
         return end
+
+
+def follow_all(tracks: Sequence[Track], piece: str, begun: int) -> Ahead | None:
+    """Where all tracks lead, and where the oldest match under way then starts; None when something matches in the piece
+    or the allowed work is done."""
+    ahead: list[Track] = []
+    oldest = begun + len(piece)
+    try:
+        for state, starts in tracks:
+            track = follow(state, starts, piece, begun)
+            if track is None:
+                return None
+            ahead.append(track)
+            if track[1] and track[1][0] < oldest:
+                oldest = track[1][0]
+    except Paused:
+        return None
+    return ahead, oldest
 
 
 def follow(state: State, starts: tuple[int, ...], piece: str, begun: int) -> Track | None:

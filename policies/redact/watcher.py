@@ -14,7 +14,7 @@ from typing import Final
 from policies.redact.automaton import Automaton, Paused
 from policies.redact.factor import Group
 from policies.redact.rules import Rule
-from policies.redact.scanner import PIECE, Ahead, Found, Lane, Scanner, Track, follow
+from policies.redact.scanner import PIECE, Ahead, Found, Lane, Scanner, Track, follow, follow_all
 
 Member = tuple[int, int, Lane]
 """A rule of an automaton: its factor, its number, and the lane that it is alone."""
@@ -94,21 +94,7 @@ class Watcher:
     def look_apart(self, piece: str) -> Ahead | None:
         """Where a piece leads on all tracks, and where the oldest match under way then starts; None when something
         matches in it. Nothing is taken until `go`."""
-        if self._alone:
-            return None
-        tracks = []
-        oldest = self.position + len(piece)
-        try:
-            for state, starts in self._tracks:
-                track = follow(state, starts, piece, self.position)
-                if track is None:
-                    return None
-                tracks.append(track)
-                if track[1] and track[1][0] < oldest:
-                    oldest = track[1][0]
-        except Paused:
-            return None
-        return tracks, oldest
+        return None if self._alone else follow_all(self._tracks, piece, self.position)
 
     def go(self, tracks: list[Track], position: int) -> None:
         """Take the piece that was looked at."""
