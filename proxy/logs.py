@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import time
+import traceback
 from typing import TextIO
 
 _WORDS = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -71,3 +72,8 @@ class AccessInWords(logging.Formatter):
         words += [f"{name} x{count}" for name, count in line.get("policies", {}).items()]
         words.append(line["request_id"])
         return "  ".join(words)
+
+
+def where_it_failed(failure: Exception) -> str:
+    """Where it failed, for the log. Without the exception's own words, which may quote message text."""
+    return "".join([type(failure).__name__, "\n", *traceback.format_tb(failure.__traceback__)])

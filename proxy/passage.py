@@ -8,7 +8,6 @@ policy's time, and taken up again.
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from proxy.errors import GatewayError, PolicyFailed, UpstreamError
 from proxy.interrupts import Interrupts
 from proxy.job import Job, Prepared
 from proxy.ledger import Ledger
+from proxy.logs import where_it_failed
 from proxy.record import Record, Try
 from proxy.upstreams.base import Answer
 from proxy.wire.base import Fault, Meta
@@ -96,7 +96,7 @@ class Passage:
         try:
             self.chain.feed(End(kind))
         except Exception as failure:
-            log.error("%s: at the end a policy raised %s", self._record.id, place(failure))
+            log.error("%s: at the end a policy raised %s", self._record.id, where_it_failed(failure))
 
     def error(self, error: GatewayError) -> bytes:
         """A failure as the client's stream tells it."""
@@ -227,7 +227,7 @@ class Passage:
             raise self._raised(failure) from None
 
     def _raised(self, failure: Exception) -> PolicyFailed:
-        log.error("%s: a policy raised %s", self._record.id, place(failure))
+        log.error("%s: a policy raised %s", self._record.id, where_it_failed(failure))
         return PolicyFailed("A policy of the gateway failed, so the answer was stopped.")
 
     def _finish_unfinished(self) -> list[Event]:
@@ -284,8 +284,3 @@ def _reported(fault: Fault) -> UpstreamError:
 
 def _has_substance(events: Sequence[Event]) -> bool:
     return any(isinstance(e, SUBSTANCE) and not (isinstance(e, Text) and not e.text) for e in events)
-
-
-def place(failure: Exception) -> str:
-    """Where it failed, for the log. Without the exception's own words, which may quote message text."""
-    return "".join([type(failure).__name__, "\n", *traceback.format_tb(failure.__traceback__)])

@@ -22,7 +22,8 @@ from proxy.errors import GatewayError, PolicyFailed, UpstreamError, UpstreamTime
 from proxy.interrupts import Interrupts, Reason
 from proxy.job import Job, Prepared
 from proxy.ledger import Ledger
-from proxy.passage import Passage, place
+from proxy.logs import where_it_failed
+from proxy.passage import Passage
 from proxy.record import Outcome, Record, Try
 from proxy.routing.route import Step
 from proxy.slots import Overloaded, Slots
@@ -77,7 +78,7 @@ class Driver:
         except GatewayError as error:
             await self._failed(error, _outcome(error), "death")
         except Exception as failure:
-            log.error("%s: failed with %s", self._record.id, place(failure))
+            log.error("%s: failed with %s", self._record.id, where_it_failed(failure))
             message = "The gateway failed; the operator finds the cause in its log."
             await self._failed(GatewayError(message, code="internal_error"), "failed", "death")
 

@@ -17,8 +17,8 @@ from proxy.errors import GatewayError, PolicyFailed
 from proxy.gateway import Gateway
 from proxy.interrupts import Interrupts, Reason
 from proxy.job import Job
+from proxy.logs import where_it_failed
 from proxy.observer import Observer
-from proxy.passage import place
 from proxy.record import Outcome, Record
 from proxy.slots import Overloaded
 from proxy.stream import Driver
@@ -54,7 +54,7 @@ class ChatCompletions:
         except ClientLeft:
             record.outcome = "client_cancelled"
         except Exception as failure:  # a fault of ours, outside of the driver
-            log.error("%s: failed with %s", record.id, place(failure))
+            log.error("%s: failed with %s", record.id, where_it_failed(failure))
             ours = GatewayError("The gateway failed; the operator finds the cause in its log.", code="internal_error")
             record.status, record.error = ours.status, ours.code
             await refuse(send, ours, headers)

@@ -20,8 +20,8 @@ from proxy.config.resolve import Place, Resolved, fallbacks, resolve
 from proxy.errors import Forbidden, InvalidRequest, PolicyFailed
 from proxy.gateway import Gateway
 from proxy.job import Prepared, Sink
+from proxy.logs import where_it_failed
 from proxy.observer import Observer
-from proxy.passage import place as where
 from proxy.pricing.models import target
 from proxy.record import Record
 from proxy.routing.abilities import needs
@@ -71,7 +71,7 @@ class Plan:
             chain = self.version.chain(self.resolved.settings, context)
             seen = chain.request(Request(self.request.body))
         except Exception as failure:
-            log.error("%s: a policy raised %s", self.record.id, where(failure))
+            log.error("%s: a policy raised %s", self.record.id, where_it_failed(failure))
             raise PolicyFailed("A policy of the gateway failed, so the request was refused.") from None
         if isinstance(seen, Refuse):
             raise InvalidRequest(seen.message, status=seen.status, code=seen.code)

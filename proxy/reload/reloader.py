@@ -22,7 +22,7 @@ from proxy.config.load import files_of, load_whole, version_of
 from proxy.config.problems import ConfigError
 from proxy.config.providers import apis_in_use
 from proxy.gateway import Gateway
-from proxy.passage import place
+from proxy.logs import where_it_failed
 from proxy.reload import restart
 from proxy.reload.state import MOST_PROBLEMS, Cause, Refusal, Result, State
 from proxy.reload.watch import Watcher
@@ -88,7 +88,7 @@ class Reloader:
             except ConfigError as error:
                 return self._refuse(why, [str(problem) for problem in error.problems])
             except Exception as failure:
-                log.error("%s: the configuration could not be made ready: %s", why, place(failure))
+                log.error("%s: the configuration could not be made ready: %s", why, where_it_failed(failure))
                 name = os.fspath(self.origin.path)
                 return self._refuse(why, [f"{name}: could not be made ready: the cause is in the gateway's log"])
             if version is None:
