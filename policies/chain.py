@@ -21,6 +21,7 @@ from policies.events import (
     Stop,
     Text,
     ToolCall,
+    Usage,
     Verdict,
 )
 
@@ -58,19 +59,23 @@ class Chain:
 
     def feed(self, event: Event) -> list[Event]:
         """What goes to the client in place of `event`. Raises `Rejected` when a policy rejects the attempt."""
-        events: list[Event] = [event]
-        for policy in self.policies:
-            out: list[Event] = []
-            for given in events:
-                for verdict in policy.feed(given):
-                    if type(verdict) is Text:  # the usual case, first
-                        out.append(verdict)
-                    elif (heeded := self._heeded(verdict)) is not None:
-                        out.append(heeded)
-            events = out
-        if not self.finished and len(events) == 1 and type(events[0]) is Text:
-            return events
-        return [out for out in events if self._passes(out)]
+        for number, policy in enumerate(self.policies, 1):
+            match policy.feed(event):
+                case (Text() | Usage() as passed,):  # the usual case
+                    event = passed
+                case verdicts:
+                    return self._fold(verdicts, self.policies[number:])
+        return [event] if self._passes(event) else []
+
+    def _fold(self, verdicts: Iterable[Verdict], behind: Sequence[Policy]) -> list[Event]:
+        """What goes to the client of a policy's verdicts, through the policies behind it."""
+        events = self._all_heeded(verdicts)
+        for policy in behind:
+            events = [heeded for event in events for heeded in self._all_heeded(policy.feed(event))]
+        return [event for event in events if self._passes(event)]
+
+    def _all_heeded(self, verdicts: Iterable[Verdict]) -> list[Event]:
+        return [heeded for verdict in verdicts if (heeded := self._heeded(verdict)) is not None]
 
     def slices(self, event: Event) -> Iterator[list[Event]]:
         """As `feed`, a little at a time: each step of an event with much text takes a fraction of a millisecond, so
@@ -124,6 +129,8 @@ class Chain:
                 return verdict
 
     def _passes(self, event: Event) -> bool:
+        if not self.finished and type(event) is Text:
+            return True
         if isinstance(event, Text | ToolCall | Attachment):
             return event.choice not in self.finished
         if isinstance(event, Opaque):

@@ -76,6 +76,7 @@ class TokenCap:
         self._context = context
         self._stops = config.on_exceed == "stop"
         self._choices: dict[int, _Choice] = {}
+        self._running: tuple[Text, _Choice, Meter] | None = None  # the text whose next piece need only be metered
 
     @property
     def held(self) -> int:
@@ -101,6 +102,12 @@ class TokenCap:
         if self.deadline is not None and self._now(event) >= self.deadline:
             self.deadline = None
             return [*self._all_over(), *self._fed(event)]
+        if self._running is not None and type(event) is Text:  # nearly all go on in the text that came last
+            last, state, meter = self._running
+            text = event.text
+            if event.channel == last.channel and event.choice == last.choice and text:
+                out = meter.feed(text)
+                return (event,) if out is text else self._counted(state, event, meter, out)
         return self._fed(event)
 
     def _fed(self, event: Event) -> Iterable[Verdict]:
@@ -124,6 +131,7 @@ class TokenCap:
 
     # ---- a piece of text
     def _piece(self, piece: Piece, text: str) -> Iterable[Verdict]:
+        self._running = None
         state = self._choice(piece.choice)
         if state.over:
             return () if self._stops else (piece,)
@@ -176,11 +184,18 @@ class TokenCap:
         meter = state.meter(piece)
         if meter is None or state.over:
             return (piece,)
-        out = meter.feed(text)
+        if isinstance(piece, Text) and self._config.max_chunks is None:
+            self._running = piece, state, meter
+        return self._counted(state, piece, meter, meter.feed(text))
+
+    def _counted(self, state: _Choice, piece: Piece, meter: Meter, out: str) -> Iterable[Verdict]:
+        """What goes on of a piece, when the meter gives `out`."""
+        if meter.over:
+            self._running = None
         if not self._stops:
             return [*self._exceeded(piece.choice, state, _rule(piece)), piece] if meter.over else (piece,)
         if not meter.over:
-            return (piece,) if out == text else _shortened(piece, out)
+            return _shortened(piece, out)
         return [*_shortened(piece, out), *self._exceeded(piece.choice, state, _rule(piece))]
 
     def _pause(self, state: _Choice, last: Piece | None, *, finally_: bool = False) -> Iterator[Verdict]:
@@ -201,6 +216,7 @@ class TokenCap:
 
     # ---- ends
     def _finish(self, event: Finish) -> Iterable[Verdict]:
+        self._running = None
         state = self._choice(event.choice)
         if state.over:
             return () if self._stops else (event,)
@@ -219,6 +235,7 @@ class TokenCap:
             yield Stop(choice, "length", self.name)
 
     def _all_over(self) -> Iterator[Verdict]:
+        self._running = None
         for choice in sorted({*range(self._context.choices), *self._choices}):
             state = self._choice(choice)
             if not state.over:
@@ -236,6 +253,8 @@ def _rule(piece: Piece) -> str:
 
 def _shortened(piece: Piece, text: str) -> tuple[Piece, ...]:
     """The piece with what may go on of its text; nothing if that leaves nothing to say."""
+    if text == (piece.text if isinstance(piece, Text) else piece.arguments):
+        return (piece,)
     if isinstance(piece, Text):
         return (Text(piece.choice, piece.channel, text),) if text else ()
     opens = piece.id is not None or piece.name is not None or piece.extra is not None

@@ -44,8 +44,8 @@ _BOUNDARY = re.compile(
     rf"|(?<=[\r\n])(?=[{_DIGIT}{_LETTER}])"
 )
 _NEAR = 256
-_PIECES = 64
-"""Pieces that are kept before they are joined: a small string is mostly overhead."""
+_JOINED = 256
+"""Bytes of pieces that are kept before they are joined: a small string is mostly overhead."""
 
 
 class Meter:
@@ -57,34 +57,41 @@ class Meter:
         self._tokenizer = tokenizer
         self._open: list[str] = []
         self._bytes = 0
-        self._shown = 0
+        self._waiting = 0  # characters that are held
         self._pending = 0
         self._count_at = WINDOW
+        self._sure = 0  # bytes up to which there is nothing to do: no more than the room, nor than `_count_at`
 
     @property
     def held(self) -> int:
         """The characters taken in, and neither given out nor cut off."""
-        return 0 if self.over else sum(map(len, self._open)) - self._shown
+        return 0 if self.over else self._waiting
 
     def feed(self, text: str) -> str:
         """Take the next piece; give what is now certain to be within the room, held text first."""
         if self.over:
             return ""
         self._open.append(text)
-        if len(self._open) > _PIECES:
-            self._open = ["".join(self._open)]
         self._bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-        if self._bytes <= self.room and self._bytes <= self._count_at:
-            self._shown += len(text)
-            return text
-        return self._decide("".join(self._open))
+        return text if self._bytes <= self._sure else self._look(text)
+
+    def _look(self, text: str) -> str:
+        whole = "".join(self._open)
+        most = min(self.room, self._count_at)
+        if self._bytes > most:
+            self._waiting += len(text)
+            return self._decide(whole)
+        self._open = [whole]
+        self._sure = min(most, self._bytes + _JOINED)
+        return text
 
     def pause(self) -> str:
         """Another text comes, and this one may yet go on: give what was held of it and is within the room. If the text
         so far has more tokens, it is over."""
         if self.over or not self._open:
             return ""
-        text, shown = "".join(self._open), self._shown
+        text = "".join(self._open)
+        shown = len(text) - self._waiting
         tokens = self._tokenizer().count(text)
         if tokens > self.room:
             self.over = True
@@ -114,7 +121,7 @@ class Meter:
 
     def _decide(self, text: str) -> str:
         """Count what can be counted, and say what of `text` is certain."""
-        start, shown = 0, self._shown
+        start, shown = 0, len(text) - self._waiting
         while True:
             sure = start + fitting(text, start, self.room)
             counted = _last_boundary(text, start, sure)
@@ -145,8 +152,9 @@ class Meter:
         rest = text[start:] if not self.over else ""
         self._open = [rest] if rest else []
         self._bytes = len(rest.encode("utf-8", "surrogatepass"))
-        self._shown = sure - start
+        self._waiting = len(text) - sure
         self._count_at = max(WINDOW, 2 * self._bytes)
+        self._sure = 0
 
 
 def fitting(text: str, start: int, size: int) -> int:

@@ -5,7 +5,7 @@ until then a failure can still be a proper HTTP status. After the first *event* 
 (`committed`).
 """
 
-import time
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol, TypeAlias
 
@@ -66,7 +66,7 @@ class Downstream:
         self.bytes = 0
         self.chunks = 0
         self.longest_gap = 0.0
-        self._last_event = 0.0
+        self._last_event = math.inf
 
     def set_header(self, name: bytes, value: bytes) -> None:
         """A header for the response, in place of an earlier one of the name; without effect once the response began."""
@@ -75,10 +75,9 @@ class Downstream:
     def event_at_once(self, data: bytes) -> bool:
         """Send server-sent events of a stream that has begun, if the client takes them at once; whether it did. The
         usual way of a chunk: nothing waits, so no coroutine is made."""
-        if not self.committed or self._connection is None or not self._connection.write(data):
+        if self._connection is None or not self.committed or not self._connection.write(data):
             return False
         self.bytes += len(data)
-        self._interrupts.wrote()
         self._count()
         return True
 
@@ -117,9 +116,10 @@ class Downstream:
             self._connection.abort()
 
     def _count(self) -> None:
-        now = time.monotonic()
-        if self.chunks and now - self._last_event > self.longest_gap:
-            self.longest_gap = now - self._last_event
+        now = self._interrupts.wrote()
+        gap = now - self._last_event
+        if gap > self.longest_gap:
+            self.longest_gap = gap
         self._last_event = now
         self.chunks += 1
 

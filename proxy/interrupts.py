@@ -113,6 +113,17 @@ class Interrupts:
         if min(self._upstream_at, self._beat_at, self._tick_at) < self._armed_at:
             self._arm()
 
+    def heard(self) -> None:
+        """The provider was heard, and the driver waits on."""
+        if self._first_token_at == NEVER:
+            self._upstream_at = self._loop.time() + self._limits.idle
+
+    def hasten_tick(self, at: float | None) -> None:
+        """As `set_tick`, while the driver waits."""
+        self.set_tick(at)
+        if self._tick_at < self._armed_at:
+            self._arm()
+
     def begin_pause(self) -> None:
         """The driver begins to wait for something that no limit of a provider is for."""
         self._waiting = True
@@ -144,10 +155,12 @@ class Interrupts:
         self._write_at = NEVER
         self.wrote()
 
-    def wrote(self) -> None:
-        """Something was sent; client silence is counted from now, if it is counted at all."""
+    def wrote(self) -> float:
+        """Something was sent; client silence is counted from now, if it is counted at all. Gives the loop's time."""
+        now = self._loop.time()
         if self._beat_at < NEVER:
-            self.start_beat()
+            self._beat_at = now + self._keep_alive
+        return now
 
     def start_beat(self) -> None:
         """Count the client's silence from now: a wake is due after `keep_alive` seconds of it."""

@@ -38,6 +38,8 @@ SUBSTANCE = (Text, ToolCall, Attachment, Finish)
 ESTIMATED = {"x_sluice": {"source": "estimated"}}
 """Marks a usage object that is not the provider's word."""
 
+FAILED = "A policy of the gateway failed, so the answer was stopped."
+
 MOST_PENDING = 1000
 """Events without substance that are kept for the first one with it."""
 
@@ -58,6 +60,9 @@ class Passage:
         self._pending: list[Event] = []
         self._seen: set[int] = set()
         self._unsent = b""
+        self._begun = False
+        self._failed = False
+        self._watched = bool(self.chain.policies)
         self.meta = Meta()
         self.tried: Try | None = None
 
@@ -68,7 +73,7 @@ class Passage:
         while answer is not None:
             self._interrupts.begin_wait()
             try:
-                events = await answer.read()
+                events = await answer.read(self._at_once)
             except asyncio.CancelledError:
                 events = await self._read_on(answer)
             finally:
@@ -82,12 +87,12 @@ class Passage:
 
     async def cancelled(self) -> None:
         """Somebody stopped the stream by its id: it ends well-formed, without what was held."""
+        if self._failed:  # at once, in the moment of the cancel
+            raise PolicyFailed(FAILED)
         out: list[Event] = []
         for choice in sorted({*self._seen, *range(self._job.choices)} - self.chain.finished.keys()):
             out += self._feed(Finish(choice, "length", "cancel"))
         out += self._feed(End("cancel"))
-        if self._unsent:  # what an interrupted write did not send, and may be the end of a choice
-            await self._down.event(self._unsent)
         await self._send(out)
         await self.done(cut=True)
 
@@ -133,14 +138,14 @@ class Passage:
                 return ()
             self._interrupts.resume_wait()
             try:
-                return await answer.read()
+                return await answer.read(self._at_once)
             except asyncio.CancelledError:
                 continue
         raise asyncio.CancelledError
 
     async def woken(self) -> None:
         """The wait for the provider was interrupted for what is due."""
-        if self._interrupts.take_tick():
+        if self._interrupts.take_tick() and not self._failed:
             out = self._feed(Tick(self._clock()))
             self._interrupts.set_tick(self.chain.deadline())
             await self._send(out)
@@ -148,6 +153,34 @@ class Passage:
             await self._down.keep_alive()
 
     # ---- the way of a batch
+    def _at_once(self, events: Sequence[Event | Fault]) -> Sequence[Event | Fault] | None:
+        """The way of nearly every batch, within the event loop's callback: nothing in it takes long or ends anything,
+        and the client takes what comes out at once. See `proxy.upstreams.base.AtOnce`."""
+        if not self._begun:
+            return events
+        out: list[Event]
+        if len(events) == 1 and type(event := events[0]) is Text and len(event.text) <= AT_ONCE:  # nearly all are this
+            self._note(event)
+            out = self._feed(event)
+        elif (usual := _usual(events)) is not None:
+            out = []
+            for one in usual:
+                self._note(one)
+                out += self._feed(one) if type(one) is not Usage else self._counted(one)
+        else:
+            return events
+        self._interrupts.heard()
+        if self._watched:
+            self._interrupts.hasten_tick(self.chain.deadline())
+        if out and (data := self._sink.encode(out)) and not self._down.event_at_once(data):
+            self._unsent = data
+            return ()
+        return () if self.chain.stopped and self.over() else None
+
+    def _counted(self, usage: Usage) -> list[Event]:
+        """What the policies do about the provider's counts; of the counts themselves no sink makes anything."""
+        return [event for event in self._feed(usage) if type(event) is not Usage]
+
     async def _forward(self, answer: Answer, events: Sequence[Event | Fault]) -> bool:
         """Fold a batch and send what comes out; whether the answer is over for the client."""
         out: list[Event] = []
@@ -169,12 +202,12 @@ class Passage:
             else:
                 self._note(event)
                 out += self._feed(event)
-        if self.chain.policies:
+        if self._watched:
             self._interrupts.set_tick(self.chain.deadline())
         over = self.over()
         if over and not ended:  # the provider first: a slow client must not keep it running
             await answer.aclose()
-        if out:
+        if out or self._unsent:
             await self._send(out)
         return ended or over
 
@@ -199,11 +232,11 @@ class Passage:
         self._ledger.saw(event)
         if isinstance(event, SUBSTANCE) and event.choice not in self._seen:
             if not self._seen:
-                self._begun()
+                self._first()
             self._seen.add(event.choice)
             self._interrupts.first_token()
 
-    def _begun(self) -> None:
+    def _first(self) -> None:
         """The answer's first substance is there."""
         if self.tried is not None:
             self.tried.first_token = time.monotonic() - self.tried.began
@@ -228,7 +261,8 @@ class Passage:
 
     def _raised(self, failure: Exception) -> PolicyFailed:
         log.error("%s: a policy raised %s", self._record.id, where_it_failed(failure))
-        return PolicyFailed("A policy of the gateway failed, so the answer was stopped.")
+        self._failed = True
+        return PolicyFailed(FAILED)
 
     def _finish_unfinished(self) -> list[Event]:
         """The provider says that the answer is whole: choices that it did not finish end as `stop`, then the chain
@@ -245,11 +279,15 @@ class Passage:
         return bool(self.chain.stopped) and len(self.chain.finished) >= max(self._job.choices, len(self._seen))
 
     async def _send(self, out: Sequence[Event]) -> None:
-        if self._pending or not self._down.committed:
+        if self._unsent:  # what the client did not take at once, or an interrupted write did not send
+            await self._down.event(self._unsent)
+            self._unsent = b""
+        if not self._begun:
             self._pending += out
             if not _has_substance(out) and len(self._pending) < MOST_PENDING:
                 return
             out, self._pending = self._pending, []
+            self._begun = True
             self._record.began()
             self._record.provider_id = self.meta.id
             self._sink.use(self.meta)
@@ -258,6 +296,17 @@ class Passage:
             self._unsent = data
             await self._down.event(data)
             self._unsent = b""
+
+
+def _usual(events: Sequence[Event | Fault]) -> Sequence[Event] | None:
+    """The same, if all of them can be folded at once."""
+    usual: list[Event] = []
+    for event in events:
+        text = event.text if type(event) is Text else event.arguments if type(event) is ToolCall else ""
+        if not isinstance(event, Text | ToolCall | Usage) or len(text) > AT_ONCE:
+            return None
+        usual.append(event)
+    return usual
 
 
 def _pieces(event: Text | ToolCall) -> Iterator[Event]:

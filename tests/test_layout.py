@@ -45,13 +45,13 @@ PURE = ("policies", "proxy.wire", "proxy.api.envelope")
 IMPURE = frozenset({"asyncio", "http", "logging", "socket", "ssl", "subprocess", "threading", "time"})
 
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("proxy.upstreams.native",),
+    "aiohttp": ("proxy.upstreams.answer", "proxy.upstreams.connection", "proxy.upstreams.native"),
     "click": ("proxy.cli",),
     "jsonschema": ("policies.json_guard.whole",),
     "httptools": ("proxy.server", "proxy.simulator"),
     "opentelemetry": ("proxy.telemetry",),
     "prometheus_client": ("proxy.telemetry",),
-    "orjson": ("proxy.wire.jsontext", "proxy.api.parse", "proxy.pricing.table"),
+    "orjson": ("proxy.wire.jsontext", "proxy.wire.template", "proxy.api.parse", "proxy.pricing.table"),
     "pydantic": ("policies", "proxy.config", "proxy.simulator.answers"),
     "pydantic_core": ("proxy.config",),
     "referencing": ("policies.json_guard.whole",),

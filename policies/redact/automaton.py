@@ -89,6 +89,8 @@ class State(dict[str, Transition]):
     """Transitions by raw character, filled when missed. `matched` tells for each slot whether it has a match."""
 
     __slots__ = ("automaton", "by_class", "matched", "parts", "slots")
+    __hash__ = object.__hash__  # type: ignore[assignment]  # a state is itself, whatever was built of it so far
+    __eq__ = object.__eq__
 
     def __init__(
         self,

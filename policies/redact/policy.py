@@ -114,6 +114,8 @@ class Redact:
 
     def feed(self, event: Event) -> Iterable[Verdict]:
         """Take one event, give what goes on in its place."""
+        if type(event) is Text and not self._early:  # nearly all are this
+            return self._text(event)
         if self._early:
             early, self._early = self._early, []
             return chain(early, self.feed(event))
@@ -131,22 +133,28 @@ class Redact:
         return (event,)
 
     def _text(self, event: Text) -> Iterable[Verdict]:
+        choice = self._choices.get(event.choice)
+        stream = None if choice is None else choice.texts.get(event.channel)
+        text = event.text
+        if choice is None or stream is None or not text or choice.over:
+            return self._first_text(event)
+        if len(text) > AT_ONCE:
+            return self._slices(event, choice, stream)
+        out = stream.feed(text)
+        if stream.matches or stream.blocked is not None or choice.waiting:
+            return self._reported(event.choice, event.channel, stream, [Text(event.choice, event.channel, out)])
+        if out is text:
+            return (event,)
+        return (Text(event.choice, event.channel, out),) if out else ()
+
+    def _first_text(self, event: Text) -> Iterable[Verdict]:
+        """A text begins; or there is nothing to redact."""
         choice = self._choice(event.choice)
         if choice.over:
             return ()
         if event.channel not in choice.texts:
             choice.texts[event.channel] = self._open(event.channel)
-        stream = choice.texts[event.channel]
-        if stream is None or not event.text:
-            return (event,)
-        if len(event.text) > AT_ONCE:
-            return self._slices(event, choice, stream)
-        out = stream.feed(event.text)
-        if stream.matches or stream.blocked is not None or choice.waiting:
-            return self._reported(event.choice, event.channel, stream, [Text(event.choice, event.channel, out)])
-        if out is event.text:
-            return (event,)
-        return (Text(event.choice, event.channel, out),) if out else ()
+        return (event,) if choice.texts[event.channel] is None or not event.text else self._text(event)
 
     def _slices(self, event: Text, choice: _Choice, stream: Stream | JsonStream) -> Iterator[Verdict]:
         """A long text, a little at a time for whoever takes the events one by one."""

@@ -18,6 +18,7 @@ from policies.redact.characters import normalized
 from policies.redact.emitter import Emitter, Relabel
 from policies.redact.json_text import JsonStream, SpelledEmitter
 from policies.redact.nfa import Nfa
+from policies.redact.places import Places
 from policies.redact.pseudonyms import Pseudonyms, restoring
 from policies.redact.rules import DEFAULT_HOLD, Rule, RuleError, Shared, blamed, read_rules
 from policies.redact.scanner import Lane
@@ -91,13 +92,13 @@ class Redactor:
         watch = [i for i in members if not self.rules[i].holds]
         parsed = {i: self._parse(rule) for i, rule in enumerate(self.rules) if rule.pattern is not None}
         reach = max((p.max_width for i, p in parsed.items() if self.rules[i].validator is not None), default=0)
-        return Lanes(
-            redact=Lane(self._automata(redact, parsed)) if redact else None,
-            block=Lane(self._automata(block, parsed), halts=True) if block else None,
-            watch=WatchLane(self._automata(watch, parsed)) if watch else None,
-            reach=reach,
-            least=min((rule.max_hold for rule in self.rules if rule.holds), default=DEFAULT_HOLD),
-        )
+        least = min((rule.max_hold for rule in self.rules if rule.holds), default=DEFAULT_HOLD)
+        blocks = Lane(self._automata(block, parsed), halts=True) if block else None
+        redacts = Lane(self._automata(redact, parsed)) if redact else None
+        watches = WatchLane(self._automata(watch, parsed)) if watch else None
+        holding = [lane.apart for lane in (blocks, redacts) if lane is not None]
+        places = Places([*holding, *([watches.shared] if watches is not None else ())], len(holding), least)
+        return Lanes(places, redacts, blocks, watches, reach)
 
     def _parse(self, rule: Rule) -> Parsed:
         with blamed(rule, "regex"):

@@ -24,8 +24,6 @@ from policies.redact.rules import Rule
 
 Best = tuple[int, int] | None
 Track = tuple[State, tuple[int, ...]]
-Ahead = tuple[list[Track], int]
-"""Where a piece leads, and from where text is held then."""
 PIECE: Final = 32
 """Characters after which a joined scan may go apart again."""
 
@@ -70,8 +68,7 @@ class Lane:
 
 class Scanner:
     """`buffer` is the raw text from position `base` on, set by the owner before each scan. In a lane that `halts`, the
-    first match that completes ends the scan: it is the only one in `found`, and `halted` is true. `holds` tells
-    whether text waits for its matches."""
+    first match that completes ends the scan: it is the only one in `found`, and `halted` is true."""
 
     __slots__ = (
         "_bests",
@@ -83,26 +80,24 @@ class Scanner:
         "found",
         "halted",
         "halts",
-        "holds",
         "lane",
         "position",
         "rules",
     )
 
-    def __init__(self, lane: Lane, rules: Sequence[Rule], *, holds: bool = True) -> None:
+    def __init__(self, lane: Lane, rules: Sequence[Rule]) -> None:
         self.lane = lane
         self.rules: Final = rules
         self.position = 0
         self.found: list[Found] = []
         self.buffer = ""
         self.base = 0
-        self.holds = holds
         self.halts = lane.halts
         self.halted = False
         self._state = lane.joined.initial
         self._starts: list[int] = []
         self._bests: list[Best] = []
-        self._tracks: list[Track] | None = None
+        self._tracks: Sequence[Track] | None = None
         self._part()
 
     def scan(self, chunk: str) -> int:
@@ -111,9 +106,9 @@ class Scanner:
         begun, at, size = self.position, 0, PIECE
         while at < len(chunk) and size:
             piece = chunk[at : at + size]
-            ahead = self.look_apart(piece)
+            ahead = None if self._tracks is None else follow_all(self._tracks, piece, self.position)
             if ahead is not None:
-                self.go(ahead[0], self.position + len(piece))
+                self.go(ahead, self.position + len(piece))
             elif self._tracks is not None and self.lane.spent:  # what is built already still leads some way
                 size //= 2
                 continue
@@ -156,24 +151,14 @@ class Scanner:
             for slot, start in enumerate(starts):
                 yield Claim(start, state.rules(slot), None)
 
-    def look_apart(self, piece: str) -> Ahead | None:
-        """Where a piece leads on all tracks; None when something matches in it or the allowed work is done. Nothing is
-        taken until `go`."""
-        return None if self._tracks is None else follow_all(self._tracks, piece, self.position)
-
-    def go(self, tracks: list[Track], position: int) -> None:
-        """Take the piece that was looked at."""
+    def go(self, tracks: Sequence[Track], position: int) -> None:
+        """Go on from elsewhere, where nothing has matched."""
         self._tracks = tracks
         self.position = position
 
-    def resume(self, state: State, starts: tuple[int, ...], position: int) -> None:
-        """Go on from a state of the lane's one automaton, in which nothing has matched."""
-        self._tracks = [(state, starts)]
-        self.position = position
-
-    def apart(self) -> Track | None:
-        """The one track, unless a match is not finished."""
-        return self._tracks[0] if self._tracks is not None else None
+    def apart(self) -> Sequence[Track] | None:
+        """The tracks, unless a match is not finished."""
+        return self._tracks
 
     def _scan_joined(self, chunk: str) -> int:
         self._join()
@@ -289,22 +274,18 @@ class Scanner:
         return end
 
 
-def follow_all(tracks: Sequence[Track], piece: str, begun: int) -> Ahead | None:
-    """Where all tracks lead, and where the oldest match under way then starts; None when something matches in the piece
-    or the allowed work is done."""
+def follow_all(tracks: Sequence[Track], piece: str, begun: int) -> list[Track] | None:
+    """Where all tracks lead; None when something matches in the piece or the allowed work is done."""
     ahead: list[Track] = []
-    oldest = begun + len(piece)
     try:
         for state, starts in tracks:
             track = follow(state, starts, piece, begun)
             if track is None:
                 return None
             ahead.append(track)
-            if track[1] and track[1][0] < oldest:
-                oldest = track[1][0]
     except Paused:
         return None
-    return ahead, oldest
+    return ahead
 
 
 def follow(state: State, starts: tuple[int, ...], piece: str, begun: int) -> Track | None:

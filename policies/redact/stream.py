@@ -17,8 +17,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from policies.redact.emitter import Emitter
-from policies.redact.rules import DEFAULT_HOLD, Rule
-from policies.redact.scanner import PIECE, Lane, Scanner
+from policies.redact.places import Place, Places
+from policies.redact.rules import Rule
+from policies.redact.scanner import Lane, Scanner, Track
 from policies.redact.watcher import Watcher, WatchLane
 
 SLICE_WORK: Final = 120
@@ -40,14 +41,14 @@ class Match(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """The automata of a set of rules, by what their matches do; None where there are no such rules. `reach` is the
-    longest match that a validator may look at, `least` the tightest bound on what is held."""
+    """The automata of a set of rules, by what their matches do; None where there are no such rules. `places` are those
+    of all of them: block, redact, watch. `reach` is the longest match that a validator may look at."""
 
+    places: Places
     redact: Lane | None
     block: Lane | None
     watch: WatchLane | None = None
     reach: int = 0
-    least: int = DEFAULT_HOLD
 
 
 class Stream:
@@ -60,7 +61,8 @@ class Stream:
         "_emitter",
         "_holding",
         "_least",
-        "_oldest",
+        "_place",
+        "_places",
         "_position",
         "_reach",
         "_redact",
@@ -80,17 +82,18 @@ class Stream:
         self._rules = rules
         self._emitter = emitter
         self._reach = INVISIBLE_SHARE * max(lanes.reach, LEAST_REACH)
-        self._least = lanes.least
+        self._least = lanes.places.least
         self._redact = Scanner(lanes.redact, rules) if lanes.redact is not None else None
         self._block = Scanner(lanes.block, rules) if lanes.block is not None else None
         watch = Watcher(lanes.watch, rules) if lanes.watch is not None else None
         self._watched = watch is not None
         self._shows = self._watched or lanes.reach > 0
-        self._oldest = 0
         self._scanners = [s for s in (self._block, self._redact, watch) if s is not None]
         self._holding = [s for s in (self._block, self._redact) if s is not None]
         self._position = 0
         self._closed = False
+        self._places = lanes.places
+        self._place: Place | None = self._places.start
 
     @property
     def held(self) -> int:
@@ -105,19 +108,55 @@ class Stream:
     @property
     def settled(self) -> int:
         """From where on it is still open what is a match; a match whose label is out already may yet grow."""
+        if self._place is not None:
+            return self._position - self._place.held
         return min((s.held_from() for s in self._holding), default=self._position)
 
     def skip(self) -> None:
         """Hold nothing that came so far: it went to the client another way. A match under way still counts, and is
         replaced as far as it is yet to come."""
+        self._leave()
         self._emitter.emitted = self._position
 
     def feed(self, text: str) -> str:
         """Take the next characters, give what can go out. Nothing once the stream is closed or blocked."""
-        if len(text) <= PIECE and not self._closed:
-            quick = self._feed_quick(text)
-            if quick is not None:
-                return quick
+        emitter = self._emitter
+        ahead = None if self._place is None or not emitter.verbatim else self._place[text]
+        if ahead is None:
+            return self._feed_slowly(text)
+        self._place = ahead
+        position = self._position = self._position + len(text)
+        data = emitter.buffer + text
+        if self._watched:
+            return self._give_and_keep(data, ahead)
+        keep = ahead.held
+        if keep >= len(data):
+            emitter.buffer = data
+            return ""
+        emitter.base = emitter.emitted = position - keep
+        if not keep:
+            emitter.buffer = ""
+            return data
+        emitter.buffer = data[-keep:]
+        return data[:-keep]
+
+    def _give_and_keep(self, data: str, ahead: Place) -> str:
+        """Give out what is not held; keep what scanners that hold nothing may yet look at."""
+        emitter, base, position = self._emitter, self._emitter.base, self._position
+        emitted = emitter.emitted
+        upto = max(position - ahead.held, emitted)
+        low = min(upto, max(position - ahead.under_way, position - self._reach))
+        if low > base:
+            emitter.base = low
+            emitter.buffer = data[low - base :]
+        else:
+            emitter.buffer = data
+        emitter.emitted = upto
+        return data[emitted - base : upto - base]
+
+    def _feed_slowly(self, text: str) -> str:
+        """The way of text in which something matches or a bound may act."""
+        self._leave()
         out: list[str] = []
         while text and not self._closed:
             piece = self._next_piece(text)
@@ -127,68 +166,40 @@ class Stream:
             for scanner in self._scanners:
                 taken = scanner.scan(piece if taken == len(piece) else piece[:taken])
             self._take(taken, out)
+        self._enter()
         return out[0] if len(out) == 1 else "".join(out)
 
-    def _feed_quick(self, text: str) -> str | None:
-        """The way of nearly all chunks: nothing in it matches. None, and nothing done, otherwise."""
-        emitter = self._emitter
-        emitted = emitter.emitted
-        if (emitter.base != emitted and not self._watched) or emitter.waiting or not emitter.verbatim:
-            return None
-        position = self._position + len(text)
-        if position - emitted > self._least:
-            return None
-        hold = self._look_and_go(text, position)
-        if hold < 0:
-            return None
-        self._position = position
-        data = emitter.buffer + text if emitter.buffer else text
-        if self._watched:
-            return self._give_and_keep(data, hold)
-        if hold <= emitted:
-            emitter.buffer = data
-            return ""
-        emitter.base = emitter.emitted = hold
-        if hold == position:
-            emitter.buffer = ""
-            return data
-        emitter.buffer = data[hold - emitted :]
-        return data[: hold - emitted]
-
-    def _give_and_keep(self, data: str, hold: int) -> str:
-        """Give out what is not held; keep what scanners that hold nothing may yet look at."""
-        emitter, base = self._emitter, self._emitter.base
-        emitted = emitter.emitted
-        upto = hold if hold > emitted else emitted
-        low = min(upto, max(self._oldest, self._position - self._reach))
-        if low > base:
-            emitter.base = low
-            emitter.buffer = data[low - base :]
-        else:
-            emitter.buffer = data
-        emitter.emitted = upto
-        return data[emitted - base : upto - base]
-
-    def _look_and_go(self, text: str, position: int) -> int:
-        """Let all lanes take a text in which nothing matches; gives from where it is held, or -1, and nothing taken."""
-        looked = []
-        hold = oldest = position
-        for scanner in self._scanners:
-            ahead = scanner.look_apart(text)
-            if ahead is None:
-                return -1
-            looked.append(ahead[0])
-            if ahead[1] < hold and scanner.holds:
-                hold = ahead[1]
-            if ahead[1] < oldest:
-                oldest = ahead[1]
-        for scanner, tracks in zip(self._scanners, looked):  # noqa: B905
+    def _leave(self) -> None:
+        """Let the scanners go on from the place where the text is."""
+        place, self._place = self._place, None
+        if place is None:
+            return
+        for scanner, part in zip(self._scanners, self._places.parts, strict=True):
+            position = self._position
+            tracks = [(state, tuple([position + start for start in starts])) for state, starts in place.tracks[part]]
             scanner.go(tracks, position)
-        self._oldest = oldest
-        return hold
+
+    def _enter(self) -> None:
+        """Go on from a place, if the scanners have nothing that one cannot tell, and what is kept is what is held."""
+        emitter = self._emitter
+        if (
+            self._closed
+            or emitter.waiting
+            or not emitter.verbatim
+            or (emitter.base != emitter.emitted and not self._watched)
+        ):
+            return
+        tracks: list[Track] = []
+        for scanner in self._scanners:
+            own = scanner.apart()
+            if own is None:
+                return
+            tracks += own
+        self._place = self._places.at(tracks, self._position)
 
     def pieces(self, text: str) -> Iterator[str]:
         """As `feed`, in slices each of which takes a fraction of a millisecond, however dear the text is to match."""
+        self._leave()
         while text and not self._closed:
             piece = self._next_piece(text)[:SLICE_CHARS]
             text = text[len(piece) :]
@@ -206,6 +217,7 @@ class Stream:
     def close(self, natural: bool = True) -> str:
         """End the text; gives what a natural end releases, or nothing."""
         out: list[str] = []
+        self._leave()
         if natural and not self._closed:
             self._show("")
             for scanner in self._scanners:

@@ -14,7 +14,7 @@ from typing import Final
 from policies.redact.automaton import Automaton, Paused
 from policies.redact.factor import Group
 from policies.redact.rules import Rule
-from policies.redact.scanner import PIECE, Ahead, Found, Lane, Scanner, Track, follow, follow_all
+from policies.redact.scanner import PIECE, Found, Lane, Scanner, Track, follow
 
 Member = tuple[int, int, Lane]
 """A rule of an automaton: its factor, its number, and the lane that it is alone."""
@@ -46,7 +46,6 @@ def _members(automaton: Automaton) -> list[Member]:
 class Watcher:
     """As `Scanner`, over a `WatchLane`: `tracks` are the shared ways, `_alone` the scanners of those that are split."""
 
-    holds: Final = False
     halted: Final = False
     __slots__ = ("_alone", "_tracks", "base", "buffer", "found", "lane", "position", "rules")
 
@@ -91,14 +90,13 @@ class Watcher:
         alone = [scanner.held_from() for scanners in self._alone.values() for scanner in scanners]
         return min([*shared, *alone], default=self.position)
 
-    def look_apart(self, piece: str) -> Ahead | None:
-        """Where a piece leads on all tracks, and where the oldest match under way then starts; None when something
-        matches in it. Nothing is taken until `go`."""
-        return None if self._alone else follow_all(self._tracks, piece, self.position)
+    def apart(self) -> Sequence[Track] | None:
+        """The tracks, unless a match is not finished."""
+        return None if self._alone else self._tracks
 
-    def go(self, tracks: list[Track], position: int) -> None:
-        """Take the piece that was looked at."""
-        self._tracks = tracks
+    def go(self, tracks: Sequence[Track], position: int) -> None:
+        """Go on from elsewhere, where nothing has matched."""
+        self._tracks = [*tracks]
         self.position = position
 
     def _take(self, piece: str) -> bool:
@@ -138,19 +136,18 @@ class Watcher:
 
     def _split(self, index: int) -> None:
         """Go on with each rule of an automaton alone."""
-        state, starts = self._tracks[index]
+        shared, starts = self._tracks[index]
         self._alone[index] = []
         for number, rule, lane in self.lane.members[index]:
-            part, slots = state.parts[number], state.slots[number]
-            rule_of = state.automaton.factors[number].nfa.rule
+            part, slots = shared.parts[number], shared.slots[number]
+            rule_of = shared.automaton.factors[number].nfa.rule
             own = [tuple([n for n in group if rule_of[n] == rule]) for group in part.groups]
             begun = tuple(starts[slot] for slot, group in zip(slots, own, strict=True) if group)
             (factor,) = lane.joined.factors
             alone = factor.state(tuple(group for group in own if group), part.before)
-            scanner = Scanner(lane, self.rules, holds=False)
-            scanner.resume(
-                lane.joined.state((alone,), (tuple(range(len(begun))),), (False,) * len(begun)), begun, self.position
-            )
+            scanner = Scanner(lane, self.rules)
+            state = lane.joined.state((alone,), (tuple(range(len(begun))),), (False,) * len(begun))
+            scanner.go([(state, begun)], self.position)
             self._alone[index].append(scanner)
 
     def _share(self, index: int) -> None:
@@ -162,7 +159,7 @@ class Watcher:
         groups: list[dict[int, Group]] = [{} for _ in automaton.factors]
         before: list[int | None] = [None] * len(automaton.factors)
         for (number, _, _), way in zip(self.lane.members[index], ways, strict=True):
-            state, starts = way  # type: ignore[misc]
+            ((state, starts),) = way  # type: ignore[misc]
             (part,) = state.parts
             before[number] = part.before
             for start, group in zip(starts, part.groups, strict=True):

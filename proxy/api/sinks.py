@@ -32,15 +32,9 @@ class StreamSink:
     """Encodes what comes; ends with the usage chunk, if the client asked for it, and `[DONE]`."""
 
     def __init__(self, id: str, created: int, model: str, *, include_usage: bool) -> None:
-        self._encoder = ChunkEncoder(id, created, model, include_usage=include_usage)
-
-    def use(self, meta: Meta) -> None:
-        """See `Sink.use`."""
-        self._encoder.use(meta)
-
-    def encode(self, events: Sequence[Event]) -> bytes:
-        """See `Sink.encode`."""
-        return self._encoder.encode(events)
+        self._encoder = encoder = ChunkEncoder(id, created, model, include_usage=include_usage)
+        self.use = encoder.use
+        self.encode = encoder.encode
 
     async def done(self, down: Downstream, usage: Usage | None) -> None:
         """See `Sink.done`."""
@@ -56,10 +50,11 @@ class WholeSink:
 
     def __init__(self, id: str, created: int, model: str) -> None:
         self._joiner = Joiner(id, created, model)
+        self._meta = Meta()
 
     def use(self, meta: Meta) -> None:
         """See `Sink.use`."""
-        self._joiner.use(meta)
+        self._meta = meta
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """See `Sink.encode`."""
@@ -68,6 +63,7 @@ class WholeSink:
 
     async def done(self, down: Downstream, usage: Usage | None) -> None:
         """See `Sink.done`. A policy that stopped the answer is named in a header."""
+        self._joiner.use(self._meta)  # the end may have told more
         answer = self._joiner.result(usage)
         stopped_by = answer.get("x_sluice", {}).get("stopped_by")
         headers: Headers = [] if stopped_by is None else [(b"x-sluice-stopped-by", stopped_by.encode())]

@@ -4,7 +4,7 @@ Rule: `open` either gives an `Answer` whose provider said 200, or raises `Upstre
 closed. An `Answer` is closed exactly by its owner, `stream.py`, on every exit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -35,16 +35,22 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+AtOnce = Callable[[Sequence[Event | Fault]], Sequence[Event | Fault] | None]
+"""Takes a batch of events where nothing can be awaited. What it gives back is what it leaves to the reader, who is
+woken for that, even if it is empty; None: all is done, and the reader sleeps on."""
+
+
 class Answer(Protocol):
     """A provider's running answer."""
 
     meta: Meta
 
-    async def read(self) -> Sequence[Event | Fault]:
+    async def read(self, at_once: AtOnce | None = None) -> Sequence[Event | Fault]:
         """The next events, all that have arrived; waits for at least one. Cancelling a `read` loses nothing: the next
-        one goes on.
+        one goes on. While it waits it may give batches to `at_once` as they arrive, and returns what that leaves.
 
-        The last batch ends in `End` or `Fault`. Raises `UpstreamError` when the provider goes away before that."""
+        The last batch ends in `End` or `Fault`. Raises `UpstreamError` when the provider goes away before that, and
+        what `at_once` raised."""
 
     async def aclose(self) -> None:
         """Give the connection back if the answer was read to its end, else close it at once. Idempotent."""

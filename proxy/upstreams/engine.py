@@ -20,7 +20,7 @@ from proxy.errors import UpstreamError
 from proxy.tasks import spawn
 from proxy.upstreams import litellm
 from proxy.upstreams.arguments import arguments
-from proxy.upstreams.base import Answer, Call
+from proxy.upstreams.base import Answer, AtOnce, Call
 from proxy.upstreams.litellm_chunks import Chunks
 from proxy.upstreams.litellm_failures import litellm_failure
 from proxy.wire.base import Fault, Meta
@@ -86,8 +86,8 @@ class LiteLLMAnswer:
         if self._over is not None:
             raise self._failed(self._over)
 
-    async def read(self) -> Sequence[Event | Fault]:
-        """See `Answer.read`."""
+    async def read(self, at_once: AtOnce | None = None) -> Sequence[Event | Fault]:
+        """See `Answer.read`. Nothing goes to `at_once`: LiteLLM's chunks come by a task of its own."""
         while True:
             item = await self._handed.get()
             events: Sequence[Event | Fault]

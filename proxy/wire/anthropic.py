@@ -57,6 +57,7 @@ class AnthropicDecoder:
         self._finished = False
         self._usage: _Object = {}
         self._blocks = blocks = Blocks(guarded, json_tool, tool_names or {})
+        self.more = blocks.more
         self._handlers: dict[str, Callable[[_Object], Sequence[Decoded]]] = {
             "content_block_delta": blocks.delta,
             "content_block_start": blocks.start,

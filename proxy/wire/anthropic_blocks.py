@@ -68,6 +68,7 @@ class Blocks:
         self._annotations = 0
         self._parts = 0
         self._open: dict[int, _Block] = {}
+        self._thought: _Block | None = None
         self._deltas: dict[str, Callable[[_Block | None, _Object], Sequence[Event]]] = {
             "thinking_delta": self._thinking,
             "signature_delta": self._signature,
@@ -98,6 +99,10 @@ class Blocks:
         index = body.get("index")
         block = self._open.get(index) if type(index) is int else None
         return handler(block, delta) if handler is not None else ()
+
+    def more(self, like: Text, text: str, counts: _Object | None) -> Sequence[Event]:
+        """Another delta like the one that gave `like`, with another text; see `Decoder.more`."""
+        return self._content(text) if like.channel == "content" else self._thinking(self._thought, {"thinking": text})
 
     def stop(self, body: _Object) -> Sequence[Event]:
         """`content_block_stop`."""
@@ -149,7 +154,7 @@ class Blocks:
         return (Text(0, "content", text),)
 
     def _thinking(self, block: _Block | None, delta: _Object) -> Sequence[Event]:
-        text = string(delta.get("thinking"))
+        text, self._thought = string(delta.get("thinking")), block
         if isinstance(block, _ThinkingBlock):
             block.size += len(text)
             if block.size <= _MOST_THINKING:

@@ -6,9 +6,9 @@ broken becomes a `Fault`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from policies.events import Event
+from policies.events import Event, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,10 @@ class Decoder(Protocol):
 
     def decode(self, event: str | None, data: bytes) -> Sequence[Decoded]:
         """One server-sent event: its `event:` name (None if none) and its data."""
+
+    def more(self, like: Text, text: str, counts: dict[str, Any] | None) -> Sequence[Decoded]:
+        """An event that differs from the last one in its text and in its token counts alone: they are `text` and
+        `counts` (None if it has none). That one gave `like`, and perhaps `Usage`. The same as `decode`."""
 
     def whole(self, body: bytes) -> Sequence[Decoded]:
         """A whole (not streamed) 200 answer: the same events, one text piece for each channel, with its `End`."""

@@ -53,8 +53,17 @@ class ChunkEncoder:
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """The chunks for what came out of the chain together. May be empty."""
-        if len(events) == 1 and (chunk := self._next_piece(events[0])):
-            return chunk
+        if len(events) == 1 and type(only := events[0]) is Text and only.text and not self._waiting:
+            affixes = self._affixes.get((only.choice, only.channel))
+            if affixes:  # the usual case: one more piece of a text that has begun
+                return b"%b%b%b" % (affixes[0], dumps(only.text), affixes[1])
+        out = self._chunks(events)
+        if self._waiting:
+            self._release(out)
+        return b"".join(out)
+
+    def _chunks(self, events: Sequence[Event]) -> list[bytes]:
+        """One for each run of texts and for each other event."""
         out: list[bytes] = []
         choice, channel = -1, ""
         run: list[str] = []
@@ -73,16 +82,7 @@ class ChunkEncoder:
             self._other(out, event)
         if run:
             out.append(self._text(choice, channel, run))
-        if self._waiting:
-            self._release(out)
-        return b"".join(out)
-
-    def _next_piece(self, event: Event) -> bytes | None:
-        """The usual case: one more piece of a text that has begun. None for all others."""
-        if type(event) is not Text or not event.text or self._waiting:
-            return None
-        affixes = self._affixes.get((event.choice, event.channel))
-        return affixes and b"%b%b%b" % (affixes[0], dumps(event.text), affixes[1])
+        return out
 
     def done(self, usage: Usage | None) -> bytes:
         """The end of a stream that ended well: the usage chunk, if the client asked for it, and `[DONE]`."""

@@ -92,6 +92,13 @@ class GeminiDecoder:
         except (ValueError, Unreadable):
             return self._fail(UNREADABLE)
 
+    def more(self, like: Text, text: str, counts: _Object | None) -> Sequence[Decoded]:
+        """See `Decoder.more`."""
+        if like.channel == "content":
+            self._choices[like.choice].grounding.offsets.add(text)
+        piece = Text(like.choice, like.channel, text)
+        return (piece,) if counts is None else [piece, *self._count(counts)]
+
     def whole(self, body: bytes) -> Sequence[Decoded]:
         """A whole answer, or a whole error; also an array of them."""
         out = [*self.decode(None, body)]
@@ -133,16 +140,19 @@ class GeminiDecoder:
         candidates = items(body.get("candidates"))
         for candidate in candidates:
             self._candidate(obj(candidate), out)
-        usage = body.get("usageMetadata")
-        if type(usage) is dict and usage != self._counted:
-            self._counted = usage
-            self._usage = _usage(usage, self._usage)
-            out.append(self._usage)
+        out += self._count(body.get("usageMetadata"))
         if not self._guarded and not body.keys() <= _ANSWER:
             out.append(Opaque(None, "chunk", {name: body[name] for name in body.keys() - _ANSWER}))
         if not candidates and string(obj(body.get("promptFeedback")).get("blockReason")):
             return [*out, *self._blocked()]
         return out
+
+    def _count(self, usage: Any) -> Sequence[Usage]:
+        if type(usage) is not dict or usage == self._counted:
+            return ()
+        self._counted = usage
+        self._usage = _usage(usage, self._usage)
+        return (self._usage,)
 
     def _error(self, error: _Object) -> Sequence[Decoded]:
         code, kind = error.get("code"), label(error.get("status"), guarded=True)

@@ -17,7 +17,6 @@ from proxy.wire.jsontext import loads
 from proxy.wire.openai_calls import MAX_INDEX, Calls
 from proxy.wire.openai_errors import fault, is_error
 from proxy.wire.openai_usage import usage
-from proxy.wire.template import Template
 
 _META = ("id", "model", "system_fingerprint", "service_tier")
 _META_LIMIT = 256
@@ -81,24 +80,23 @@ class OpenAIDecoder:
         self._calls: dict[int, Calls] = {}
         self._finished: set[int] = set()
         self._learned: object = self
-        self._template = Template("content")
-        self._template_choice = 0
         self._over = False
 
     def decode(self, event: str | None, data: bytes) -> Sequence[Decoded]:
         """One chunk, an error, or `[DONE]`."""
         if self._over:
             return ()
-        if event is None and (text := self._template.read(data)) is not None:
-            return (Text(self._template_choice, "content", text),)
         if data[:1] != b"{" and (marker := data.strip()) in (b"", b"[DONE]"):
             return self._end() if marker else ()
-        events = self._read(data, whole=False, failed=event == "error")
-        if len(events) == 1 and type(only := events[0]) is Text and only.channel == "content":
-            if self._template.learn(data, only.text):
-                self._template_choice = only.choice
-        elif self._finished:
-            self._template.forget()
+        return self._read(data, whole=False, failed=event == "error")
+
+    def more(self, like: Text, text: str, counts: dict[str, Any] | None) -> Sequence[Decoded]:
+        """See `Decoder.more`."""
+        piece = Text(like.choice, like.channel, text)
+        if counts is None:
+            return (piece,)
+        events: list[Decoded] = [piece]
+        self._usage(events, counts)
         return events
 
     def whole(self, body: bytes) -> Sequence[Decoded]:

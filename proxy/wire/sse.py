@@ -32,6 +32,11 @@ class Parser:
         self._after_cr = False
         self._dead = False
 
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is left of what came before: what comes next begins an event."""
+        return self._head is None and not self._rest and not self._after_cr
+
     def feed(self, data: bytes) -> list[Record]:
         """The events that these bytes complete. Raises `EventTooLarge`."""
         if self._dead:
@@ -66,7 +71,7 @@ class Parser:
         """Whether these bytes are all of an event of one line, and nothing is left of what came before."""
         if not data.startswith(b"data: ") or not data.endswith(b"\n\n") or b"\r" in data or len(data) > self._limit:
             return False
-        return self._head is None and not self._rest and not self._after_cr
+        return self.clean
 
     def eof(self) -> list[Record]:
         """The event that the end of the bytes completes, if there is one. Raises `EventTooLarge`."""

@@ -102,8 +102,17 @@ def test_thoughts_have_a_cap_of_their_own() -> None:
 
 
 def test_chunks_are_counted() -> None:
-    _, out = run(cap(max_chunks=2), contents("a", "", "b", "c"))
-    assert (joined(out), finishes(out)) == ("ab", [Finish(0, "length", "token_cap/t")])
+    for more in ({}, {"max_tokens": 100}):
+        _, out = run(cap(max_chunks=2, **more), contents("a", "", "b", "c"))
+        assert (joined(out), finishes(out)) == ("ab", [Finish(0, "length", "token_cap/t")])
+
+
+@pytest.mark.parametrize("end", [Finish(0, "stop"), Tick(8.0)])
+def test_nothing_follows_an_end_of_whatever_kind(end: Event) -> None:
+    policy = cap(clock=lambda: 5.0, max_seconds=3, max_tokens=100)
+    assert joined(run(policy, contents("a", "b"))[1]) == "ab"
+    list(policy.feed(end))
+    assert [*policy.feed(Text(0, "content", "late"))] == []
 
 
 def test_seconds_end_every_choice_even_in_silence() -> None:

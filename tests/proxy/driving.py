@@ -4,7 +4,7 @@ of the driver between them."""
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from policies.base import Context, Policy, Request
 from policies.chain import Chain
@@ -22,7 +22,7 @@ from proxy.routing.route import Group, Route
 from proxy.routing.targets import Targets
 from proxy.stream import Driver
 from proxy.tasks import spawn
-from proxy.upstreams.base import Answer, Call
+from proxy.upstreams.base import Answer, AtOnce, Call
 from proxy.wire.base import Fault, Meta
 from tests.end_to_end.wire import Response
 from tests.proxy.upstreams.calls import call
@@ -47,8 +47,10 @@ def never() -> asyncio.Event:
 
 @dataclass
 class Provider:
-    """An upstream and its one answer. `opening` is awaited before there is an answer."""
+    """An upstream and its one answer. `opening` is awaited before there is an answer. `at_once`: its batches go to who
+    takes them as they arrive, as a native answer's do while somebody waits."""
 
+    at_once: ClassVar[bool] = False
     said: list[Said]
     opening: Said = ()
     meta: Meta = field(default_factory=lambda: Meta(id="provider-1"))
@@ -65,13 +67,14 @@ class Provider:
             raise
         return self
 
-    async def read(self) -> Sequence[Event | Fault]:
+    async def read(self, at_once: AtOnce | None = None) -> Sequence[Event | Fault]:
         while True:
             batch = await self._next(self.said[0] if self.said else never())
             self.said.pop(0)
             self.reads += 1
-            if batch:
-                return batch
+            left = at_once(batch) if batch and at_once is not None and self.at_once else batch
+            if left or (batch and left is not None):
+                return left
 
     async def aclose(self) -> None:
         self.closed += 1
@@ -89,8 +92,10 @@ class Provider:
 
 @dataclass
 class Client:
-    """An ASGI client and its server: `messages` are what came; a send waits while `reads` is not set."""
+    """An ASGI client and its server: `messages` are what came; a send waits while `reads` is not set. `at_once`: until
+    then it takes pieces without a wait."""
 
+    at_once: ClassVar[bool] = False
     messages: list[Message] = field(default_factory=list)
     reads: asyncio.Event = field(default_factory=asyncio.Event)
     aborted: bool = False
@@ -104,8 +109,11 @@ class Client:
         self.messages.append(message)
 
     def write(self, data: bytes) -> bool:
-        """Everything goes through `send`, which counts and blocks as a test wants it."""
-        return False
+        """Take a piece at once, or leave it to `send`."""
+        if not self.at_once or not self.reads.is_set():
+            return False
+        self.messages.append({"type": "http.response.body", "body": data, "more_body": True})
+        return True
 
     def abort(self) -> None:
         self.aborted = True

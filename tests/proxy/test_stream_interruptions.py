@@ -4,13 +4,17 @@ What an undisturbed answer does is in test_stream.py.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
-from policies.events import Event, Finish, Stop, Text, Tick, Usage, Verdict
+from policies.events import End, Event, Finish, Stop, Text, Tick, Usage, Verdict
 from proxy.config.models import Timeouts
+from proxy.errors import PolicyFailed
 from proxy.interrupts import Reason
+from proxy.upstreams.base import AtOnce
+from proxy.wire.base import Fault
 from tests.end_to_end.wire import until
 from tests.proxy.driving import (
     DIED,
@@ -30,6 +34,14 @@ from tests.proxy.driving import (
 )
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True, params=[(False, False), (True, False), (True, True)], ids=["read", "refused", "taken"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ways of a batch: read; folded as it arrives, and taken by the client at once or not."""
+    provider, client = request.param
+    monkeypatch.setattr(Provider, "at_once", provider)
+    monkeypatch.setattr(Client, "at_once", client)
 
 
 @pytest.fixture
@@ -284,3 +296,85 @@ async def test_an_interruption_after_the_end_does_nothing() -> None:
     run.interrupts.fire(Reason.CANCELLED)
     await asyncio.sleep(0)
     assert run.record.outcome == "completed"
+
+
+async def test_what_a_client_does_not_take_at_once_waits_for_it_and_keeps_its_order() -> None:
+    client, gate, on = Client(), asyncio.Event(), asyncio.Event()
+    provider = Provider([[text("a")], [text("b")], gate, [text("c")], on, [text("d")], [Finish(0, "stop"), NATURAL]])
+    run = await drive(provider, client=client)
+    await until(lambda: client.response.text == "ab")
+    client.reads.clear()
+    gate.set()
+    await until(lambda: provider.reads == 4)
+    on.set()
+    await asyncio.sleep(0.01)
+    assert client.response.text == "ab" and provider.reads == 4
+    client.reads.set()
+    assert (await run.finished()).text == "abcd"
+
+
+async def test_the_idle_limit_counts_from_the_batch_heard_last() -> None:
+    gates = [asyncio.Event() for _ in range(6)]
+    said = [part for gate in gates for part in ([text("a")], gate)]
+    run = await drive(Provider([*said, [Finish(0, "stop"), NATURAL]]), Asked(limits=Timeouts(idle=0.2)))
+    for gate in gates:
+        await asyncio.sleep(0.05)
+        gate.set()
+    assert (await run.finished()).text == "a" * 6
+
+
+# ---- a policy that fails in the moment of an interruption
+class Keeping(Provider):
+    """What fails as a batch arrives is kept for the next read, as a native answer keeps it when its reader was
+    interrupted in the same moment."""
+
+    failed = False
+
+    async def read(self, at_once: AtOnce | None = None) -> Sequence[Event | Fault]:
+        try:
+            return await super().read(at_once)
+        except PolicyFailed as failure:
+            if self.failed:
+                raise
+            self.said.insert(0, failure)
+            self.failed = True
+            await never().wait()
+        raise AssertionError
+
+
+def failing(due: float | None = None) -> Through:
+    """Wants a tick in `due` seconds, and fails at the second text."""
+
+    def feed(event: Event) -> list[Verdict]:
+        if event == text("bad"):
+            raise ValueError
+        if due is not None:
+            policy.deadline = asyncio.get_running_loop().time() + due
+        return [event]
+
+    policy = Through(feed)
+    return policy
+
+
+@pytest.mark.parametrize("asked", [Asked(), WHOLE])
+async def test_a_cancel_in_the_moment_in_which_a_policy_failed_asks_the_policies_nothing(asked: Asked) -> None:
+    policy, provider = failing(), Keeping([[text("Hello")], [text("bad")]])
+    if not Provider.at_once:
+        pytest.skip("only as a batch arrives")
+    run = await drive(provider, replace(asked, policies=[policy]))
+    await until(lambda: provider.failed)
+    run.interrupts.fire(Reason.CANCELLED)
+    response = await run.finished()
+    assert (response.error["code"], run.record.outcome) == ("policy_error", "policy_error")
+    assert [type(event) for event in policy.seen] == [Text, Text, End] and provider.closed == 1
+
+
+async def test_a_tick_in_the_moment_in_which_a_policy_failed_is_not_given() -> None:
+    policy = failing(0.02)
+    provider = Keeping([[text("Hello")], [text("bad")]])
+    if not Provider.at_once:
+        pytest.skip("only as a batch arrives")
+    run = await drive(provider, Asked(policies=[policy]))
+    response = await run.finished()
+    assert (response.error["code"], run.record.outcome) == ("policy_error", "policy_error")
+    assert [type(event) for event in policy.seen] == [Text, Text, End]

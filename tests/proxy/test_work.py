@@ -14,6 +14,7 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import StreamReader
 
 from policies import POLICIES
 from policies.base import Context
@@ -28,8 +29,9 @@ from proxy.observer import Unobserved
 from proxy.record import Record
 from proxy.stream import Driver
 from proxy.upstreams import tokenizers
+from proxy.upstreams.answer import NativeAnswer
 from proxy.upstreams.base import Answer, Call
-from proxy.upstreams.native import NativeAnswer
+from proxy.upstreams.connection import Connection
 from proxy.wire.anthropic import AnthropicDecoder
 from proxy.wire.base import Decoder
 from proxy.wire.gemini import GeminiDecoder
@@ -49,10 +51,10 @@ policies:
 """
 
 FIGURES = {
-    ("openai", ""): 733,
-    ("openai", EVERYTHING): 1711,
-    ("anthropic", EVERYTHING): 1721,
-    ("gemini", EVERYTHING): 2621,
+    ("openai", ""): 542,
+    ("openai", EVERYTHING): 896,
+    ("anthropic", EVERYTHING): 925,
+    ("gemini", EVERYTHING): 1605,
 }
 """Instructions a chunk."""
 
@@ -99,26 +101,46 @@ FORMATS: dict[str, tuple[Any, type[Decoder]]] = {
 }
 
 
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
 @dataclass
 class Recorded:
-    """A provider whose response is there already, an event a read."""
+    """A provider whose response comes an event a read, each as soon as the one before was taken."""
 
     name: str
-    reads: list[bytes] = field(default_factory=list)
+    reads: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
     async def open(self, asked: Call) -> Answer:
         events, decoder = FORMATS[self.name]
-        self.reads = [b"data: %b\n\n" % json.dumps(event).encode() for event in events()]
-        self.reads += [b"data: [DONE]\n\n"] if self.name == "openai" else [b""]
-        self.reads.reverse()
-        content = SimpleNamespace(read=self._read, readany=self._read, at_eof=lambda: True)
+        reads = [b"data: %b\n\n" % json.dumps(event).encode() for event in events()]
+        reads += [b"data: [DONE]\n\n"] if self.name == "openai" else []
+        self.reads = iter(reads)
+        loop = asyncio.get_running_loop()
+        connection = Connection(loop)
+        connection.connection_made(asyncio.Transport())
+        connection._bounds.follow(HEAD)
+        content = StreamReader(connection, 2**16, loop=loop)
         response = SimpleNamespace(
-            content=content, content_type="text/event-stream", release=lambda: None, close=lambda: None
+            content=content,
+            content_type="text/event-stream",
+            headers={"transfer-encoding": "chunked"},
+            connection=SimpleNamespace(protocol=connection),
+            release=lambda: None,
+            close=lambda: None,
         )
-        return NativeAnswer(response, decoder(asked.guarded), asked, streamed=True)  # type: ignore[call-arg, arg-type]
+        loop.call_soon(self._play, connection, content, loop)
+        return NativeAnswer(response, decoder(asked.guarded), asked, streamed=True)  # type: ignore[arg-type]
 
-    async def _read(self, most: int = 0) -> bytes:
-        return self.reads.pop()
+    def _play(self, connection: Connection, content: StreamReader, loop: asyncio.AbstractEventLoop) -> None:
+        if connection.listener is not None:
+            read = next(self.reads, None)
+            if read is None:
+                content.feed_eof()
+                connection.listener(None)
+                return
+            connection.data_received(b"%x\r\n%b\r\n" % (len(read), read))
+        loop.call_soon(self._play, connection, content, loop)
 
     async def aclose(self) -> None:
         return None

@@ -122,7 +122,7 @@ def bound(rng: random.Random, redactor: Redactor, mode: str) -> int:
         for r in redactor.rules
     )
     bounds = [rule.max_hold for rule in redactor.rules]
-    redactor._lanes = redactor._lanes._replace(least=min(bounds))
+    redactor._lanes.places.least = min(bounds)
     return max(bounds)
 
 

@@ -203,6 +203,13 @@ def test_direction_says_which_way_a_rule_acts(direction: str, asked: str, answer
     assert text_of(feed(stream, Text(0, "content", MAIL), Finish(0, "stop"))) == answered
 
 
+def test_what_the_request_had_is_told_with_the_answers_first_event() -> None:
+    stream = policy({**EMAIL, "direction": "both"})
+    stream.request(Request({"messages": [{"role": "user", "content": MAIL}]}))
+    first, second = (feed(stream, Text(0, "content", text)) for text in ("a, ", "b, "))
+    assert [type(v) for v in first] == [Note, Text] and [type(v) for v in second] == [Text]
+
+
 def test_all_texts_of_a_request_are_redacted_and_nothing_else() -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a":"a@b.com"}'}}
     body = {

@@ -262,3 +262,7 @@ def test_what_the_client_has_already_still_counts_for_a_match() -> None:
     stream.feed("write to bob")
     stream.skip()
     assert stream.feed("by now ") == "by now "
+    stream = Redactor([{"name": "c", "entity": "credit_card"}]).stream()
+    stream.feed("pay 4111 1")
+    stream.skip()
+    assert [stream.feed(piece) for piece in ("1", "1", " x", "y")] == ["", "", "11 x", "y"]

@@ -10,7 +10,8 @@ import pytest
 from policies.events import End, Event, Finish
 from proxy.simulator import Answer, Simulator
 from proxy.tasks import spawn
-from proxy.upstreams import litellm, native
+from proxy.upstreams import litellm
+from proxy.upstreams.answer import LINGER
 from proxy.upstreams.native import NativeUpstream
 from proxy.wire.base import Fault
 from tests.proxy.upstreams.serving import APIS, LAST, STREAM, at, drained, refused, server, text_of
@@ -138,7 +139,7 @@ async def test_a_wait_for_the_bodys_end_that_is_cancelled_closes(upstream: Nativ
         answer = await upstream.open(at(provider.url))
         await answer.read()
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(native.LINGER / 5):
+            async with asyncio.timeout(LINGER / 5):
                 await answer.aclose()
         async with asyncio.timeout(2):
             await provider.closed.wait()

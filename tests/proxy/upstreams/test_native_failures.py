@@ -12,6 +12,7 @@ import pytest
 from policies.events import End
 from proxy.errors import UpstreamError
 from proxy.simulator import Simulator
+from proxy.upstreams import answer as answers
 from proxy.upstreams import litellm, native
 from proxy.upstreams.native import NativeUpstream
 from proxy.wire.base import Fault
@@ -225,7 +226,7 @@ async def test_an_event_without_end_is_a_fault(upstream: NativeUpstream) -> None
 
 
 async def test_a_whole_answer_without_end_is_a_fault(upstream: NativeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "MOST_WHOLE_BYTES", 100_000)
+    monkeypatch.setattr(answers, "MOST_WHOLE_BYTES", 100_000)
     body = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999999\r\n\r\n" + b" " * 200_000
     async with server(body) as provider:
         events = await drained(await upstream.open(at(provider.url)))

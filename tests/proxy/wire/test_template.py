@@ -4,11 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from policies.events import Text
-from proxy.wire.openai import OpenAIDecoder
 from proxy.wire.template import Template
 
 
@@ -18,7 +14,7 @@ def chunk(text: Any, **members: Any) -> dict[str, Any]:
 
 
 def learnt(example: dict[str, Any], text: str) -> Template:
-    template = Template("content")
+    template = Template()
     template.learn(json.dumps(example).encode(), text)
     return template
 
@@ -69,54 +65,21 @@ def test_openais_padding_may_differ() -> None:
     )
 
 
-def test_text_under_the_same_name_in_two_places_is_not_learnt() -> None:
-    assert learnt(chunk("a", content="a"), "a").read(json.dumps(chunk("b", content="a")).encode()) is None
+@pytest.mark.parametrize("member", ["content", "text", "reasoning_content", "reasoning", "thinking", "refusal"])
+def test_text_in_two_places_is_not_learnt(member: str) -> None:
+    example, other = chunk("a") | {member: "a"}, chunk("b") | {member: "a"}
+    assert learnt(example, "a").read(json.dumps(other).encode()) is None
+
+
+@pytest.mark.parametrize("member", ["content", "text", "reasoning_content", "reasoning", "thinking", "refusal"])
+def test_text_is_read_in_whatever_member_a_provider_has_it(member: str) -> None:
+    assert learnt({"delta": {member: "a"}}, "a").read(json.dumps({"delta": {member: "b"}}).encode()) == "b"
 
 
 def test_it_gives_up_on_a_stream_whose_chunks_always_differ() -> None:
-    template = Template("content")
+    template = Template()
     for number in range(100):
         template.learn(json.dumps(chunk("a", n=number)).encode(), "a")
         template.forget()
     template.learn(json.dumps(chunk("a")).encode(), "a")
     assert template.read(json.dumps(chunk("b")).encode()) is None
-
-
-PIECES = st.one_of(
-    st.text(max_size=6).map(chunk),
-    st.tuples(st.text(max_size=3), st.sampled_from(["", "a", "Zz9"])).map(lambda p: chunk(p[0], obfuscation=p[1])),
-    st.text(max_size=3).map(lambda text: {**chunk(text), "id": "c-2"}),
-    st.sampled_from([0, 1]).map(
-        lambda index: {**chunk("x"), "choices": [{"index": index, "delta": {"content": "y"}, "finish_reason": None}]}
-    ),
-    st.sampled_from([0, 1]).map(
-        lambda index: {**chunk("x"), "choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]}
-    ),
-    st.just(chunk("x", usage={"prompt_tokens": 3, "completion_tokens": 1})),
-    st.just({**chunk("x"), "unknown": [1]}),
-)
-
-
-def test_several_choices_in_turn_keep_their_texts_apart() -> None:
-    decoder = OpenAIDecoder(True)
-    for number in range(60):
-        one = {**chunk("x"), "choices": [{"index": number % 2, "delta": {"content": f"{number}"}}]}
-        assert list(decoder.decode(None, json.dumps(one).encode())) == [Text(number % 2, "content", f"{number}")]
-
-
-@given(st.lists(PIECES, max_size=60), st.booleans())
-def test_a_stream_is_decoded_as_if_each_chunk_were_parsed_whole(chunks: list[dict[str, Any]], guarded: bool) -> None:
-    quick, plain = OpenAIDecoder(guarded), OpenAIDecoder(guarded)
-    for one in chunks:
-        data = json.dumps(one, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        plain._template = Template("content")
-        assert list(quick.decode(None, data)) == list(plain.decode(None, data))
-
-
-def test_most_chunks_of_a_usual_stream_are_read_so() -> None:
-    decoder, read = OpenAIDecoder(True), 0
-    for number in range(100):
-        data = json.dumps(chunk(f"word {number} ")).encode()
-        read += decoder._template.read(data) is not None
-        assert list(decoder.decode(None, data)) == [Text(0, "content", f"word {number} ")]
-    assert read == 99
