@@ -30,7 +30,7 @@ backends: install  ## Trace and measure through a real Phoenix and a real Promet
 bench: install  ## Measure the gateway beside nginx and LiteLLM's proxy (installs both, nginx only as root)
 	@scripts/bench gateway
 
-soak: install  ## Twenty minutes of 200 streams, many of them failing: nothing may hang, mix or grow
+soak: install  ## Half an hour of 200 streams, many of them failing: nothing may hang, mix or grow
 	@scripts/soak
 
 lock: install  ## Pin the dependencies' current versions with their hashes

@@ -73,7 +73,7 @@ def leaks_command(places: tuple[str, ...]) -> None:
 
 
 @main.command("soak")
-@click.option("--seconds", default=1200, show_default=True, help="How long, after a warm-up.")
+@click.option("--seconds", default=1800, show_default=True, help="How long, after a warm-up.")
 @click.option("--streams", default=200, show_default=True, help="Streams at once.")
 @click.option("--seed", default=1, show_default=True, help="Of the faults and of the clients.")
 def soak_command(seconds: int, streams: int, seed: int) -> None:
