@@ -160,7 +160,9 @@ class Passage:
             return events
         out: list[Event]
         if len(events) == 1 and type(event := events[0]) is Text and len(event.text) <= AT_ONCE:  # nearly all are this
-            self._note(event)
+            self._ledger.saw(event)
+            if event.choice not in self._seen:
+                self._see(event)
             out = self._feed(event)
         elif (usual := _usual(events)) is not None:
             out = []
@@ -231,10 +233,14 @@ class Passage:
         """Remember of an event what the ending needs."""
         self._ledger.saw(event)
         if isinstance(event, SUBSTANCE) and event.choice not in self._seen:
-            if not self._seen:
-                self._first()
-            self._seen.add(event.choice)
-            self._interrupts.first_token()
+            self._see(event)
+
+    def _see(self, event: Text | ToolCall | Attachment | Finish) -> None:
+        """The first substance of a choice is there."""
+        if not self._seen:
+            self._first()
+        self._seen.add(event.choice)
+        self._interrupts.first_token()
 
     def _first(self) -> None:
         """The answer's first substance is there."""
