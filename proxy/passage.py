@@ -199,7 +199,7 @@ class Passage:
                 ended = True
                 self._ledger.ended()
                 out += self._finish_unfinished()
-            elif isinstance(event, Text) or (isinstance(event, ToolCall) and len(event.arguments) > AT_ONCE):
+            elif isinstance(event, Text | ToolCall) and _is_long(event):
                 await self._fold_slices(event, out)
             else:
                 self._note(event)
@@ -308,11 +308,17 @@ def _usual(events: Sequence[Event | Fault]) -> Sequence[Event] | None:
     """The same, if all of them can be folded at once."""
     usual: list[Event] = []
     for event in events:
-        text = event.text if type(event) is Text else event.arguments if type(event) is ToolCall else ""
-        if not isinstance(event, Text | ToolCall | Usage) or len(text) > AT_ONCE:
+        if not isinstance(event, Text | ToolCall | Usage) or _is_long(event):
             return None
         usual.append(event)
     return usual
+
+
+def _is_long(event: Event | Fault) -> bool:
+    """Whether the event is to be folded a little at a time."""
+    if isinstance(event, Text):
+        return len(event.text) > AT_ONCE
+    return isinstance(event, ToolCall) and len(event.arguments) > AT_ONCE
 
 
 def _pieces(event: Text | ToolCall) -> Iterator[Event]:

@@ -2,17 +2,14 @@
 
 import gc
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from proxy.cli.operating import COMMANDS
-from proxy.cli.options import CONFIG, FILE, OfFile, example, model_names, policy_names
+from proxy.cli.options import CONFIG, FILE, OfFile, example, model_option, policies_option
 from proxy.cli.terminal import set_colors
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -88,17 +85,8 @@ def check(context: click.Context, file: str | None, path: str, as_json: bool) ->
 )
 @click.argument("text", required=False)
 @CONFIG
-@click.option(
-    "--policy",
-    "policies",
-    multiple=True,
-    metavar="ID",
-    shell_complete=policy_names,
-    help="Try this policy; may be repeated.",
-)
-@click.option(
-    "--model", metavar="NAME", shell_complete=model_names, help="Try the policies of this model, as a client names it."
-)
+@policies_option("Try this policy")
+@model_option("Try the policies of this model, as a client names it.")
 @click.option(
     "--file", metavar="FILE", type=FILE, help="Read the answer, or a recorded stream of a provider (SSE), from a file."
 )
@@ -158,20 +146,8 @@ def schema() -> None:
     epilog=example("sluice explain", "sluice explain --policy redact/pii", "sluice explain --model claude --json"),
 )
 @CONFIG
-@click.option(
-    "--policy",
-    "policies",
-    multiple=True,
-    metavar="ID",
-    shell_complete=policy_names,
-    help="This policy's rules; may be repeated.",
-)
-@click.option(
-    "--model",
-    metavar="NAME",
-    shell_complete=model_names,
-    help="The rules that act on this model, as they act together.",
-)
+@policies_option("This policy's rules")
+@model_option("The rules that act on this model, as they act together.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def explain(path: str, policies: tuple[str, ...], model: str | None, as_json: bool) -> None:
     """Say what each redaction rule matches, costs, and holds.

@@ -4,11 +4,14 @@ Rule: completing a word never fails and never says anything: of a file that is n
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path()
 """A file's name. Whether it can be read is told by the command, in its own words."""
@@ -42,6 +45,23 @@ class OfFile(click.Command):
 def example(*lines: str) -> str:
     """The epilog of a command's help: commands to copy, one a line."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def policies_option(help: str) -> Callable[[F], F]:
+    """The option that names policies of the file, once or more."""
+    return click.option(
+        "--policy",
+        "policies",
+        multiple=True,
+        metavar="ID",
+        shell_complete=policy_names,
+        help=f"{help}; may be repeated.",
+    )
+
+
+def model_option(help: str) -> Callable[[F], F]:
+    """The option that names a model of the file."""
+    return click.option("--model", metavar="NAME", shell_complete=model_names, help=help)
 
 
 def policy_names(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:

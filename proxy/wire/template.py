@@ -84,7 +84,7 @@ class Template:
         try:
             text: Any = orjson.loads(literal)
         except orjson.JSONDecodeError:
-            text = _exact(literal)
+            return _exact(literal)
         self._lessons = 0
         return text or None
 
