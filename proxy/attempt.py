@@ -21,8 +21,7 @@ class Attempt:
 
     async def answer(self) -> Answer:
         """The answer, once the provider has begun it. Cancelling the wait leaves the opening alone."""
-        await asyncio.wait({self._opening})
-        return self._opening.result()
+        return await asyncio.shield(self._opening)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from policies.chain import Chain, Rejected
@@ -210,12 +211,10 @@ class Driver:
         where, record = step.place, self._record
         tried = Try(record.attempts + 1, where.provider_name, where.api, where.model)
         tried.reason, tried.chosen = step.reason, step.chosen
-        if where.provider.base_url is not None:
-            address = urlsplit(where.provider.base_url)
-            tried.address, tried.port = address.hostname, address.port
+        tried.address, tried.port = _address(where.provider.base_url)
         record.tries.append(tried)
         record.target = where.name
-        self._down.set_header(b"x-sluice-target", quote(where.name, safe="/:@").encode())
+        self._down.set_header(b"x-sluice-target", _header(where.name))
         self._route.began(where)
         self._ledger.begin(prepared.call.body, prepared.context.target.price)
         self._interrupts.begin_attempt()
@@ -279,6 +278,19 @@ class Driver:
             record.finish_reasons = dict(chain.finished)
             record.stopped_by = next(iter(chain.stopped.values()), None)
         record.ended()
+
+
+@lru_cache(maxsize=256)
+def _address(url: str | None) -> tuple[str | None, int | None]:
+    """The host and the port that a URL names."""
+    parts = urlsplit(url or "")
+    return parts.hostname, parts.port
+
+
+@lru_cache(maxsize=1024)
+def _header(target: str) -> bytes:
+    """A target's name, fit for a header."""
+    return quote(target, safe="/:@").encode()
 
 
 _TIMEOUTS = {

@@ -1,19 +1,33 @@
 """One version of the configuration, ready to serve. A request keeps the version that it began with to its end, so a
 reload never mixes two.
 
-Rule: a version is made whole before anyone sees it, and never changes.
+Rule: a version is made whole before anyone sees it, and never changes. What it remembers is what follows from it.
 """
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from policies.base import Context, PolicyType
-from policies.chain import Chain
 from proxy.access.keys import Keyring
-from proxy.config.chains import make_chain, policy_ids
+from proxy.config.chains import ChainPlan, policy_ids
 from proxy.config.models import Config, Model
+from proxy.config.resolve import Resolved, fallbacks, resolve
 from proxy.upstreams import tokenizers
+
+MOST_NAMES = 1_000
+"""Names that clients asked for, whose standing is remembered. Wildcards take any number of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a name that a client asks for stands for: the model, those that serve when it cannot, and its policies.
+    `bases` are the tokenizers that its policies want."""
+
+    model: Resolved
+    fallbacks: tuple[Resolved, ...]
+    policies: ChainPlan
+    bases: frozenset[tokenizers.Basis]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +38,35 @@ class Version:
     config: Config
     keyring: Keyring
     policies: Mapping[str, PolicyType]
+    _known: dict[str, Standing] = field(default_factory=dict, repr=False, compare=False)
 
-    def chain(self, model: Model, context: Context) -> Chain:
-        """The policies of one request, in the order of their stages; those of a type that act as one are one."""
-        return make_chain(policy_ids(self.config, model), self.config.policies, self.policies, context)
+    def standing(self, name: str) -> Standing | None:
+        """What a model's name stands for; None if nothing."""
+        known = self._known.get(name)
+        return self._find(name) if known is None else known
 
-    def counts_tokens(self, model: Model) -> bool:
-        """Whether a policy of `model` wants a tokenizer."""
-        return any(self.policies[id.partition("/")[0]].needs_tokenizer for id in policy_ids(self.config, model))
+    def plan(self, model: Model) -> ChainPlan:
+        """The policies of a model, in the order of their stages; those of a type that act as one are one."""
+        return ChainPlan(policy_ids(self.config, model), self.config.policies, self.policies)
 
     def bases(self) -> list[tokenizers.Basis]:
         """The tokenizers that caps will want."""
-        models = [model for model in self.config.models.values() if self.counts_tokens(model)]
+        models = [model for model in self.config.models.values() if self.plan(model).needs_tokenizer]
         wanted = [place.target.partition("/")[2] for model in models for place in model.places]
         return list(dict.fromkeys(tokenizers.basis(model) for model in wanted))
+
+    def _find(self, name: str) -> Standing | None:
+        model = resolve(self.config, name)
+        if model is None:
+            return None
+        others = fallbacks(self.config, model)
+        plan = self.plan(model.settings)
+        places = [place for one in (model, *others) for place in one.places] if plan.needs_tokenizer else ()
+        found = Standing(model, tuple(others), plan, frozenset(tokenizers.basis(place.model) for place in places))
+        if len(self._known) >= MOST_NAMES:
+            self._known.clear()
+        self._known[name] = found
+        return found
 
 
 def make_version(config: Config, policies: Mapping[str, PolicyType], id: str = "") -> Version:
@@ -45,5 +74,5 @@ def make_version(config: Config, policies: Mapping[str, PolicyType], id: str = "
     second, so that a running gateway calls this in a thread."""
     version = Version(id, config, Keyring(config.auth), policies)
     for name, model in config.models.items():
-        version.chain(model, Context(name, time.monotonic))
+        version.plan(model).chain(Context(name, time.monotonic))
     return version

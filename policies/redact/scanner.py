@@ -51,6 +51,7 @@ class Lane:
     def __init__(self, apart: Sequence[Automaton], *, halts: bool = False) -> None:
         self.apart = tuple(apart)
         self.joined = apart[0] if len(apart) == 1 else Automaton([f for a in apart for f in a.factors])
+        self.begin: tuple[Track, ...] = tuple((automaton.initial, ()) for automaton in apart)
         self.halts = halts
         for automaton in (self.joined, *self.apart):
             automaton.first_ends = halts
@@ -97,8 +98,7 @@ class Scanner:
         self._state = lane.joined.initial
         self._starts: list[int] = []
         self._bests: list[Best] = []
-        self._tracks: Sequence[Track] | None = None
-        self._part()
+        self._tracks: Sequence[Track] | None = lane.begin
 
     def scan(self, chunk: str) -> int:
         """Go through the next characters; gives how many were taken: fewer than all when the work allowed for a slice

@@ -3,7 +3,6 @@
 Rule: whatever is wrong with a request is found here, before anything goes to a provider.
 """
 
-import asyncio
 import logging
 from typing import Any
 
@@ -24,7 +23,6 @@ from proxy.slots import Overloaded
 from proxy.stream import Driver
 from proxy.streams import InFlight
 from proxy.tasks import spawn
-from proxy.upstreams import tokenizers
 from proxy.version import Version
 
 log = logging.getLogger("sluice")
@@ -80,27 +78,14 @@ class ChatCompletions:
         body = await read_body(connection.scope, connection.receive, most)
         request = validate(parse_body(body))
         record.model, record.stream = request.model, request.stream
-        resolved = find(version.config, request.model, client)
-        plan = Plan(self._gateway, version, request, resolved, record, observer)
+        standing = find(version, request.model, client)
+        plan = Plan(self._gateway, version, request, standing, record, observer)
         route = plan.route(len(body))
-        if version.counts_tokens(resolved.settings):
-            for basis in {tokenizers.basis(place.model) for group in route.groups for place in group.places}:
-                await self._gateway.ready(basis)
+        for basis in standing.bases:
+            await self._gateway.ready(basis)
         return Job(request.stream, request.n, route, plan.prepare, record, observer)
 
     async def _drive(self, job: Job, client: Client, config: Config, connection: "_Connection") -> None:
-        """Drive the job in a task of its own: each chunk wakes all coroutines that a task is deep, and those of the
-        server and of this endpoint have nothing to do with it."""
-        driving = spawn(self._driven(job, client, config, connection))
-        try:
-            await asyncio.wait({driving})
-        except asyncio.CancelledError:
-            driving.cancel()
-            await asyncio.wait({driving})
-            raise
-        driving.result()
-
-    async def _driven(self, job: Job, client: Client, config: Config, connection: "_Connection") -> None:
         interrupts = Interrupts(config.timeouts, config.server.keep_alive)
         down = Downstream(connection.scope, connection.send, connection.headers, interrupts)
         driver = Driver(job, down, interrupts)

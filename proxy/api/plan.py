@@ -15,8 +15,7 @@ from proxy.access.keys import Client
 from proxy.api.models import model_not_found
 from proxy.api.sinks import Overheard, StreamSink, WholeSink
 from proxy.api.validate import ChatRequest
-from proxy.config.models import Config
-from proxy.config.resolve import Place, Resolved, fallbacks, resolve
+from proxy.config.resolve import Place
 from proxy.errors import Forbidden, InvalidRequest, PolicyFailed
 from proxy.gateway import Gateway
 from proxy.job import Prepared, Sink
@@ -30,20 +29,20 @@ from proxy.routing.plan import groups
 from proxy.routing.route import Route
 from proxy.upstreams import tokenizers
 from proxy.upstreams.base import Call
-from proxy.version import Version
+from proxy.version import Standing, Version
 
 log = logging.getLogger("sluice")
 
 
-def find(config: Config, name: str, client: Client) -> Resolved:
+def find(version: Version, name: str, client: Client) -> Standing:
     """What a model's name stands for. Raises `Forbidden` and `NotFound`."""
     if not client.may_use(name):  # asked first, so that a key learns nothing of models beyond its own
         message = f"The key {client.name!r} may not use the model {name!r}: ask the operator to allow it."
         raise Forbidden(message, param="model", code="model_not_allowed")
-    resolved = resolve(config, name)
-    if resolved is None:
-        raise model_not_found(config, name, client)
-    return resolved
+    standing = version.standing(name)
+    if standing is None:
+        raise model_not_found(version.config, name, client)
+    return standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +52,14 @@ class Plan:
     gateway: Gateway
     version: Version
     request: ChatRequest
-    resolved: Resolved
+    standing: Standing
     record: Record
     observer: Observer
 
     def route(self, size: int) -> Route:
         """The request's way; its body had `size` bytes. Raises `InvalidRequest` when no target can serve it."""
         known = Known(self.gateway.targets, self.version.config.prices, needs(self.request.body, size))
-        models = [self.resolved, *fallbacks(self.version.config, self.resolved)]
+        models = [self.standing.model, *self.standing.fallbacks]
         return Route(groups(models, known), self.gateway.targets, self.version.config.retries)
 
     def prepare(self, place: Place, spent: float) -> Prepared:
@@ -68,14 +67,14 @@ class Plan:
         what the attempts before have cost, in USD. Raises `InvalidRequest` when a policy refuses."""
         context = self._context(place, spent)
         try:
-            chain = self.version.chain(self.resolved.settings, context)
+            chain = self.standing.policies.chain(context)
             seen = chain.request(Request(self.request.body))
         except Exception as failure:
             log.error("%s: a policy raised %s", self.record.id, where_it_failed(failure))
             raise PolicyFailed("A policy of the gateway failed, so the request was refused.") from None
         if isinstance(seen, Refuse):
             raise InvalidRequest(seen.message, status=seen.status, code=seen.code)
-        if self.version.counts_tokens(self.resolved.settings):
+        if self.standing.bases:
             self.record.tokenizer = tokenizers.basis(place.model)
         call = Call(
             id=self.record.id,

@@ -1,7 +1,7 @@
 """What every route has in common: ids, who is asking, bounded bodies, JSON answers."""
 
+import os
 import re
-import secrets
 from typing import Any
 
 from proxy.access.keys import Client
@@ -20,7 +20,7 @@ class ClientLeft(Exception):
 
 def mint_id() -> str:
     """An id for a request, in OpenAI's form, 128 bits of it random."""
-    return f"chatcmpl-{secrets.token_hex(16)}"
+    return f"chatcmpl-{os.urandom(16).hex()}"
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

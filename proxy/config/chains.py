@@ -1,6 +1,7 @@
 """Policies by id -> the chain of one request.
 
 Rule: policies stand in the order of their stages, whatever the file's order; those of a type that act as one are one.
+What follows from the configuration alone is settled once, in a `ChainPlan`; a request only builds its policies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,28 @@ from typing import Any
 from policies.base import Context, Policy, PolicyType
 from policies.chain import Chain
 from proxy.config.models import Config, Model
+
+Row = tuple[str, Any]
+"""A policy's id and configuration."""
+
+
+class ChainPlan:
+    """The policies that `ids` name, in the order in which a chain has them. `configs` are the policies' own by id,
+    `types` the registry of their types. `guarded` is the chains', `needs_tokenizer` whether one of them counts."""
+
+    def __init__(self, ids: Sequence[str], configs: Mapping[str, Any], types: Mapping[str, PolicyType]) -> None:
+        rows: dict[str, list[Row]] = {}
+        for id in ids:
+            rows.setdefault(id.partition("/")[0], []).append((id, configs[id]))
+        kinds = sorted(rows, key=lambda name: types[name].stage)
+        self._kinds = [(types[name], rows[name]) for name in kinds]
+        self.guarded = any(kind.guards(config) for kind, its in self._kinds for _, config in its)
+        self.needs_tokenizer = any(kind.needs_tokenizer for kind, _ in self._kinds)
+
+    def chain(self, context: Context) -> Chain:
+        """The chain of one request."""
+        policies = [policy for kind, rows in self._kinds for policy in _built(kind, rows, context)]
+        return Chain(policies, guarded=self.guarded)
 
 
 def policy_ids(config: Config, model: Model) -> Sequence[str]:
@@ -19,23 +42,11 @@ def policy_ids(config: Config, model: Model) -> Sequence[str]:
 def make_chain(
     ids: Sequence[str], configs: Mapping[str, Any], types: Mapping[str, PolicyType], context: Context
 ) -> Chain:
-    """The chain of one request. `configs` are the policies' own by id, `types` the registry of their types."""
-    rows = _rows(ids, configs)
-    kinds = sorted(rows, key=lambda name: types[name].stage)
-    return Chain(
-        [policy for name in kinds for policy in _built(types[name], rows[name], context)],
-        guarded=any(types[name].guards(config) for name in kinds for _, config in rows[name]),
-    )
+    """The chain of one request, where there is but one. See `ChainPlan`."""
+    return ChainPlan(ids, configs, types).chain(context)
 
 
-def _rows(ids: Sequence[str], configs: Mapping[str, Any]) -> dict[str, list[tuple[str, Any]]]:
-    rows: dict[str, list[tuple[str, Any]]] = {}
-    for id in ids:
-        rows.setdefault(id.partition("/")[0], []).append((id, configs[id]))
-    return rows
-
-
-def _built(kind: PolicyType, rows: Sequence[tuple[str, Any]], context: Context) -> list[Policy]:
+def _built(kind: PolicyType, rows: Sequence[Row], context: Context) -> list[Policy]:
     if kind.together is not None:
         return [kind.together(rows, context)]
     return [kind.build(id, config, context) for id, config in rows]

@@ -7,7 +7,7 @@ dots.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.config.models import Api, Config, Model, Provider, Target
 from proxy.config.names import LONGEST_NAME, close_to, model_name_fault
@@ -20,7 +20,7 @@ _TAKEN_WITH_SLASH = re.compile(r"[A-Za-z0-9._:@/-]+")
 @dataclass(frozen=True, slots=True)
 class Place:
     """One target of a model. `model` is the provider's name of the model with its `*` filled in, `api` the wire format,
-    `settings` the entry that the target stands in, `target` its own."""
+    `settings` the entry that the target stands in, `target` its own. `name` is `provider/model`."""
 
     provider_name: str
     provider: Provider
@@ -28,11 +28,10 @@ class Place:
     model: str
     settings: Model
     target: Target
+    name: str = field(init=False)
 
-    @property
-    def name(self) -> str:
-        """`provider/model`."""
-        return f"{self.provider_name}/{self.model}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.provider_name}/{self.model}")
 
 
 @dataclass(frozen=True, slots=True)

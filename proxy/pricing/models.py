@@ -6,6 +6,7 @@ calls `gpt-4o` has no price but the one that is given.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from policies.base import Target
 from policies.prices import Price
@@ -29,6 +30,7 @@ def target(prices: Mapping[str, Prices], provider: str, api: Api, model: str) ->
     )
 
 
+@lru_cache(maxsize=4096)
 def entry(provider: str, model: str) -> table.Entry | None:
     """What LiteLLM's table says of a model; None if nothing."""
     return next((found for name in _names(provider, model) if (found := table.find(name))), None)
