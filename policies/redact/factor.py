@@ -16,7 +16,7 @@ validator agrees is asked of the caller, who knows the text.
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from policies.redact.hopeless import hopeless
 from policies.redact.nfa import EDGE, Kind, Look, Nfa
@@ -73,6 +73,12 @@ class Factor:
         self._states = Remembered[tuple[tuple[Group, ...], int | None], FactorState]()
         self._born: dict[tuple[int | None, int], Group] = {}
         self._firsts = firsts
+        self._taking: dict[tuple[Kind, Any], set[int]] = {}
+        for place, (_, nodes) in enumerate(firsts):
+            for node in nodes:
+                kind, arg = self.nfa.kind[node], self.nfa.arg[node]
+                for taken in (arg,) if kind is Kind.CHAR else arg:
+                    self._taking.setdefault((kind, taken), set()).add(place)
         self._may_start: dict[int, list[int]] = {}
         self.initial = self.state((), None)
 
@@ -197,9 +203,11 @@ class Factor:
         """The starts of the rules that could take this character first, were it not for assertions."""
         found = self._may_start.get(cls)
         if found is None:
-            found = [start for start, firsts in self._firsts if any(self._takes(n, cls) for n in firsts)]
-            self._may_start[cls] = found
-            self.built += len(self._firsts)
+            of = self.nfa.classes[cls]
+            taken = [(Kind.TRIE, of.letter), (Kind.TRIE_FOLD, of.folded), *((Kind.CHAR, test) for test in of.tests)]
+            places: set[int] = set().union(*(self._taking.get(one, ()) for one in taken))
+            found = self._may_start[cls] = [self._firsts[place][0] for place in sorted(places)]
+            self.built += len(taken) + len(found)
         return found
 
     def _takes(self, node: int, cls: int) -> bool:

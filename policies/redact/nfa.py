@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ from policies.redact.characters import MARKS, fold, mark
 
 Item = tuple[Any, Any]
 """An operation of `re`'s syntax tree with its argument."""
+
+_FLAGS: Final = int(re.IGNORECASE | re.DOTALL | re.ASCII | re.UNICODE)
+"""Those that matter to one character."""
 
 EDGE: Final = -1
 """The class of the text's end, where assertions look."""
@@ -82,7 +86,7 @@ class Nfa:
     _ascii: list[set[int]] = field(default_factory=lambda: [set() for _ in range(128)])
     _beyond: list[int] = field(default_factory=list)
     _looks: list[int] = field(default_factory=list)
-    _test_of: dict[tuple[str, int], int] = field(default_factory=dict)
+    _test_of: dict[tuple[Item, int], int] = field(default_factory=dict)
     _mark_tests: dict[str, int] = field(default_factory=dict)
     _class_of: dict[Class, int] = field(default_factory=dict)
 
@@ -96,18 +100,17 @@ class Nfa:
 
     def test(self, item: Item, flags: int) -> int:
         """The test for a one-character item of `re`'s syntax tree."""
-        flags &= int(re.IGNORECASE | re.DOTALL | re.ASCII | re.UNICODE)
-        key = (repr(item), flags)
+        op, arg = item
+        key = ((op, tuple(arg)) if type(arg) is list else item), flags & _FLAGS
         known = self._test_of.get(key)
         if known is not None:
             return known
-        match = _matcher(item, flags)
+        match, passing, beyond = _made(*key)
         index = self._test_of[key] = len(self._tests)
         self._tests.append(match)
-        for code in range(128):
-            if match(chr(code)):
-                self._ascii[code].add(index)
-        if not _ascii_only(item, flags):
+        for code in passing:
+            self._ascii[code].add(index)
+        if beyond:
             self._beyond.append(index)
         return index
 
@@ -177,6 +180,14 @@ def _behind(look: Look, at_start: bool, was: bool) -> bool:
     if look is Look.LINE_START:
         return at_start or was
     return was is (look is Look.BEHIND)
+
+
+@lru_cache(maxsize=16_384)
+def _made(item: Item, flags: int) -> tuple[Callable[[str], Any], tuple[int, ...], bool]:
+    """A test; the ASCII characters that pass; whether others may. Rules are alike, and each is compiled for several
+    automata: most tests are made already."""
+    match = _matcher(item, flags)
+    return match, tuple(code for code in range(128) if match(chr(code))), not _ascii_only(item, flags)
 
 
 def _matcher(item: Item, flags: int) -> Callable[[str], Any]:

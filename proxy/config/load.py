@@ -48,13 +48,16 @@ def load_whole(
     server: Mapping[str, Any] = _NOTHING,
 ) -> Loaded:
     """Read a configuration file, as `load` does, and say which version of it that was. Raises `ConfigError`."""
+    file = os.fspath(path)
     for _ in range(_TRIES):
-        files = files_of(path, environ)
+        text = _text(file)
+        source = _read(text, file, environ)
+        files = _files(file, source.data)
         version = _digest(files)
-        config = load(path, environ=environ, policies=policies, server=server)
-        if version_of(path, environ) == version:
+        config = _made(source, file, policies, server)
+        if _text(file) == text and _digest(files) == version:
             return Loaded(config, version, files)
-    raise _refusal(os.fspath(path), "changes while it is read: write it under another name, then rename it")
+    raise _refusal(file, "changes while it is read: write it under another name, then rename it")
 
 
 def version_of(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> str:
@@ -64,12 +67,16 @@ def version_of(path: str | os.PathLike[str], environ: Mapping[str, str] = os.env
 
 def files_of(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> tuple[FilePath, ...]:
     """A configuration file and the files that it names, as far as it can be read."""
-    file = FilePath(path)
+    file = os.fspath(path)
     try:
-        data = read(_text(os.fspath(path)), environ).data
+        return _files(file, read(_text(file), environ).data)
     except (ConfigError, Unreadable):
-        return (file,)
-    return (file, *(file.parent / name for name in named_files(data)))
+        return (FilePath(file),)
+
+
+def _files(file: str, data: Any) -> tuple[FilePath, ...]:
+    """The file, and those that its data names."""
+    return (FilePath(file), *(FilePath(file).parent / name for name in named_files(data)))
 
 
 def _digest(files: Iterable[FilePath]) -> str:
@@ -116,10 +123,18 @@ def parse(
     server: Mapping[str, Any] = _NOTHING,
 ) -> Config:
     """Read the text of a configuration; `file` is its name in messages. Otherwise as `load`."""
+    return _made(_read(text, file, environ), file, policies, server)
+
+
+def _read(text: str, file: str, environ: Mapping[str, str]) -> Source:
     try:
-        source = read(text, environ)
+        return read(text, environ)
     except Unreadable as error:
         raise _refusal(file, error.message, error.place) from None
+
+
+def _made(source: Source, file: str, policies: Mapping[str, PolicyType], server: Mapping[str, Any]) -> Config:
+    """The configuration that a file's values are."""
     if not isinstance(source.data, dict):
         raise _refusal(file, "must be a mapping with `providers` and `models`", Place(1, 1))
     given = _override(source, server)

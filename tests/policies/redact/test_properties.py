@@ -63,3 +63,14 @@ def test_hostile_patterns_cost_linear_time_in_bounded_slices(pattern: str) -> No
     slices = list(stream.pieces(text))
     assert len(slices) > len(text) // 512
     assert "".join(slices) + stream.close() == text
+
+
+def test_a_character_costs_nothing_for_rules_that_cannot_begin_with_it() -> None:
+    def work(others: int) -> int:
+        rules = [{"name": f"r{n}", "regex": f"a{n}x"} for n in range(others)]
+        redactor = Redactor([*rules, {"name": "own", "regex": "q[0-9]"}])
+        redactor.apply("q7 qq")
+        assert redactor._lanes.redact is not None
+        return sum(factor.built for automaton in redactor._lanes.redact.apart for factor in automaton.factors)
+
+    assert work(2_000) == work(20)

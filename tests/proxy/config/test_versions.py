@@ -41,7 +41,7 @@ def test_a_file_that_is_not_right_has_a_version_too(config: Path, text: str | No
 
 def test_what_is_used_is_what_the_version_says(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that changes while it is read is read again; else its version could name content that nobody uses."""
-    really, words = load.load, config.parent / "words.txt"
+    really, words = load._made, config.parent / "words.txt"
     reads: list[str] = []
 
     def changing(*arguments: object, **options: object) -> object:
@@ -50,19 +50,19 @@ def test_what_is_used_is_what_the_version_says(config: Path, monkeypatch: pytest
         words.write_text("two\n")
         return found
 
-    monkeypatch.setattr(load, "load", changing)
+    monkeypatch.setattr(load, "_made", changing)
     loaded = load_whole(config)
     assert reads == ["one\n", "two\n"]
     assert loaded.version == version_of(config)
 
 
 def test_a_file_that_never_stands_still_is_refused(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    really = load.load
+    really = load._made
 
     def changing(*arguments: object, **options: object) -> object:
         config.write_text(config.read_text() + "#\n")
         return really(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(load, "load", changing)
+    monkeypatch.setattr(load, "_made", changing)
     with pytest.raises(ConfigError, match="changes while it is read"):
         load_whole(config)
