@@ -86,7 +86,8 @@ class Context:
 
 
 class Policy(Protocol):
-    """One stage of a chain."""
+    """One stage of a chain. One that does nothing but pass `Usage` on may say `heeds_usage = False`: some providers
+    send counts with each chunk, and it need not be shown them."""
 
     name: str
     deadline: float | None

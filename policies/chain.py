@@ -39,7 +39,8 @@ class Chain:
     """The policies of one client stream.
 
     `guarded` tells the codecs to leave out what they don't know. `finished` are the choices that are over for the
-    client, `stopped` those among them that a policy ended. `notes` are the policies' reports so far.
+    client, `stopped` those among them that a policy ended. `notes` are the policies' reports so far. `heeds_usage`:
+    some policy acts on counts (see `Policy`).
     """
 
     policies: Sequence[Policy] = ()
@@ -47,6 +48,10 @@ class Chain:
     notes: list[Note] = field(default_factory=list)
     finished: dict[int, FinishReason] = field(default_factory=dict)
     stopped: dict[int, str] = field(default_factory=dict)
+    heeds_usage: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.heeds_usage = any(getattr(policy, "heeds_usage", True) for policy in self.policies)
 
     def request(self, request: Request) -> Request | Refuse:
         """Let each policy see the request; the first refusal ends it."""
@@ -60,11 +65,15 @@ class Chain:
     def feed(self, event: Event) -> list[Event]:
         """What goes to the client in place of `event`. Raises `Rejected` when a policy rejects the attempt."""
         for number, policy in enumerate(self.policies, 1):
-            match policy.feed(event):
-                case (Text() | Usage() as passed,):  # the usual case
-                    event = passed
-                case verdicts:
-                    return self._fold(verdicts, self.policies[number:])
+            verdicts = policy.feed(event)
+            if type(verdicts) is tuple:  # the usual cases: it passes on one piece, or nothing
+                if not verdicts:
+                    return []
+                only = verdicts[0]
+                if len(verdicts) == 1 and (type(only) is Text or type(only) is Usage):
+                    event = only
+                    continue
+            return self._fold(verdicts, self.policies[number:])
         return [event] if self._passes(event) else []
 
     def _fold(self, verdicts: Iterable[Verdict], behind: Sequence[Policy]) -> list[Event]:

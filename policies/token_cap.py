@@ -69,6 +69,8 @@ class _Choice:
 class TokenCap:
     """See the module's header."""
 
+    heeds_usage = False
+
     def __init__(self, name: str, config: TokenCapConfig, context: Context) -> None:
         self.name = name
         self.deadline = None if config.max_seconds is None else context.clock() + config.max_seconds

@@ -63,12 +63,13 @@ class Passage:
         self._begun = False
         self._failed = False
         self._watched = bool(self.chain.policies)
+        self._due: float | None = None
         self.meta = Meta()
         self.tried: Try | None = None
 
     async def run(self, attempt: Attempt) -> None:
         """Serve the attempt's answer until it is over for the client."""
-        self._interrupts.set_tick(self.chain.deadline())
+        self._set_tick()
         answer = await self._open(attempt)
         while answer is not None:
             self._interrupts.begin_wait()
@@ -147,7 +148,7 @@ class Passage:
         """The wait for the provider was interrupted for what is due."""
         if self._interrupts.take_tick() and not self._failed:
             out = self._feed(Tick(self._clock()))
-            self._interrupts.set_tick(self.chain.deadline())
+            self._set_tick()
             await self._send(out)
         if self._interrupts.beat_due():
             await self._down.keep_alive()
@@ -156,31 +157,52 @@ class Passage:
     def _at_once(self, events: Sequence[Event | Fault]) -> Sequence[Event | Fault] | None:
         """The way of nearly every batch, within the event loop's callback: nothing in it takes long or ends anything,
         and the client takes what comes out at once. See `proxy.upstreams.base.AtOnce`."""
-        if not self._begun:
-            return events
-        out: list[Event]
-        if len(events) == 1 and type(event := events[0]) is Text and len(event.text) <= AT_ONCE:  # nearly all are this
-            self._ledger.saw(event)
-            if event.choice not in self._seen:
-                self._see(event)
-            out = self._feed(event)
-        elif (usual := _usual(events)) is not None:
-            out = []
-            for one in usual:
-                self._note(one)
-                out += self._feed(one) if type(one) is not Usage else self._counted(one)
-        else:
+        out = self._folded(events) if self._begun else None
+        if out is None:
             return events
         self._interrupts.heard()
-        if self._watched:
-            self._interrupts.hasten_tick(self.chain.deadline())
+        if self._watched and (due := self.chain.deadline()) != self._due:
+            self._due = due
+            self._interrupts.hasten_tick(due)
         if out and (data := self._sink.encode(out)) and not self._down.event_at_once(data):
             self._unsent = data
             return ()
         return () if self.chain.stopped and self.over() else None
 
+    def _folded(self, events: Sequence[Event | Fault]) -> list[Event] | None:
+        """What comes out of events that can be folded at once; None if some cannot."""
+        first, last = events[0], events[-1]
+        if type(first) is Text and len(first.text) <= AT_ONCE:
+            if len(events) == 1:  # nearly all are this
+                return self._piece(first)
+            if len(events) == 2 and type(last) is Usage:
+                out = self._piece(first)
+                self._ledger.saw(last)
+                return out + self._counted(last)
+        usual = _usual(events)
+        if usual is None:
+            return None
+        out = []
+        for one in usual:
+            self._note(one)
+            out += self._feed(one) if type(one) is not Usage else self._counted(one)
+        return out
+
+    def _piece(self, piece: Text) -> list[Event]:
+        self._ledger.saw(piece)
+        if piece.choice not in self._seen:
+            self._see(piece)
+        return self._feed(piece)
+
+    def _set_tick(self) -> None:
+        """The policies' time for the driver's timer; it counts when the next wait begins."""
+        self._due = self.chain.deadline()
+        self._interrupts.set_tick(self._due)
+
     def _counted(self, usage: Usage) -> list[Event]:
         """What the policies do about the provider's counts; of the counts themselves no sink makes anything."""
+        if not self.chain.heeds_usage:
+            return []
         return [event for event in self._feed(usage) if type(event) is not Usage]
 
     async def _forward(self, answer: Answer, events: Sequence[Event | Fault]) -> bool:
@@ -205,7 +227,7 @@ class Passage:
                 self._note(event)
                 out += self._feed(event)
         if self._watched:
-            self._interrupts.set_tick(self.chain.deadline())
+            self._set_tick()
         over = self.over()
         if over and not ended:  # the provider first: a slow client must not keep it running
             await answer.aclose()

@@ -29,6 +29,7 @@ class HeldJsonGuard:
     """The guard of one attempt."""
 
     deadline: float | None = None
+    heeds_usage = False
 
     def __init__(self, name: str, config: JsonGuardConfig, context: Context) -> None:
         self.name = name

@@ -25,6 +25,7 @@ class JsonGuard:
     """The guard of one stream."""
 
     deadline: float | None = None
+    heeds_usage = False
 
     def __init__(self, name: str, config: JsonGuardConfig, context: Context) -> None:
         self.name = name

@@ -54,7 +54,7 @@ async def gateways(anyio_backend: object) -> AsyncIterator[dict[bool, Running]]:
     """One with time, and one (True) that waits next to none, for what is silent."""
     async with unreachable() as ports:
         config = MATRIX.replace("PLACES", _places(*ports)).replace("MODELS", _models())
-        hasty = "timeouts: {{first_token: 0.5, idle: 0.5}}"
+        hasty = "timeouts: {{first_token: 1, idle: 1}}"  # a busy machine still asks within it
         async with running(config) as patient, running(config, hasty) as impatient:
             yield {False: patient, True: impatient}
 

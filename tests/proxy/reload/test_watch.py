@@ -1,7 +1,7 @@
 """When a change of files is told; how files change in practice is in `tests/end_to_end/test_reload.py`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,14 @@ class Told:
         async with asyncio.timeout(4):
             while self.changes < changes:
                 await asyncio.sleep(0.01)
+
+    async def hears_of(self, change: Callable[[], object]) -> None:
+        """Make a change, and again until it is told: the watch may begin a moment after it has said so."""
+        before = self.changes
+        async with asyncio.timeout(4):
+            while self.changes == before:
+                change()
+                await asyncio.sleep(0.5)
 
 
 @asynccontextmanager
@@ -84,17 +92,16 @@ async def test_what_a_link_leads_to_is_watched_also_when_the_link_is_turned(
         async with asyncio.timeout(2):
             while not told.troubles:
                 await asyncio.sleep(0.01)
-        first.write_text("aa")
-        await told.comes_to(2)
+        await told.hears_of(lambda: first.write_text(first.read_text() + "a"))
+        so_far = told.changes
         fresh = link.with_name("fresh")
         fresh.symlink_to(second)
         fresh.replace(link)
-        await told.comes_to(3)
+        await told.comes_to(so_far + 1)
         async with asyncio.timeout(2):
             while len(told.troubles) < 2:
                 await asyncio.sleep(0.01)
-        second.write_text("bb")
-        await told.comes_to(4)
+        await told.hears_of(lambda: second.write_text(second.read_text() + "b"))
 
 
 async def test_a_change_without_an_event_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
