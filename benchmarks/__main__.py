@@ -39,7 +39,7 @@ def main() -> None:
 @click.option("--rate", default=50, show_default=True, help="Chunks a second of each stream.")
 @click.option("--rounds", default=3, show_default=True, help="Figures are medians of so many rounds.")
 @click.option("--sustain/--no-sustain", default=True, help="Seek the most streams of one core too (slow).")
-@click.option("--telemetry", is_flag=True, help="Trace `everything` to a live OTLP sink.")
+@click.option("--telemetry/--no-telemetry", default=True, help="Trace `everything` to a live OTLP sink.")
 @click.option("--only", multiple=True, help="Contenders whose name holds this, and nginx; may be repeated.")
 @_out
 def gateway_command(

@@ -6,14 +6,12 @@ a time, and each reads the files as they are then.
 """
 
 import asyncio
-import contextlib
 import functools
 import gc
 import logging
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,9 +29,6 @@ from proxy.version import Version, make_version
 
 log = logging.getLogger("sluice")
 
-TURN = 0.0005
-"""Seconds for which the compiling thread keeps the interpreter from the event loop."""
-
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -50,17 +45,6 @@ class Origin:
 
 def _nothing(apis: Iterable[str]) -> None:
     """No wire format needs preparing."""
-
-
-@contextlib.contextmanager
-def _quick_turns() -> Iterator[None]:
-    """While a thread compiles, streams go on: at Python's own 5 ms each of their chunks would wait so long for it."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(TURN)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 class Reloader:
@@ -81,8 +65,7 @@ class Reloader:
         why = "the files changed" if cause == "watch" else cause
         async with self._turn:
             try:
-                with _quick_turns():
-                    version = await asyncio.to_thread(self._read)
+                version = await asyncio.to_thread(self._read)
                 for basis in version.bases() if version is not None else ():
                     await self._gateway.ready(basis)
             except ConfigError as error:

@@ -45,8 +45,7 @@ class Connection(ResponseHandler):
         listener = self.listener
         if listener is not None and self._bounds.between:
             line = data.find(b"\r\n", 0, _MOST_DIGITS + 2)
-            size = len(data) - line - 4
-            if size > 0 and data[:line].lower() == b"%x" % size and data.endswith(b"\r\n"):
+            if _size(data[:line]) == len(data) - line - 4 > 0 and data.endswith(b"\r\n"):
                 listener(data[line + 2 : -2])
                 return
         self._bounds.follow(data)
