@@ -7,8 +7,9 @@ that one of them could not read is not complained about by the next.
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -52,7 +53,7 @@ def load_whole(
     for _ in range(_TRIES):
         text = _text(file)
         source = _read(text, file, environ)
-        files = _files(file, source.data)
+        files = _beside(file, named_files(source.data))
         version = _digest(files)
         config = _made(source, file, policies, server)
         if _text(file) == text and _digest(files) == version:
@@ -69,14 +70,21 @@ def files_of(path: str | os.PathLike[str], environ: Mapping[str, str] = os.envir
     """A configuration file and the files that it names, as far as it can be read."""
     file = os.fspath(path)
     try:
-        return _files(file, read(_text(file), environ).data)
+        return _beside(file, _names(_text(file), tuple(sorted(environ.items()))))
     except (ConfigError, Unreadable):
         return (FilePath(file),)
 
 
-def _files(file: str, data: Any) -> tuple[FilePath, ...]:
-    """The file, and those that its data names."""
-    return (FilePath(file), *(FilePath(file).parent / name for name in named_files(data)))
+@lru_cache(maxsize=2)
+def _names(text: str, environ: tuple[tuple[str, str], ...]) -> Sequence[str]:
+    """What a configuration's text names. Asked whenever the files are looked at, and parsing takes a second for 10,000
+    rules: the text that was parsed last is known."""
+    return named_files(read(text, dict(environ)).data)
+
+
+def _beside(file: str, names: Iterable[str]) -> tuple[FilePath, ...]:
+    """The file, and those that it names."""
+    return (FilePath(file), *(FilePath(file).parent / name for name in names))
 
 
 def _digest(files: Iterable[FilePath]) -> str:

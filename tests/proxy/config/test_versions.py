@@ -1,11 +1,13 @@
 """Which version of a configuration a file is: a hash of it and of all that it names."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from proxy.config import load
 from proxy.config.load import ConfigError, files_of, load_whole, version_of
+from proxy.config.source import Source
 
 TEXT = """
 providers: {openai: {api_key: key}}
@@ -66,3 +68,20 @@ def test_a_file_that_never_stands_still_is_refused(config: Path, monkeypatch: py
     monkeypatch.setattr(load, "_made", changing)
     with pytest.raises(ConfigError, match="changes while it is read"):
         load_whole(config)
+
+
+def test_a_file_that_stayed_the_same_is_not_parsed_to_see_what_it_names(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, parsed = load.read, list[str]()
+
+    def counting(text: str, environ: Mapping[str, str]) -> Source:
+        parsed.append(text)
+        return really(text, environ)
+
+    monkeypatch.setattr(load, "read", counting)
+    config.write_text(config.read_text() + "# as no other test has it\n")
+    assert files_of(config) == files_of(config) == (config, config.with_name("words.txt"))
+    assert len(parsed) == 1
+    config.write_text(config.read_text().replace("words.txt", "others.txt"))
+    assert files_of(config) == (config, config.with_name("others.txt"))
