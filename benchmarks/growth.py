@@ -9,6 +9,7 @@ import json
 import pathlib
 import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +27,8 @@ PROMPTS: Final = (1_000, 10_000, 100_000, 500_000, 1_000_000, 2_000_000)
 CHUNKS_A_SECOND: Final = 2_000
 """Of all streams together, whatever their number."""
 _SECONDS: Final = 5
+_FEWEST: Final = 20
+"""Chunks of a stream at least: with less, what opening it costs, which is taken off, hides what they do."""
 _PROMPT_TRIES: Final = 15
 _MODEL: Final = "openai-sim-long"
 
@@ -69,7 +72,7 @@ def streams(upstream: Process, scale: float) -> list[Curve]:
     with gateway(upstream.url) as server:
         for count in STREAMS:
             rate = min(1_000, max(1, CHUNKS_A_SECOND // count))
-            tokens = max(3, round(rate * _SECONDS * scale))
+            tokens = max(_FEWEST, round(rate * _SECONDS * scale))
             model = f"{_MODEL}.pace-{1000 // rate}.chunk-4.tokens-{tokens}"
             cpu.append((float(count), _cpu(server, model, count, tokens)))
             outcome = run(load(ask(server.url, model), count, spread=1 + count / 200))
@@ -136,6 +139,7 @@ def _cpu(server: Process, model: str, count: int, chunks: int) -> float:
     spread = max(0.5, count / 200)
     alone = model.rpartition(".tokens-")[0].replace(".pace-", ".pace-1.seed-") + ".tokens-1"
     run(load(ask(server.url, alone), count, spread=spread))  # warm
+    _wait_until_quiet(server)
     begun = server.cpu()
     run(load(ask(server.url, alone), count, spread=spread))
     opened = server.cpu()
@@ -144,6 +148,15 @@ def _cpu(server: Process, model: str, count: int, chunks: int) -> float:
     if outcome.failed:
         raise RuntimeError(f"{outcome.failed} of {count} streams of {model} failed: is something else running here?")
     return max(0.1, spent / (count * chunks) * 1e6)
+
+
+def _wait_until_quiet(server: Process) -> None:
+    """What a server still does for its start is not the streams'. Gives up after ten seconds."""
+    for _ in range(50):
+        before = server.cpu()
+        time.sleep(0.2)
+        if server.cpu() - before < 0.02:
+            return
 
 
 def _patterns(count: int) -> str:
