@@ -26,9 +26,10 @@ from proxy.upstreams import litellm
 
 log = logging.getLogger("sluice")
 
-COLLECTING = (10_000, 50, 100)
-"""The garbage collector's thresholds. Streams leave no cycles behind, so it finds nothing; the usual thresholds
-(700, 10, 10) let it look through all open streams' objects again and again, a pause of 10 ms at 1,000 streams."""
+COLLECTING = (500, 10, 100)
+"""The garbage collector's thresholds. Requests that fail leave cycles behind, some two dozen objects each, so the young
+are looked at often and a few at a time: at 10,000 a look took 20 ms, and 100 the rarer one at those that outlived it.
+All objects are looked at rarely, since that is those of all open streams, again and again."""
 
 TURN = 0.0005
 """Seconds for which another thread keeps the interpreter from the event loop. Threads export spans, a tenth of a
