@@ -8,7 +8,6 @@ configuration.
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import TypeAlias
 
 from proxy.config.fields import is_loopback
@@ -26,7 +25,7 @@ def check_origin(method: str, headers: Headers, config: Config) -> None:
     """Refuse a request that a foreign web page may have sent. Raises `Forbidden`, or `InvalidRequest` (415) for a POST
     whose body is not said to be JSON."""
     found = _found(headers)
-    if config.auth is None and not _is_local(tuple(found[b"host"])):
+    if config.auth is None and not _is_local(found[b"host"]):
         raise Forbidden(
             "Without keys the gateway answers only to loopback names such as localhost or 127.0.0.1: "
             "use one, or have the operator set `auth.keys`.",
@@ -54,8 +53,7 @@ def _found(headers: Headers) -> dict[bytes, list[bytes]]:
     return found
 
 
-@lru_cache(maxsize=256)
-def _is_local(hosts: tuple[bytes, ...]) -> bool:
+def _is_local(hosts: Sequence[bytes]) -> bool:
     match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
     if match is None:
         return False

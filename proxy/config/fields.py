@@ -6,6 +6,7 @@ Rule: a message says what the value must be and what to do, and never repeats th
 import ipaddress
 import re
 from collections.abc import Sized
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -92,6 +93,7 @@ def _host(value: str) -> str:
     return value
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host name or IP address (IPv6 without brackets) stands for this machine alone."""
     if host.lower() == "localhost":
