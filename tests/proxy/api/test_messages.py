@@ -1,5 +1,6 @@
 """What messages must be."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -43,7 +44,13 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}
     ],
 )
 def test_what_clients_send_is_accepted(message: dict[str, Any]) -> None:
-    check_messages([{"role": "user", "content": "first"}, message])
+    messages = [{"role": "user", "content": "first"}, message]
+    sent = copy.deepcopy(messages)
+    check_messages(messages)
+    assert messages == sent, "it is read, never changed"
+    with pytest.raises(InvalidRequest) as refusal:
+        check_messages([*messages, {"role": "robot"}])
+    assert refusal.value.param == "messages[2].role", "the messages before it were passed one by one"
 
 
 def assistant(**members: Any) -> dict[str, Any]:

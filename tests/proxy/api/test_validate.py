@@ -62,7 +62,11 @@ def test_what_the_gateway_needs_to_know_is_read(fields: dict[str, Any], expected
     ],
 )
 def test_openais_parameters_are_accepted(fields: dict[str, Any]) -> None:
-    validate({**SMALL, **fields})
+    body = {**SMALL, **fields}
+    sent = copy.deepcopy(body)
+    request = validate(body)
+    assert request.body is body and body == sent
+    assert (request.model, request.stream, request.n) == ("m", False, 1)
 
 
 @pytest.mark.parametrize(
