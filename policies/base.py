@@ -7,11 +7,12 @@ policy that raises ends the stream: fail closed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from policies.events import Event, Verdict
 from policies.prices import Price
+from policies.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def _no_tokenizer() -> Tokenizer:
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a policy may know of its stream. `clock` gives seconds, monotonic. `tokenizer` gives the token counter; the
-    first call may have to load it. `spent` is the cost of the request's attempts before this one, in USD."""
+    first call may have to load it. `spent` is the cost of the request's attempts before this one, in USD. `work` is the
+    request's one budget, shared by all its attempts: spend from it before walking structure that the client wrote."""
 
     model: str
     clock: Callable[[], float]
@@ -83,6 +85,7 @@ class Context:
     target: Target = Target()
     tokenizer: Callable[[], Tokenizer] = _no_tokenizer
     spent: float = 0.0
+    work: Work = field(default_factory=Work)
 
 
 class Policy(Protocol):

@@ -4,6 +4,10 @@ Rule: a message says what is wrong and what to do about it, and never holds a ke
 of an answer. All that go to a client are `GatewayError`s; the envelope is made in `proxy.api.envelope`.
 """
 
+from policies.work import OverBudget
+
+_LONGEST_PARAM = 128
+
 
 class GatewayError(Exception):
     """An answer in OpenAI's error envelope: {"error": {"message", "type", "param", "code"}}.
@@ -39,6 +43,15 @@ class InvalidRequest(GatewayError):
 
     status = 400
     type = "invalid_request_error"
+
+
+class TooComplex(InvalidRequest):
+    """The request asks for more work than one request may cause; see `policies.work`."""
+
+    code = "request_too_complex"
+
+    def __init__(self, over: OverBudget) -> None:
+        super().__init__(f"{over}.", param=over.place[:_LONGEST_PARAM])
 
 
 class Unauthorized(GatewayError):

@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from policies.chain import Rejected
 from policies.events import Attachment, End, EndKind, Event, Finish, Text, Tick, ToolCall, Usage
+from policies.work import OverBudget
 from proxy.attempt import Attempt
 from proxy.downstream import Downstream
-from proxy.errors import GatewayError, PolicyFailed, UpstreamError
+from proxy.errors import GatewayError, PolicyFailed, TooComplex, UpstreamError
 from proxy.interrupts import Interrupts
 from proxy.job import Job, Prepared
 from proxy.ledger import Ledger
@@ -287,9 +288,11 @@ class Passage:
         except Exception as failure:
             raise self._raised(failure) from None
 
-    def _raised(self, failure: Exception) -> PolicyFailed:
-        log.error("%s: a policy raised %s", self._record.id, where_it_failed(failure))
+    def _raised(self, failure: Exception) -> GatewayError:
         self._failed = True
+        if isinstance(failure, OverBudget):
+            return TooComplex(failure)
+        log.error("%s: a policy raised %s", self._record.id, where_it_failed(failure))
         return PolicyFailed(FAILED)
 
     def _finish_unfinished(self) -> list[Event]:

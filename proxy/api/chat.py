@@ -6,6 +6,7 @@ Rule: whatever is wrong with a request is found here, before anything goes to a 
 import logging
 from typing import Any
 
+from policies.work import Work
 from proxy.access.keys import Client
 from proxy.api.plan import Plan, find
 from proxy.api.surface import ClientLeft, admit, id_headers, mint_id, read_body, refuse, respond
@@ -79,7 +80,7 @@ class ChatCompletions:
         request = validate(parse_body(body))
         record.model, record.stream = request.model, request.stream
         standing = find(version, request.model, client)
-        plan = Plan(self._gateway, version, request, standing, record, observer)
+        plan = Plan(self._gateway, version, request, standing, record, observer, Work.of_body(len(body)))
         route = plan.route(len(body))
         for basis in standing.bases:
             await self._gateway.ready(basis)

@@ -11,12 +11,13 @@ import time
 from dataclasses import dataclass
 
 from policies.base import Context, Refuse, Request
+from policies.work import OverBudget, Work
 from proxy.access.keys import Client
 from proxy.api.models import model_not_found
 from proxy.api.sinks import Overheard, StreamSink, WholeSink
 from proxy.api.validate import ChatRequest
 from proxy.config.resolve import Place
-from proxy.errors import Forbidden, InvalidRequest, PolicyFailed
+from proxy.errors import Forbidden, InvalidRequest, PolicyFailed, TooComplex
 from proxy.gateway import Gateway
 from proxy.job import Prepared, Sink
 from proxy.logs import where_it_failed
@@ -55,6 +56,7 @@ class Plan:
     standing: Standing
     record: Record
     observer: Observer
+    work: Work
 
     def route(self, size: int) -> Route:
         """The request's way; its body had `size` bytes. Raises `InvalidRequest` when no target can serve it."""
@@ -69,6 +71,8 @@ class Plan:
         try:
             chain = self.standing.policies.chain(context)
             seen = chain.request(Request(self.request.body))
+        except OverBudget as over:
+            raise TooComplex(over) from None
         except Exception as failure:
             log.error("%s: a policy raised %s", self.record.id, where_it_failed(failure))
             raise PolicyFailed("A policy of the gateway failed, so the request was refused.") from None
@@ -86,6 +90,7 @@ class Plan:
             timeouts=self.version.config.timeouts,
             stream=self.request.stream,
             guarded=chain.guarded,
+            work=self.work,
         )
         sink = self._sink(place)
         if self.observer.listener is not None:
@@ -101,6 +106,7 @@ class Plan:
             target=target(self.version.config.prices, place.provider_name, place.api, place.model),
             tokenizer=functools.partial(tokenizers.load, tokenizers.basis(place.model)),
             spent=spent,
+            work=self.work,
         )
 
     def _sink(self, place: Place) -> Sink:

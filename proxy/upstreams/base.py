@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from policies.events import Event
+from policies.work import Work
 from proxy.config.models import Model, Provider, Timeouts
 from proxy.wire.base import Fault, Meta
 
@@ -20,7 +21,8 @@ class Call:
     `body` is the client's validated JSON (OpenAI format, after the policies saw it); it is shared and must not be
     changed. `model` is the provider's name of the model, wildcards filled in. `stream` is what the *client* asked; the
     provider is asked to stream unless `settings` says `whole: native`. `guarded` tells the codec to leave out what it
-    does not know. `headers` are the allow-listed client headers that go up.
+    does not know. `headers` are the allow-listed client headers that go up. `work` is the request's one
+    budget, shared by all its attempts.
     """
 
     id: str
@@ -33,6 +35,7 @@ class Call:
     stream: bool
     guarded: bool
     headers: Mapping[str, str] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
 
 
 AtOnce = Callable[[Sequence[Event | Fault]], Sequence[Event | Fault] | None]
