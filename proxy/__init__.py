@@ -8,5 +8,5 @@ cancel, close and the request's record. Each attempt has a policy chain, a call 
 client slows the provider.
 5. One exit for finish, cap, block, cancel and failure: upstream closed, usage recorded.
 
-`app` wires it all; `server` is uvicorn as we need it; `simulator` stands in for the providers.
+`app` wires it all; `server` is uvicorn as we need it (connections, drain); `simulator` stands in for the providers.
 """

@@ -15,7 +15,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("policies.events",),
     ("policies",),
-    ("proxy.errors", "proxy.tasks", "proxy.logs", "proxy.litellm_files", "proxy.slots", "proxy.sockets"),
+    ("proxy.errors", "proxy.tasks", "proxy.logs", "proxy.litellm_files", "proxy.slots"),
     ("proxy.wire", "proxy.api.envelope"),
     ("proxy.config", "proxy.pricing"),
     ("proxy.access", "proxy.interrupts", "proxy.ledger", "proxy.record"),
@@ -112,7 +112,8 @@ TESTED_BY = {
     "proxy/reload/state.py": "tests/end_to_end/test_reload.py",
     "proxy/version.py": "tests/proxy/test_gateway.py",
     "proxy/observer.py": "tests/proxy/test_stream.py",
-    "proxy/sockets.py": "tests/end_to_end/test_vanished_clients.py",
+    "proxy/server/limits.py": "tests/end_to_end/test_slow_clients.py",
+    "proxy/server/sockets.py": "tests/end_to_end/test_vanished_clients.py",
     "proxy/tasks.py": "tests/proxy/test_attempt.py",
     "proxy/upstreams/base.py": "tests/proxy/upstreams/test_native.py",
     "proxy/wire/base.py": "tests/proxy/wire/test_openai.py",
@@ -240,5 +241,5 @@ def test_the_tables_name_what_exists() -> None:
 
 
 def test_the_rules_see_what_they_forbid() -> None:
-    assert "proxy.wire.jsontext" in imports("proxy.server") and "uvicorn" in imports("proxy.server")
+    assert "proxy.wire.jsontext" in imports("proxy.server.protocol") and "uvicorn" in imports("proxy.server.lifecycle")
     assert layer("proxy.api.envelope") < layer("proxy.downstream") < layer("proxy.stream") < layer("proxy.api.chat")

@@ -1,0 +1,127 @@
+"""The server's start and end: it listens, and drains on a signal."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Generator
+from typing import Any
+
+import uvicorn
+
+from proxy.config.models import Config
+from proxy.server.limits import Limits
+from proxy.server.protocol import Protocol
+from proxy.streams import Streams
+
+log = logging.getLogger("sluice")
+
+
+class Server(uvicorn.Server):
+    """uvicorn with a drain: on SIGTERM `/readyz` turns 503 so that no new requests are sent here, after `NOTICE`
+    seconds the listener closes, streams get `drain_seconds` to end, then an error event. After a second signal they get
+    that at once. `begun` is called with the address once it listens."""
+
+    NOTICE = 2.0
+    LAST_WORD = 0.5
+    """Seconds for the error event to go out to clients that are slow to take it."""
+
+    def __init__(
+        self, config: uvicorn.Config, streams: Streams, current: Callable[[], Config], begun: Callable[[str], None]
+    ) -> None:
+        super().__init__(config)
+        self._streams = streams
+        self._current = current
+        self._begun = begun
+        self._signalled = asyncio.Event()
+        self._notice = self.NOTICE
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host = self.config.host
+            port = self.servers[0].sockets[0].getsockname()[1]
+            self._begun(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    def _on_signal(self, number: int) -> None:
+        if self._signalled.is_set():
+            self.should_exit = self.force_exit = True
+            return
+        log.info("%s: draining", signal.Signals(number).name)
+        self._streams.draining = True
+        self._notice = self.NOTICE if number == signal.SIGTERM else 0.0
+        self._signalled.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        await super().on_tick(counter)
+        if not self._signalled.is_set():
+            return self.should_exit
+        if self._notice > 0 and not self.force_exit:
+            self._notice -= 0.1
+            return False
+        return True
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self._streams_end(self._current().server.drain_seconds, unless_forced=True)
+        self._streams.drain()
+        await self._streams_end(self.LAST_WORD)
+        self.config.timeout_graceful_shutdown = 1
+        await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn would leave the application without its shutdown, to die with a stack trace
+            await self.lifespan.shutdown()
+
+    async def _streams_end(self, seconds: float, *, unless_forced: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while self._streams and loop.time() < until and not (unless_forced and self.force_exit):
+            await asyncio.sleep(0.02)
+
+
+def make_server(
+    app: Any,
+    config: Config,
+    streams: Streams,
+    limits: Limits | None = None,
+    current: Callable[[], Config] | None = None,
+    begun: Callable[[str], None] = lambda url: None,
+) -> Server:
+    """A server for `app` as `config.server` says; run it with `await server.serve()`. `current` gives the configuration
+    in use, for what may change while it runs; None: `config`. `limits` None: those of the configuration in use. `begun`
+    is called with the address once it listens."""
+    in_use = current or (lambda: config)
+
+    def protocol(**uvicorn_arguments: Any) -> Protocol:
+        return Protocol(limits=limits or Limits(write=in_use().timeouts.write), **uvicorn_arguments)
+
+    settings = uvicorn.Config(
+        app,
+        host=config.server.host,
+        port=config.server.port,
+        loop="uvloop",
+        http=protocol,  # type: ignore[arg-type]
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,  # nothing here goes by them, and it would be one more layer for each chunk
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        backlog=2048,
+    )
+    return Server(settings, streams, in_use, begun)
