@@ -4,6 +4,11 @@ Rules. A policy has state for one stream only, keyed by choice and channel. It n
 socket: what it needs comes in its `Context`, what it wants told goes out as a `Note`. It holds text back only while it
 must, and releases it when it sees the choice's `Finish` with a natural reason, or drops it when the end is unnatural. A
 policy that raises ends the stream: fail closed.
+
+A policy sees the request once, before the provider does. `request` may be a plain function where that is little work,
+whatever the client sends. Where a long request makes it more than a millisecond of work, it is a generator function
+(see `policies.steps`): it yields between two steps of the work and returns the verdict. Then other streams go on in
+between, and a client that leaves stops it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +17,7 @@ from typing import Any, Protocol, TypeAlias
 
 from policies.events import Event, Verdict
 from policies.prices import Price
+from policies.steps import Steps
 from policies.work import Work
 
 
@@ -96,8 +102,8 @@ class Policy(Protocol):
     deadline: float | None
     """When the policy wants a `Tick`, on the context's clock; None for never. Read again after each feed."""
 
-    def request(self, request: Request) -> Request | Refuse:
-        """See, and perhaps change or refuse, the request before the provider does."""
+    def request(self, request: Request) -> Request | Refuse | Steps[Request | Refuse]:
+        """See, and perhaps change or refuse, the request before the provider does; in steps where that takes long."""
 
     def feed(self, event: Event) -> Iterable[Verdict]:
         """Take one event, give what should go on in its place."""

@@ -24,6 +24,7 @@ from policies.events import (
     Usage,
     Verdict,
 )
+from policies.steps import Steps
 
 
 class Rejected(Exception):
@@ -53,10 +54,12 @@ class Chain:
     def __post_init__(self) -> None:
         self.heeds_usage = any(getattr(policy, "heeds_usage", True) for policy in self.policies)
 
-    def request(self, request: Request) -> Request | Refuse:
-        """Let each policy see the request; the first refusal ends it."""
+    def request(self, request: Request) -> Steps[Request | Refuse]:
+        """Let each policy see the request, in steps; the first refusal ends it."""
         for policy in self.policies:
             answer = policy.request(request)
+            if not isinstance(answer, Request | Refuse):
+                answer = yield from answer
             if isinstance(answer, Refuse):
                 return answer
             request = answer

@@ -13,6 +13,7 @@ from proxy.routing.targets import Targets
 from proxy.streams import Streams
 from proxy.tally import Tally
 from proxy.telemetry.service import Telemetry
+from proxy.turns import Turns
 from proxy.upstreams import tokenizers
 from proxy.upstreams.base import Upstream
 from proxy.version import Version
@@ -30,6 +31,7 @@ class Gateway:
     recorders: Sequence[Recorder]
     telemetry: Telemetry
     tally: Tally = field(default_factory=Tally)
+    turns: Turns = field(default_factory=Turns)
     _loaded: set[str] = field(default_factory=set)
 
     @property

@@ -11,12 +11,14 @@ from typing import Protocol
 from policies.base import Context
 from policies.chain import Chain
 from policies.events import Event, Usage
+from policies.steps import Steps
 from proxy.config.resolve import Place
 from proxy.downstream import Downstream
 from proxy.errors import GatewayError
 from proxy.observer import Observer
 from proxy.record import Record
 from proxy.routing.route import Route
+from proxy.turns import Turns
 from proxy.upstreams.base import Call, Upstream
 from proxy.wire.base import Meta
 
@@ -39,10 +41,11 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One attempt, ready to be made: the policies saw the request."""
+    """One attempt. `call` lets the policies see the request, in steps, and gives the call that they leave to make; it
+    raises `GatewayError` when one refuses."""
 
     place: Place
-    call: Call
+    call: Steps[Call]
     chain: Chain
     context: Context
     sink: Sink
@@ -51,8 +54,8 @@ class Prepared:
 
 @dataclass(slots=True)
 class Job:
-    """One request. `prepare` makes the attempt at a target, given the USD that the ones before have cost; it raises
-    `GatewayError` when a policy refuses the request. `choices` is the request's `n`."""
+    """One request. `prepare` makes the attempt at a target, given the USD that the ones before have cost. `choices` is
+    the request's `n`. Long work on the request is done in `turns`."""
 
     stream: bool
     choices: int
@@ -60,3 +63,4 @@ class Job:
     prepare: Callable[[Place, float], Prepared]
     record: Record
     observer: Observer
+    turns: Turns

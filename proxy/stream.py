@@ -30,6 +30,7 @@ from proxy.routing.route import Step
 from proxy.slots import Overloaded, Slots
 from proxy.streams import Progress
 from proxy.tasks import spawn
+from proxy.upstreams.base import Call
 
 log = logging.getLogger("sluice")
 
@@ -90,8 +91,10 @@ class Driver:
         step = self._route.first()
         while True:
             prepared, passage = self._prepare(step)
+            call = await self._job.turns.take(prepared.call, self._in_between)
+            self._interrupts.set_tick(prepared.chain.deadline())
             try:
-                await self._attempt(step, prepared, passage)
+                await self._attempt(step, prepared, call, passage)
                 break
             except Rejected as rejected:
                 following = None if self._spent_all(rejected) else self._route.rejected()
@@ -112,8 +115,12 @@ class Driver:
         prepared = self._job.prepare(step.place, self._spent())
         self._passage = Passage(self._job, prepared, self._down, self._interrupts, self._ledger)
         self._chains.append(prepared.chain)
-        self._interrupts.set_tick(prepared.chain.deadline())
         return prepared, self._passage
+
+    async def _in_between(self) -> None:
+        """Long work on the request pauses: the client hears keep-alives meanwhile."""
+        if self._interrupts.beat_due():
+            await self._down.keep_alive()
 
     def _spent(self) -> float:
         self._ledger.settle()
@@ -159,7 +166,7 @@ class Driver:
             self._interrupts.end_wait()
         await passage.woken()
 
-    async def _attempt(self, step: Step, prepared: Prepared, passage: Passage) -> None:
+    async def _attempt(self, step: Step, prepared: Prepared, call: Call, passage: Passage) -> None:
         """One attempt, from the request to its provider to the end of the client's response. Raises what ended it
         before that; the provider's connection is closed then."""
         await self._pause(step.wait, passage)
@@ -172,15 +179,16 @@ class Driver:
                 self._interrupts.close()
             else:
                 self._route.check(step.place)
-                await self._made(step, prepared, passage)
+                await self._made(step, prepared, call, passage)
         finally:
             if slots is not None:
                 slots.give_back()
 
-    async def _made(self, step: Step, prepared: Prepared, passage: Passage) -> None:
-        tried = self._begin(step, prepared)
-        headers = self._job.observer.attempt(tried, prepared.call)
-        call = replace(prepared.call, headers={**prepared.call.headers, **headers}) if headers else prepared.call
+    async def _made(self, step: Step, prepared: Prepared, call: Call, passage: Passage) -> None:
+        tried = self._begin(step, prepared, call)
+        headers = self._job.observer.attempt(tried, call)
+        if headers:
+            call = replace(call, headers={**call.headers, **headers})
         passage.tried = tried
         try:
             async with Attempt(prepared.upstream, call) as attempt:
@@ -207,7 +215,7 @@ class Driver:
             tried.response_id, tried.response_model = passage.meta.id, passage.meta.model
             self._job.observer.attempted(tried)
 
-    def _begin(self, step: Step, prepared: Prepared) -> Try:
+    def _begin(self, step: Step, prepared: Prepared, call: Call) -> Try:
         where, record = step.place, self._record
         tried = Try(record.attempts + 1, where.provider_name, where.api, where.model)
         tried.reason, tried.chosen = step.reason, step.chosen
@@ -216,7 +224,7 @@ class Driver:
         record.target = where.name
         self._down.set_header(b"x-sluice-target", _header(where.name))
         self._route.began(where)
-        self._ledger.begin(prepared.call.body, prepared.context.target.price)
+        self._ledger.begin(call.body, prepared.context.target.price)
         self._interrupts.begin_attempt()
         return tried
 

@@ -84,7 +84,7 @@ class ChatCompletions:
         route = plan.route(len(body))
         for basis in standing.bases:
             await self._gateway.ready(basis)
-        return Job(request.stream, request.n, route, plan.prepare, record, observer)
+        return Job(request.stream, request.n, route, plan.prepare, record, observer, self._gateway.turns)
 
     async def _drive(self, job: Job, client: Client, config: Config, connection: "_Connection") -> None:
         interrupts = Interrupts(config.timeouts, config.server.keep_alive)

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 
 from policies.base import Context, Refuse, Request
+from policies.chain import Chain
+from policies.steps import Steps
 from policies.work import OverBudget, Work
 from proxy.access.keys import Client
 from proxy.api.models import model_not_found
@@ -65,22 +67,30 @@ class Plan:
         return Route(groups(models, known), self.gateway.targets, self.version.config.retries)
 
     def prepare(self, place: Place, spent: float) -> Prepared:
-        """An attempt at a target: a chain that has seen the request, and the call that it leaves to make. `spent` is
-        what the attempts before have cost, in USD. Raises `InvalidRequest` when a policy refuses."""
+        """An attempt at a target, with a chain of its own. `spent` is what the attempts before have cost, in USD."""
         context = self._context(place, spent)
         try:
             chain = self.standing.policies.chain(context)
-            seen = chain.request(Request(self.request.body))
+        except Exception as failure:
+            raise self._failed(failure) from None
+        if self.standing.bases:
+            self.record.tokenizer = tokenizers.basis(place.model)
+        sink = self._sink(place)
+        if self.observer.listener is not None:
+            sink = Overheard(sink, self.observer.listener)
+        return Prepared(place, self._call(place, chain), chain, context, sink, self.gateway.upstream(place))
+
+    def _call(self, place: Place, chain: Chain) -> Steps[Call]:
+        """The call that the chain leaves to make. Raises `InvalidRequest` when a policy refuses the request."""
+        try:
+            seen = yield from chain.request(Request(self.request.body))
         except OverBudget as over:
             raise TooComplex(over) from None
         except Exception as failure:
-            log.error("%s: a policy raised %s", self.record.id, where_it_failed(failure))
-            raise PolicyFailed("A policy of the gateway failed, so the request was refused.") from None
+            raise self._failed(failure) from None
         if isinstance(seen, Refuse):
             raise InvalidRequest(seen.message, status=seen.status, code=seen.code)
-        if self.standing.bases:
-            self.record.tokenizer = tokenizers.basis(place.model)
-        call = Call(
+        return Call(
             id=self.record.id,
             body=seen.body,
             model=place.model,
@@ -92,10 +102,10 @@ class Plan:
             guarded=chain.guarded,
             work=self.work,
         )
-        sink = self._sink(place)
-        if self.observer.listener is not None:
-            sink = Overheard(sink, self.observer.listener)
-        return Prepared(place, call, chain, context, sink, self.gateway.upstream(place))
+
+    def _failed(self, failure: Exception) -> PolicyFailed:
+        log.error("%s: a policy raised %s", self.record.id, where_it_failed(failure))
+        return PolicyFailed("A policy of the gateway failed, so the request was refused.")
 
     def _context(self, place: Place, spent: float) -> Context:
         return Context(

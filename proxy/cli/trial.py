@@ -18,6 +18,7 @@ from policies import POLICIES
 from policies.base import Context, Refuse, Request, Target
 from policies.chain import Chain
 from policies.events import End, Event, Finish, Text
+from policies.steps import finished
 from proxy.cli.playing import cut, even, play, uneven
 from proxy.cli.recording import Unplayable, decoded, looks_recorded
 from proxy.cli.report import as_json, told
@@ -84,7 +85,7 @@ def _try(ask: Ask, config: Config) -> None:
         _try_request(ask, chain, {**body, "messages": [{"role": "user", "content": _decoded_text(data)}]})
         _without_request_rules(ids, config)
         return
-    seen = chain.request(Request(body))
+    seen = finished(chain.request(Request(body)))
     if isinstance(seen, Refuse):
         raise Refused(f"a policy refuses the request: {seen.message.rstrip('.')}")
     events, failure = _events(ask, data, chain.guarded)
@@ -97,7 +98,7 @@ def _try(ask: Ask, config: Config) -> None:
 
 
 def _try_request(ask: Ask, chain: Chain, body: Mapping[str, Any]) -> None:
-    seen = chain.request(Request(body))
+    seen = finished(chain.request(Request(body)))
     refused = isinstance(seen, Refuse)
     if ask.as_json:
         told = {"refused": seen.message} if isinstance(seen, Refuse) else {"body": seen.body}

@@ -7,6 +7,7 @@ import pytest
 from policies.base import Refuse, Request
 from policies.chain import Chain, Rejected
 from policies.events import End, Event, Finish, Note, Opaque, Pause, Reject, Stop, Text, Tick, Usage, Verdict
+from policies.steps import Steps, finished
 
 
 class Upper:
@@ -114,8 +115,25 @@ def test_a_rejected_attempt_is_raised() -> None:
 
 def test_a_request_passes_each_policy_until_one_refuses() -> None:
     chain = Chain([Upper(), StopAfter(1)])
-    assert chain.request(Request({"a": 1})) == Request({"a": 1, "loud": True})
-    assert chain.request(Request({"forbidden": 1})) == Refuse("too much", "too_much")
+    assert finished(chain.request(Request({"a": 1}))) == Request({"a": 1, "loud": True})
+    assert finished(chain.request(Request({"forbidden": 1}))) == Refuse("too much", "too_much")
+
+
+class Careful(Upper):
+    """Takes its time with a request: three steps."""
+
+    def request(self, request: Request) -> Steps[Request | Refuse]:  # type: ignore[override]
+        for _ in range(3):
+            yield
+        return Request({**request.body, "seen": [*request.body.get("seen", ()), "careful"]})
+
+
+def test_a_policy_may_see_a_request_in_steps() -> None:
+    chain = Chain([Careful(), Upper(), Careful()])
+    assert len(list(chain.request(Request({})))) == 6
+    assert finished(chain.request(Request({}))) == Request({"loud": True, "seen": ["careful", "careful"]})
+    refused = finished(Chain([Careful(), StopAfter(1)]).request(Request({"forbidden": 1})))
+    assert refused == Refuse("too much", "too_much")
 
 
 def test_the_chains_deadline_is_the_earliest_of_its_policies() -> None:

@@ -16,6 +16,7 @@ from policies import POLICIES
 from policies.base import Context, Policy, Request
 from policies.chain import Chain
 from policies.events import End, Event, Finish, Text, ToolCall
+from policies.steps import finished
 from policies.token_meter import HOLD, boundaries
 from proxy.upstreams.tokenizers import load
 from tests.policies.redact.oracle import oracle_rule, redacted
@@ -58,7 +59,7 @@ def chain(choices: int = 1, cap: Mapping[str, int] | None = None, *, guarded: bo
         if config is not None:
             policies.append(POLICIES[name].build(f"{name}/t", POLICIES[name].config(**config), context))
     made = Chain(sorted(policies, key=lambda policy: POLICIES[policy.name.partition("/")[0]].stage))
-    made.request(Request({"messages": [], "response_format": FORMAT}))
+    finished(made.request(Request({"messages": [], "response_format": FORMAT})))
     return made
 
 

@@ -3,12 +3,13 @@ of the driver between them."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeAlias
 
 from policies.base import Context, Policy, Request
 from policies.chain import Chain
 from policies.events import End, Event, Finish, Text, Verdict
+from policies.steps import Steps
 from proxy.api.sinks import StreamSink, WholeSink
 from proxy.config.models import Cooldown, Model, Retries, Server, Target, Timeouts
 from proxy.config.resolve import Place
@@ -22,6 +23,7 @@ from proxy.routing.route import Group, Route
 from proxy.routing.targets import Targets
 from proxy.stream import Driver
 from proxy.tasks import spawn
+from proxy.turns import Turns
 from proxy.upstreams.base import Answer, AtOnce, Call
 from proxy.wire.base import Fault, Meta
 from tests.end_to_end.wire import Response
@@ -204,6 +206,13 @@ def only_route(attempts: int = 1) -> Route:
     return Route([Group([place], "only")], Targets(retries, Server()), retries)
 
 
+def seen(chain: Chain, asking: Call) -> Steps[Call]:
+    """The call, once the chain has seen its request, as `proxy.api.plan` makes it."""
+    request = yield from chain.request(Request(asking.body))
+    assert isinstance(request, Request)
+    return replace(asking, body=request.body)
+
+
 async def drive(provider: Provider, asked: Asked = Asked(), client: Client | None = None) -> Run:
     """Start the driver, as `proxy.api.chat` does."""
     taker = client or Client()
@@ -215,10 +224,11 @@ async def drive(provider: Provider, asked: Asked = Asked(), client: Client | Non
         if asked.stream:
             sink = StreamSink("chatcmpl-1", 0, "m", include_usage=asked.usage)
         asking = call("openai", stream=asked.stream)
-        return Prepared(place, asking, Chain(asked.policies), context, sink, provider)
+        chain = Chain(asked.policies)
+        return Prepared(place, seen(chain, asking), chain, context, sink, provider)
 
     route = only_route(asked.attempts)
-    job = Job(asked.stream, asked.choices, route, prepare, record, Unobserved())
+    job = Job(asked.stream, asked.choices, route, prepare, record, Unobserved(), Turns())
     made: asyncio.Future[Interrupts] = asyncio.get_running_loop().create_future()
 
     async def run() -> None:

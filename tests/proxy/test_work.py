@@ -28,6 +28,7 @@ from proxy.job import Job, Prepared
 from proxy.observer import Unobserved
 from proxy.record import Record
 from proxy.stream import Driver
+from proxy.turns import Turns
 from proxy.upstreams import tokenizers
 from proxy.upstreams.answer import NativeAnswer
 from proxy.upstreams.base import Answer, Call
@@ -36,7 +37,7 @@ from proxy.wire.anthropic import AnthropicDecoder
 from proxy.wire.base import Decoder
 from proxy.wire.gemini import GeminiDecoder
 from proxy.wire.openai import OpenAIDecoder
-from tests.proxy.driving import LONG, only_route
+from tests.proxy.driving import LONG, only_route, seen
 from tests.proxy.upstreams.calls import call
 
 CHUNKS = 400
@@ -198,9 +199,9 @@ async def served(name: str, config: Config) -> Record:
     def prepare(place: Any, spent: float) -> Prepared:
         sink = StreamSink("chatcmpl-1", 0, "m", include_usage=False)
         asked = call(name, stream=True)
-        return Prepared(place, asked, made, context, sink, Recorded(name))
+        return Prepared(place, seen(made, asked), made, context, sink, Recorded(name))
 
-    job = Job(True, 1, only_route(), prepare, record, Unobserved())
+    job = Job(True, 1, only_route(), prepare, record, Unobserved(), Turns())
     interrupts, taker = Interrupts(LONG, 60), Taker()
     scope = {"extensions": {"sluice.connection": taker}}
     driver = Driver(job, Downstream(scope, taker.send, [], interrupts), interrupts)

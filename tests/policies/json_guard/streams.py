@@ -7,6 +7,7 @@ from policies.base import Context, Request
 from policies.chain import Chain
 from policies.events import End, Event, Finish, Text
 from policies.json_guard import JSON_GUARD, JsonGuardConfig
+from policies.steps import finished
 
 SCHEMA = {
     "type": "object",
@@ -25,7 +26,7 @@ def chain(schema: Any = None, choices: int = 1, tools: bool = False, json: bool 
     if tools:
         body["tools"] = [{"type": "function", "function": {"name": "f"}}]
     request = Request(body)
-    assert made.request(request) is request
+    assert finished(made.request(request)) is request
     return made
 
 

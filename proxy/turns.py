@@ -1,0 +1,65 @@
+"""Long work on the event loop, a slice in each of its turns.
+
+Rule: however many requests have long work, one of them gets a slice in one turn of the loop, in the order in which they
+asked. So other streams wait for one slice, not for one slice of each. Work that ends within its first slice waits for
+nothing.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from policies.steps import Steps
+
+_T = TypeVar("_T")
+
+SLICE: Final = 0.001
+"""Seconds of a slice. Its last step may take it a little further."""
+
+
+class Turns:
+    """The turns of one event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._handed_out = False
+
+    async def take(self, steps: Steps[_T], between: Callable[[], Awaitable[None]]) -> _T:
+        """Do the work to its end and give its result. `between` is awaited between two slices. The work is closed when
+        it is interrupted there."""
+        with contextlib.closing(steps):
+            while True:
+                until = time.perf_counter() + SLICE
+                try:
+                    next(steps)
+                    while time.perf_counter() < until:
+                        next(steps)
+                except StopIteration as end:
+                    result: _T = end.value
+                    return result
+                await self._turn()
+                await between()
+
+    async def _turn(self) -> None:
+        """Wait for the next turn that is nobody else's."""
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        if not self._handed_out:
+            self._handed_out = True
+            loop.call_soon(self._hand_out)
+        await turn
+
+    def _hand_out(self) -> None:
+        """Give this turn of the loop to the first who still waits for one."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                break
+        self._handed_out = bool(self._waiting)
+        if self._handed_out:
+            asyncio.get_running_loop().call_soon(self._hand_out)
