@@ -1,7 +1,8 @@
 """Anthropic's `v1/messages` answers, streamed or whole -> policy events.
 
-Rule: there is one choice, 0. It finishes at the `stop_reason`, and the answer ends at `message_stop`; where the bytes
-end between the two, nothing of the answer is missing. Events of kinds not known here are skipped.
+Rule: there is one choice, 0. Its `stop_reason` says how it ends, and `message_stop` that it does; where the bytes end
+between the two, nothing of the answer is missing, and a block that comes there is still the answer's. Events of kinds
+not known here are skipped.
 
 A whole message is played as the stream it would have been, so both are decoded by the same code. What blocks mean is in
 `proxy.wire.anthropic_blocks`.
@@ -14,18 +15,9 @@ from policies.events import End, Finish, FinishReason, Usage
 from proxy.wire.anthropic_blocks import Blocks
 from proxy.wire.base import Decoded, Fault, Meta
 from proxy.wire.fields import UNREADABLE, Unreadable, count, error_message, items, label, obj
+from proxy.wire.finish import ANTHROPIC, BROKEN, broken_off, worse
 from proxy.wire.jsontext import loads
 
-_FINISH: Final[dict[str, FinishReason]] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "pause_turn": "stop",
-    "compaction": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
 _STATUS: Final = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -54,7 +46,7 @@ class AnthropicDecoder:
         self.meta = Meta()
         self._guarded = guarded
         self._over = False
-        self._finished = False
+        self._reason: FinishReason | None = None
         self._usage: _Object = {}
         self._blocks = blocks = Blocks(guarded, json_tool, tool_names or {})
         self.more = blocks.more
@@ -96,7 +88,7 @@ class AnthropicDecoder:
 
     def eof(self) -> Sequence[Decoded]:
         """The natural end when the `stop_reason` has come, though not the `message_stop`."""
-        return self._message_stop({}) if self._finished and not self._over else ()
+        return self._message_stop({}) if self._reason and not self._over else ()
 
     def _play(self, message: _Object) -> Sequence[Decoded]:
         content = message.get("content")
@@ -106,7 +98,8 @@ class AnthropicDecoder:
         for block in content:
             out += self._blocks.start({"index": 0, "content_block": block})
             out += self._blocks.stop({"index": 0})
-        return [*out, *self._message_delta({"delta": message}), *self._message_stop({})]
+        out += self._message_delta({"delta": message})
+        return out if self._over else [*out, *self._message_stop({})]
 
     def _message_start(self, body: _Object) -> Sequence[Decoded]:
         message = obj(body.get("message"))
@@ -117,12 +110,15 @@ class AnthropicDecoder:
     def _message_delta(self, body: _Object) -> Sequence[Decoded]:
         usage = self._count(body)
         reason = obj(body.get("delta")).get("stop_reason")
-        return [*usage, *self._finish(reason)] if type(reason) is str else usage
+        return usage if reason is None else [*usage, *self._finish(reason)]
 
     def _message_stop(self, body: _Object) -> Sequence[Decoded]:
-        out = [*self._finish("tool_use"), End("natural")]
         self._over = True
-        return out
+        finish = self._reason or "tool_calls"
+        # Calls that the provider ran itself, or the forced JSON tool, leave the client nothing to run.
+        if finish == "tool_calls" and not self._blocks.calls:
+            finish = "stop"
+        return [*self._blocks.close(), Finish(0, finish), End("natural")]
 
     def _error(self, body: _Object) -> Sequence[Decoded]:
         error = obj(body.get("error"))
@@ -141,16 +137,12 @@ class AnthropicDecoder:
         self._usage.update((name, value) for name, value in usage.items() if value is not None)
         return (_usage(self._usage),)
 
-    def _finish(self, reason: str) -> Sequence[Decoded]:
-        if self._finished:
-            return ()
-        closing = self._blocks.close()
-        self._finished = True
-        for kind in ("content_block_start", "content_block_delta", "content_block_stop"):
-            del self._handlers[kind]
-        finish = _FINISH.get(reason, "stop")
-        # Calls that the provider ran itself, or the forced JSON tool, leave the client nothing to run.
-        return [*closing, Finish(0, "stop" if finish == "tool_calls" and not self._blocks.calls else finish)]
+    def _finish(self, reason: Any) -> Sequence[Decoded]:
+        ending = ANTHROPIC.get(reason, BROKEN) if type(reason) is str else BROKEN
+        if ending == BROKEN:
+            return [*self._blocks.close(), *self._fail(broken_off(reason))]
+        self._reason = worse(self._reason, ending)
+        return ()
 
 
 def _usage(usage: _Object) -> Usage:

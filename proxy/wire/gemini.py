@@ -17,21 +17,9 @@ from policies.events import Attachment, End, Event, Finish, FinishReason, Opaque
 from proxy.wire.base import Decoded, Fault, Meta
 from proxy.wire.citations import Grounding
 from proxy.wire.fields import UNREADABLE, Unreadable, arguments, count, error_message, items, label, obj, string
+from proxy.wire.finish import BROKEN, GEMINI, broken_off, worse
 from proxy.wire.jsontext import loads
 
-_FINISH: Final[dict[str, FinishReason]] = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "LANGUAGE": "content_filter",
-    "BLOCKLIST": "content_filter",
-    "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter",
-    "IMAGE_SAFETY": "content_filter",
-    "IMAGE_PROHIBITED_CONTENT": "content_filter",
-    "IMAGE_RECITATION": "content_filter",
-}
 _STATUS: Final = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
@@ -78,6 +66,7 @@ class GeminiDecoder:
         self._guarded = guarded
         self._ids = ids
         self._over = False
+        self._broken: Fault | None = None
         self._counted: _Object = {}
         self._usage = Usage(0, 0)
         self._choices: dict[int, _Choice] = {}
@@ -143,6 +132,8 @@ class GeminiDecoder:
         out += self._count(body.get("usageMetadata"))
         if not self._guarded and not body.keys() <= _ANSWER:
             out.append(Opaque(None, "chunk", {name: body[name] for name in body.keys() - _ANSWER}))
+        if self._broken is not None:
+            return [*out, *self._fail(self._broken)]
         if not candidates and string(obj(body.get("promptFeedback")).get("blockReason")):
             return [*out, *self._blocked()]
         return out
@@ -174,10 +165,17 @@ class GeminiDecoder:
             if type(part) is dict:
                 out += self._part(index, choice, part)
         reason = candidate.get("finishReason")
-        if type(reason) is str:
-            choice.finish = _FINISH.get(reason, "stop")
+        if reason is not None:
+            self._finish(choice, reason)
         if not candidate.keys() <= _CANDIDATE:
             out += self._metadata(index, choice, candidate)
+
+    def _finish(self, choice: _Choice, reason: Any) -> None:
+        ending = GEMINI.get(reason, BROKEN) if type(reason) is str else BROKEN
+        if ending == BROKEN:
+            self._broken = broken_off(reason)
+        else:
+            choice.finish = worse(choice.finish, ending)
 
     def _begin(self, index: Any) -> _Choice:
         if type(index) is not int or not 0 <= index < _MOST_CHOICES:

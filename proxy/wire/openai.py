@@ -2,17 +2,19 @@
 
 Rules. Text goes into its channel whatever member it came in; what we don't know is `Opaque`, or left out when the chain
 is guarded. The order within a chunk: unknown members, reasoning, content, refusal, calls, attachments, finish; then
-usage. After a choice's first finish reason nothing of it counts. An index outside 0..127 is a fault: text that has no
-place must not go anywhere. `[DONE]` ends the choices that never got a reason.
+usage. Text, calls and counts behind a choice's finish reason are the answer's too, as the official SDKs join them: so a
+choice's `Finish` waits for `[DONE]` or the end of the bytes. An index outside 0..127 is a fault: text that has no place
+must not go anywhere. `[DONE]` ends the choices that never got a reason.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from policies.events import ATTACHMENTS, Attachment, Channel, End, Finish, FinishReason, Opaque, Text
 from proxy.wire import guard
 from proxy.wire.base import Decoded, Fault, Meta
 from proxy.wire.fields import UNREADABLE, Unreadable, label
+from proxy.wire.finish import BROKEN, OPENAI, broken_off, worse
 from proxy.wire.jsontext import loads
 from proxy.wire.openai_calls import MAX_INDEX, Calls
 from proxy.wire.openai_errors import fault, is_error
@@ -41,30 +43,6 @@ _GUARDED: Mapping[str, tuple[type, Callable[[Any], Any]]] = {
 }
 """What a guarded answer keeps of attachments, with their types; all of the others' texts are looked at."""
 
-_REASONS: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "content_filter": "content_filter",
-    "function_call": "function_call",
-    "max_tokens": "length",
-    "MAX_TOKENS": "length",
-    "max_output_tokens": "length",
-    "model_length": "length",
-    "insufficient_system_resource": "length",
-    "tool_use": "tool_calls",
-    "safety": "content_filter",
-    "SAFETY": "content_filter",
-    "sensitive": "content_filter",
-    "refusal": "content_filter",
-    "guardrail_intervened": "content_filter",
-}
-"""Finish reasons that servers send; any other is a natural stop ("eos", "end_turn" …)."""
-
-_FAILURES: Final = frozenset({"error", "abort", "network_error"})
-"""Finish reasons of an answer that broke."""
-
-_BROKEN = Fault("The provider broke the answer off with an error; try again.", kind="provider_error")
 _EMPTY = Fault(
     "The provider's answer has no choices; check that base_url points to an OpenAI-format server.",
     kind="malformed_event",
@@ -78,8 +56,9 @@ class OpenAIDecoder:
         self.meta = Meta()
         self._guarded = guarded
         self._calls: dict[int, Calls] = {}
-        self._finished: set[int] = set()
+        self._reasons: dict[int, FinishReason] = {}
         self._learned: object = self
+        self._broken: Fault | None = None
         self._over = False
 
     def decode(self, event: str | None, data: bytes) -> Sequence[Decoded]:
@@ -110,7 +89,7 @@ class OpenAIDecoder:
 
     def eof(self) -> Sequence[Decoded]:
         """The natural end for servers without `[DONE]`: every choice that was begun has its finish reason."""
-        if self._over or not self._calls or self._calls.keys() - self._finished:
+        if self._over or not self._calls or self._calls.keys() - self._reasons.keys():
             return ()
         return self._end()
 
@@ -133,13 +112,13 @@ class OpenAIDecoder:
     def _chunk(self, events: list[Decoded], chunk: dict[str, Any], whole: bool) -> None:
         if not self._guarded and not chunk.keys() <= _CHUNK:
             self._opaque(events, None, "chunk", chunk, _CHUNK)
-        before = len(self._finished)
+        before = len(self._reasons)
         choices = chunk.get("choices")
         if isinstance(choices, list):
             for position, choice in enumerate(choices):
                 if type(choice) is dict and not self._over:
                     self._choice(events, choice, position, whole)
-        last = len(self._finished) != before
+        last = len(self._reasons) != before
         counts = chunk.get("usage")
         if counts is None and (last or "x_groq" in chunk):
             counts = _hidden_usage(chunk)
@@ -147,6 +126,8 @@ class OpenAIDecoder:
             self._learn(chunk)
         if counts and not self._over:
             self._usage(events, counts)
+        if self._broken is not None:
+            events += self._fail(self._broken)
 
     def _choice(self, events: list[Decoded], choice: dict[str, Any], position: int, whole: bool) -> None:
         index = choice.get("index")
@@ -156,8 +137,6 @@ class OpenAIDecoder:
             raise Unreadable
         if index not in self._calls:
             self._calls[index] = Calls(index, self._guarded)
-        if index in self._finished:
-            return
         if not self._guarded:
             self._unknown(events, index, choice, _WHOLE if whole else _STREAMED)
         delta = choice.get("message" if whole else "delta")
@@ -169,7 +148,7 @@ class OpenAIDecoder:
             else:
                 self._delta(events, index, delta, whole)
         if reason := choice.get("finish_reason"):
-            self._finish(events, index, reason)
+            self._finish(index, reason)
 
     def _delta(self, events: list[Decoded], index: int, delta: dict[str, Any], whole: bool) -> None:
         if not self._guarded and not delta.keys() <= _DELTA:
@@ -206,13 +185,12 @@ class OpenAIDecoder:
         if not choice.keys() <= known:
             self._opaque(events, index, "choice", choice, known)
 
-    def _finish(self, events: list[Decoded], index: int, reason: Any) -> None:
-        name = reason if isinstance(reason, str) else "stop"
-        if name in _FAILURES:
-            events += self._fail(_BROKEN)
-            return
-        self._finished.add(index)
-        events.append(Finish(index, _REASONS.get(name, "stop")))
+    def _finish(self, index: int, reason: Any) -> None:
+        ending = OPENAI.get(reason.lower(), BROKEN) if type(reason) is str else BROKEN
+        if ending == BROKEN:
+            self._broken = broken_off(reason)
+        else:
+            self._reasons[index] = worse(self._reasons.get(index), ending)
 
     def _usage(self, events: list[Decoded], counts: Any) -> None:
         if isinstance(counts, dict) and (tokens := usage(counts, guarded=self._guarded)):
@@ -220,9 +198,11 @@ class OpenAIDecoder:
 
     def _end(self) -> list[Decoded]:
         self._over = True
-        unfinished = sorted(self._calls.keys() - self._finished)
-        finishes = [Finish(index, "tool_calls" if self._calls[index] else "stop") for index in unfinished]
-        return [*finishes, End("natural")]
+        ended: list[Decoded] = []
+        for index, calls in self._calls.items():
+            ended += calls.close()
+            ended.append(Finish(index, self._reasons.get(index) or ("tool_calls" if calls else "stop")))
+        return [*ended, End("natural")]
 
     def _fail(self, error: Fault) -> list[Decoded]:
         self._over = True

@@ -1,8 +1,13 @@
 """The tool calls of one choice: which call a piece belongs to.
 
-OpenAI numbers the pieces; some servers don't, count from 1, send every call whole, repeat id and name with each piece,
-or leave the id out. Rule: whatever they do, calls are counted from 0 in the order of their first pieces, and id and
-name come once, with the first piece.
+OpenAI numbers the pieces, and gives id and name with a call's first one. Other servers number nothing, give every call
+the number 0, change the number in the middle of a call, count from 1, send every call whole, repeat id and name with
+each piece, give them late, as "" or null, or leave the id out.
+
+Rules. A piece is known by its id, then by its number, then by standing behind another piece. A new id or a new name
+begins a call; a piece that has neither goes on with the call of its number, or with the last one. A call is passed on
+once its name is known, or at the end of its choice: then calls are counted from 0, and id and name come once, with the
+first piece.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,26 +23,44 @@ from proxy.wire.jsontext import dumps
 MAX_INDEX = 127
 """The largest index of a choice and of a tool call: OpenAI's own limits are 128 of either."""
 
+MAX_NAMELESS = 1 << 16
+"""Characters of arguments that wait for their call's name; a call that has more is passed on without one."""
+
 _Kind: TypeAlias = Literal["function", "custom", "function_call"]
 _MEMBERS = frozenset({"index", "id", "type", "function", "custom"})
 
 
 @dataclass(slots=True)
 class _Call:
-    index: int
+    """One call. `place` is its index for the client, None until it is passed on. `first` and `last` are the first and
+    the last character of its arguments that are no white space."""
+
     kind: _Kind
-    begun: bool = False
+    id: str = ""
+    name: str = ""
+    place: int | None = None
+    waiting: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+    first: str = ""
+    last: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arguments look like a complete JSON object, and not like the beginning of one."""
+        return self.first == "{" and self.last == "}"
 
 
 @dataclass(slots=True)
 class Calls:
-    """What was seen of the tool calls of choice `choice`. `_calls` is keyed by the provider's index."""
+    """What was seen of the tool calls of choice `choice`. `_numbered` has the newest call of each number that the
+    provider gave."""
 
     choice: int
     guarded: bool
-    _calls: dict[int, _Call] = field(default_factory=dict)
+    _calls: list[_Call] = field(default_factory=list)
+    _numbered: dict[int, _Call] = field(default_factory=dict)
     _by_id: dict[str, _Call] = field(default_factory=dict)
-    _last: _Call | None = None
+    _passed_on: int = 0
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -46,63 +69,102 @@ class Calls:
         """The pieces of a `tool_calls` list; in a `whole` answer each is a call. Raises Unreadable."""
         if not isinstance(pieces, list):
             return
-        for position, piece in enumerate(pieces):
+        for piece in pieces:
             if isinstance(piece, dict):
-                call = self._at(position, piece) if whole else self._find(piece)
+                kind = _kind(piece)
+                call = self._begin(kind) if whole else self._find(piece, kind)
                 yield from self._piece(call, piece, piece.get(call.kind))
 
     def legacy(self, piece: Any) -> Iterator[ToolCall]:
         """A piece of `function_call`."""
         if isinstance(piece, dict):
-            call = next((c for c in self._calls.values() if c.kind == "function_call"), None)
-            yield from self._piece(call or self._begin(self._next(), "function_call"), {}, piece)
+            call = next((call for call in self._calls if call.kind == "function_call"), None)
+            yield from self._piece(call or self._begin("function_call"), {}, piece)
 
-    def _find(self, piece: Mapping[str, Any]) -> _Call:
-        index, identity = piece.get("index"), string(piece.get("id"))
-        if index is not None:
-            return self._at(index, piece)
-        if identity:
-            return self._by_id.get(identity) or self._at(self._next(), piece)
-        if self._last is None or _name(piece.get("function") or piece.get("custom")):
-            return self._at(self._next(), piece)
-        return self._last
+    def close(self) -> Iterator[ToolCall]:
+        """The choice ends: the calls whose name never came."""
+        for call in self._calls:
+            if call.place is None:
+                yield self._first(call)
 
-    def _next(self) -> int:
-        return max(self._calls, default=-1) + 1
-
-    def _at(self, index: Any, piece: Mapping[str, Any]) -> _Call:
-        custom = piece.get("type") == "custom" or isinstance(piece.get("custom"), dict)
-        self._last = known = self._known(index) or self._begin(index, "custom" if custom else "function")
-        return known
-
-    def _known(self, index: Any) -> _Call | None:
-        return self._calls.get(index) if type(index) is int else None
-
-    def _begin(self, index: Any, kind: _Kind) -> _Call:
-        if type(index) is not int or not 0 <= index <= MAX_INDEX:
+    # ---- which call
+    def _find(self, piece: Mapping[str, Any], kind: _Kind) -> _Call:
+        index, id, body = piece.get("index"), string(piece.get("id")), piece.get(kind)
+        if index is not None and (type(index) is not int or not 0 <= index <= MAX_INDEX):
             raise Unreadable
-        call = self._calls[index] = _Call(len(self._calls), kind)
+        call = self._by_id.get(id)
+        if call is None:
+            call = self._latest() if index is None else self._numbered.get(index)
+        if call is None and not id and not _name(body):
+            call = self._latest()  # a number alone is no call
+        if call is None or _is_another(call, id, body, numbered=index is not None):
+            call = self._begin(kind)
+        if index is not None:
+            self._numbered[index] = call
         return call
 
+    def _latest(self) -> _Call | None:
+        return self._calls[-1] if self._calls else None
+
+    def _begin(self, kind: _Kind) -> _Call:
+        if len(self._calls) > MAX_INDEX:
+            raise Unreadable
+        call = _Call(kind)
+        self._calls.append(call)
+        return call
+
+    # ---- what it says
     def _piece(self, call: _Call, piece: Mapping[str, Any], body: Any) -> Iterator[ToolCall]:
         arguments = _text(body, "input" if call.kind == "custom" else "arguments")
         extra = self._extra(piece)
-        if not call.begun:
-            call.begun = True
-            yield ToolCall(self.choice, call.index, self._id(call, piece), _name(body), arguments, call.kind, extra)
-        elif arguments or extra:
-            yield ToolCall(self.choice, call.index, arguments=arguments, kind=call.kind, extra=extra)
+        if (text := arguments.strip()) and call.kind == "function":
+            call.first, call.last = call.first or text[0], text[-1]
+        if id := string(piece.get("id")):
+            call.id = call.id or id
+            self._by_id[id] = call
+        if call.place is not None:
+            if arguments or extra:
+                yield ToolCall(self.choice, call.place, arguments=arguments, kind=call.kind, extra=extra)
+            return
+        call.name = call.name or _name(body)
+        call.waiting += arguments
+        call.extra |= extra or {}
+        if call.name or len(call.waiting) > MAX_NAMELESS:
+            yield self._first(call)
 
-    def _id(self, call: _Call, piece: Mapping[str, Any]) -> str:
-        identity = string(piece.get("id")) or f"call_{uuid4().hex}"
-        self._by_id[identity] = call
-        return identity
+    def _first(self, call: _Call) -> ToolCall:
+        """The piece with which a call is passed on."""
+        call.place = self._passed_on
+        self._passed_on += 1
+        waiting, call.waiting = call.waiting, ""
+        id = call.id or f"call_{uuid4().hex}"
+        return ToolCall(self.choice, call.place, id, call.name, waiting, call.kind, call.extra or None)
 
     def _extra(self, piece: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if piece.keys() <= _MEMBERS:
             return None
         extra = {name: value for name, value in piece.items() if name not in _MEMBERS and value is not None}
         return (guard.signatures(extra) if self.guarded else extra) or None
+
+
+def _is_another(call: _Call, id: str, body: Any, *, numbered: bool) -> bool:
+    """Whether a piece with this id begins a call of its own, and does not go on with `call`."""
+    name = _name(body)
+    if id and call.id and id != call.id:
+        return True
+    if not name or not call.name:
+        return False
+    if name != call.name:
+        return True
+    # The same name once more: servers repeat it with each piece, or call one function twice.
+    if call.is_whole:
+        return _text(body, "arguments").lstrip().startswith("{")
+    return not (numbered or id or call.first)
+
+
+def _kind(piece: Mapping[str, Any]) -> _Kind:
+    custom = piece.get("type") == "custom" or isinstance(piece.get("custom"), dict)
+    return "custom" if custom else "function"
 
 
 def _name(body: Any) -> str:

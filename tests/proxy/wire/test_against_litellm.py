@@ -132,7 +132,7 @@ DIFFERENCES: dict[tuple[str, str, str], tuple[Any, Any, str]] = {
         {0: "stop"},
         "the answer was cut; LiteLLM does not know it",
     ),
-    ("anthropic", "compaction", "finish"): ({0: "stop"}, {0: "length"}, "a pause that was asked for, nothing was cut"),
+    ("anthropic", "pause", "finish"): ({0: "length"}, {0: "stop"}, "the turn goes on: this is not the whole answer"),
     ("anthropic", "error", "fault"): (529, 500, "the status the error would have had at the start decides retries"),
     ("gemini", "two candidates", "calls"): (
         {(0, 0): ("minted", "lookup", {"city": "Paris"}), (1, 0): ("minted", "lookup", {"city": "Paris"})},
@@ -156,8 +156,14 @@ DIFFERENCES: dict[tuple[str, str, str], tuple[Any, Any, str]] = {
     ),
     ("gemini", "searched", "prompt"): (100, 10, "what tools put into the prompt are prompt tokens, whoever is billed"),
     ("gemini", "thoughts within the count", "completion"): (12, 5, "the format says that candidates exclude thoughts"),
-    ("gemini", "finish OTHER", "finish"): ({0: "stop"}, {0: "content_filter"}, "no reason was given, so none is told"),
-    ("gemini", "finish NO_IMAGE", "finish"): ({0: "stop"}, {0: "content_filter"}, "nothing was filtered"),
+    **{
+        ("gemini", f"finish {reason}", "fault"): (
+            502,
+            None,
+            "the answer broke off; LiteLLM tells it as stop or filtered",
+        )
+        for reason in ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER", "NO_IMAGE")
+    },
 }
 
 

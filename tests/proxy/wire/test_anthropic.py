@@ -43,16 +43,25 @@ def test_a_text_answer_is_its_pieces_then_its_usage_finish_and_end() -> None:
     [
         ("end_turn", "stop"),
         ("stop_sequence", "stop"),
-        ("pause_turn", "stop"),
-        ("compaction", "stop"),
+        ("pause_turn", "length"),
+        ("compaction", "length"),
         ("max_tokens", "length"),
         ("model_context_window_exceeded", "length"),
         ("refusal", "content_filter"),
-        ("something_new", "stop"),
     ],
 )
 def test_stop_reasons_are_openais(reason: str, finish: str) -> None:
     assert seen(*text(0, "x"), *ended(reason)).finish == {0: finish}
+
+
+def test_an_unknown_stop_reason_is_a_fault_behind_the_text() -> None:
+    got = seen(*text(0, "x"), *ended("something_new"))
+    assert isinstance(got.end, Fault) and (got.content, got.finish) == ("x", {})
+
+
+def test_a_block_behind_the_stop_reason_is_the_answers_too() -> None:
+    *most, stop = [*text(0, "Hel"), *ended()]
+    assert seen(*most, *text(1, "lo"), stop).content == "Hello"
 
 
 def test_usage_is_in_openais_meaning_and_null_does_not_replace_a_count() -> None:
@@ -136,10 +145,10 @@ def test_an_answer_that_stops_without_a_reason_is_finished_by_what_it_holds() ->
     assert seen(*call(0, "t", "f"), STOP).finish == {0: "tool_calls"}
 
 
-def test_after_the_finish_only_counts_and_the_end_are_taken() -> None:
-    late = [*text(1, "late"), *call(2, "t", "f"), *ended("refusal", output_tokens=21)]
+def test_behind_its_stop_reason_blocks_and_counts_are_taken_and_the_worse_reason_counts() -> None:
+    late = [*text(1, " late"), *call(2, "t", "f"), *ended("refusal", output_tokens=21)]
     got = seen(*text(0, "x"), *ended()[:1], *late)
-    assert (got.content, got.calls, got.finish) == ("x", {}, {0: "stop"})
+    assert (got.content, len(got.calls), got.finish) == ("x late", 1, {0: "content_filter"})
     assert (got.usage[-1].completion, got.end) == (21, End("natural"))
 
 

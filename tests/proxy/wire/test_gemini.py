@@ -117,14 +117,18 @@ def test_unknown_members_are_kept_where_they_stood_for_a_chain_without_guards_on
         ("PROHIBITED_CONTENT", "content_filter"),
         ("SPII", "content_filter"),
         ("IMAGE_SAFETY", "content_filter"),
-        ("MALFORMED_FUNCTION_CALL", "stop"),
-        ("UNEXPECTED_TOOL_CALL", "stop"),
-        ("OTHER", "stop"),
-        ("SOMETHING_NEW", "stop"),
+        ("MODEL_ARMOR", "content_filter"),
     ],
 )
 def test_finish_reasons_are_openais(reason: str, finish: str) -> None:
     assert seen(said("x", finish=reason)).finish == {0: finish}
+
+
+@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER", "SOMETHING_NEW", 7])
+def test_an_answer_that_broke_or_ended_for_an_unknown_reason_is_a_fault_behind_its_text_and_counts(reason: Any) -> None:
+    got = seen(said("x", finish=reason, usage=USAGE))
+    assert isinstance(got.end, Fault) and got.end.status == 502
+    assert (got.content, got.finish, len(got.usage)) == ("x", {}, 1)
 
 
 @pytest.mark.parametrize(("reason", "finish"), [("MAX_TOKENS", "length"), ("SAFETY", "content_filter")])

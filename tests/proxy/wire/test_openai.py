@@ -86,26 +86,40 @@ def test_text_goes_into_its_channel(delta: Any, events: Sequence[Event], guarded
         ("end_turn", "stop"),
         ("MAX_TOKENS", "length"),
         ("model_length", "length"),
-        (["odd"], "stop"),
+        ("RECITATION", "content_filter"),
     ],
 )
-def test_a_finish_follows_the_text_of_its_chunk(given: Any, reason: Any) -> None:
-    assert decode(chunk({"content": "a"}, 0, given)) == [Text(0, "content", "a"), Finish(0, reason)]
+def test_a_finish_is_told_at_the_end(given: Any, reason: Any) -> None:
+    assert decode(chunk({"content": "a"}, 0, given), b"[DONE]") == [Text(0, "content", "a"), Finish(0, reason), END]
 
 
-@pytest.mark.parametrize("reason", ["error", "abort", "network_error"])
-def test_a_finish_reason_that_means_failure_is_a_fault(reason: str) -> None:
+@pytest.mark.parametrize("reason", ["error", "abort", "network_error", "something_new", ["odd"], 7])
+def test_a_finish_reason_that_means_failure_or_is_unknown_is_a_fault_behind_what_came(reason: Any) -> None:
     event = chunk({"content": "a"}, 0, reason, usage={"prompt_tokens": 1})
     event["choices"].append({"index": 1, "delta": {"content": "b"}})
-    text, fault = decode(event, b"[DONE]")
-    assert text == Text(0, "content", "a")
+    *came, fault = decode(event, b"[DONE]")
+    assert came == [Text(0, "content", "a"), Text(1, "content", "b"), Usage(1, 0, details={"prompt_tokens": 1})]
     assert isinstance(fault, Fault) and fault.status == 502
 
 
-def test_after_its_first_finish_nothing_of_a_choice_counts() -> None:
-    late = chunk({"content": "late", "new": 1, "annotations": [{}]}, 0, "length", usage={"prompt_tokens": 1})
-    got = decode(chunk({"content": "a"}, 0, "stop"), late, chunk({"content": "b"}, 1))
-    assert [type(event) for event in got] == [Text, Finish, Usage, Text]
+def test_what_comes_behind_a_finish_reason_is_the_answers_too() -> None:
+    call = {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}]}
+    late = chunk({"content": "late"} | call, 0, None, usage={"prompt_tokens": 1})
+    assert decode(chunk({"content": "a"}, 0, "stop"), late, chunk({"content": "b"}, 1), b"[DONE]") == [
+        Text(0, "content", "a"),
+        Text(0, "content", "late"),
+        ToolCall(0, 0, "c", "f", "{}"),
+        Usage(1, 0, details={"prompt_tokens": 1}),
+        Text(1, "content", "b"),
+        Finish(0, "stop"),
+        Finish(1, "stop"),
+        END,
+    ]
+
+
+@pytest.mark.parametrize(("first", "second"), [("stop", "length"), ("length", "stop"), ("length", "tool_calls")])
+def test_of_two_finish_reasons_the_one_that_promises_less_counts(first: str, second: str) -> None:
+    assert Finish(0, "length") in decode(chunk({"content": "a"}, 0, first), chunk({}, 0, second), b"[DONE]")
 
 
 def test_choices_are_kept_apart_and_may_lack_an_index() -> None:
@@ -164,15 +178,15 @@ def test_tool_calls_stream_in_pieces() -> None:
     assert decode(chunk({"tool_calls": [first]}), chunk({"tool_calls": [more]}), chunk({}, 0, "tool_calls")) == [
         ToolCall(0, 0, "call_1", "f", ""),
         ToolCall(0, 0, arguments='{"a":'),
-        Finish(0, "tool_calls"),
     ]
 
 
 def test_the_legacy_function_call_is_a_call_of_its_own_kind() -> None:
-    first, more, finish = decode(
+    first, more, finish, _ = decode(
         chunk({"content": None, "function_call": {"name": "f", "arguments": ""}}),
         chunk({"function_call": {"arguments": "{}"}}),
         chunk({}, 0, "function_call"),
+        b"[DONE]",
     )
     assert isinstance(first, ToolCall) and (first.name, first.arguments, first.kind) == ("f", "", "function_call")
     assert more == ToolCall(0, 0, arguments="{}", kind="function_call")
@@ -203,8 +217,9 @@ def test_usage_that_counts_nothing_is_no_event(usage: Any) -> None:
     assert decode({"choices": [], "usage": usage}) == []
 
 
-def test_usage_follows_the_finish_of_its_chunk() -> None:
-    assert decode(chunk({}, 0, "stop", usage=USAGE)) == [Finish(0, "stop"), Usage(3, 5, details=USAGE)]
+def test_usage_comes_before_the_finish_of_its_chunk() -> None:
+    got = decode(chunk({}, 0, "stop", usage=USAGE), b"[DONE]")
+    assert got == [Usage(3, 5, details=USAGE), Finish(0, "stop"), END]
 
 
 def test_what_the_provider_says_of_its_answer_is_kept_from_where_it_says_it() -> None:
@@ -245,7 +260,7 @@ def test_done_is_the_natural_end_and_nothing_follows(done: bytes) -> None:
 def test_done_finishes_the_choices_whose_server_gave_no_reason() -> None:
     call = {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}]}
     got = decode(chunk({"content": "a"}), chunk(call, 1), chunk({}, 2, "length"), b"[DONE]")
-    assert got[2:] == [Finish(2, "length"), Finish(0, "stop"), Finish(1, "tool_calls"), END]
+    assert got[2:] == [Finish(0, "stop"), Finish(1, "tool_calls"), Finish(2, "length"), END]
 
 
 def test_the_end_of_the_bytes_is_natural_only_when_every_choice_has_finished() -> None:
@@ -255,7 +270,7 @@ def test_the_end_of_the_bytes_is_natural_only_when_every_choice_has_finished() -
     decoder.decode(None, sse(chunk({"content": "a"}, 1)))
     assert decoder.eof() == ()
     decoder.decode(None, sse(chunk({}, 1, "length")))
-    assert decoder.eof() == [END]
+    assert decoder.eof() == [Finish(0, "stop"), Finish(1, "length"), END]
     assert decoder.eof() == ()
 
 
@@ -296,11 +311,11 @@ def test_a_whole_answer_gives_the_events_of_a_stream() -> None:
         Text(0, "reasoning", "hm"),
         Text(0, "content", "hi"),
         Attachment(0, "annotations", [{"a": 1}]),
-        Finish(0, "stop"),
         ToolCall(1, 0, "c", "f", '{"a":1}'),
         ToolCall(1, 1, "c", "f", '{"a":1}'),
-        Finish(1, "tool_calls"),
         Usage(3, 5, details=USAGE),
+        Finish(0, "stop"),
+        Finish(1, "tool_calls"),
         END,
     ]
     assert decoder.meta.model == "gpt-4o"

@@ -16,7 +16,8 @@ def piece(index: int | None = None, id: str | None = None, name: str | None = No
 
 def stream(*chunks: list[Any], guarded: bool = False) -> list[ToolCall]:
     calls = Calls(0, guarded)
-    return [event for pieces in chunks for event in calls.tools(pieces, whole=False)]
+    events = [event for pieces in chunks for event in calls.tools(pieces, whole=False)]
+    return [*events, *calls.close()]
 
 
 def joined(events: list[ToolCall]) -> list[tuple[int, str | None, str | None, str]]:
@@ -65,6 +66,45 @@ SERVERS: dict[str, tuple[list[list[Any]], list[Any]]] = {
     "arguments as an object": ([[piece(0, "a", "f", {"x": [1, "é"]})]], [(0, "a", "f", '{"x":[1,"é"]}')]),
     "no arguments": ([[piece(0, "a", "f", None)], [{"index": 0}], [piece(0, None, None, "")]], [(0, "a", "f", "")]),
     "no name": ([[{"index": 0, "id": "a"}]], [(0, "a", "", "")]),
+    "one index for all calls": ([[piece(0, "a", "f", "{}")], [piece(0, "b", "g", "[]")]], [A, B]),
+    "one index, one function, whole calls": (
+        [[piece(0, "a", "f", '{"x":1}')], [piece(0, "b", "f", '{"x":1}')]],
+        [(0, "a", "f", '{"x":1}'), (1, "b", "f", '{"x":1}')],
+    ),
+    "one index, no id, one function, whole calls": (
+        [[piece(0, None, "f", '{"x":1}')], [piece(0, None, "f", '{"x":2}')]],
+        [(0, None, "f", '{"x":1}'), (1, None, "f", '{"x":2}')],
+    ),
+    "one id for all calls": ([[piece(0, "a", "f", "{}")], [piece(1, "a", "g", "[]")]], [A, (1, "a", "g", "[]")]),
+    "one index, another name": (
+        [[piece(0, None, "f", "{}")], [piece(0, None, "g", "[]")]],
+        [(0, None, "f", "{}"), (1, None, "g", "[]")],
+    ),
+    "a late name": ([[piece(0, "a", None, "")], [piece(0, None, "f", "{}")]], [A]),
+    "a late name, behind arguments": ([[piece(0, "a", None, "{")], [piece(0, None, "f", "}")]], [A]),
+    "late names of two calls": (
+        [
+            [piece(0, "a"), piece(1, "b")],
+            [piece(1, None, "g", "[")],
+            [piece(0, None, "f", "{}"), piece(1, arguments="]")],
+        ],
+        [(0, "b", "g", "[]"), (1, "a", "f", "{}")],
+    ),
+    "a late id": (
+        [[piece(0, None, "f", "{")], [piece(0, "a", None, "}")], [piece(None, "a", None, " ")]],
+        [(0, None, "f", "{} ")],
+    ),
+    "empty and null names and ids": (
+        [[piece(0, "a", "f", "")], [piece(0, "", "", "{")], [{"index": 0, "function": {"arguments": "}"}}]],
+        [A],
+    ),
+    "a drifting index": ([[piece(0, "a", "f", "{")], [piece(1, None, None, "}")], [piece(2, "b", "g", "[]")]], [A, B]),
+    "a drifting index, the id tells": ([[piece(0, "a", "f", "{")], [piece(1, "a", "f", "}")]], [A]),
+    "whole, then id and name once more": ([[piece(0, "a", "f", "{}")], [piece(0, "a", "f", "")]], [A]),
+    "no index, the name with each piece": (
+        [[piece(None, None, "f", "{")], [piece(None, None, "f", "}")]],
+        [(0, None, "f", "{}")],
+    ),
     "pieces that are none": ([[None, 7, "x", piece(0, "a", "f", "{}")]], [A]),
 }
 
