@@ -130,11 +130,11 @@ class AnthropicDecoder:
         return (fault,)
 
     def _count(self, holder: _Object) -> Sequence[Decoded]:
-        """Counts replace earlier ones, but for those that are null."""
+        """Counts replace earlier ones, but for those that are null, and zeros: they take nothing back."""
         usage = obj(holder.get("usage"))
         if not usage:
             return ()
-        self._usage.update((name, value) for name, value in usage.items() if value is not None)
+        self._usage.update((name, value) for name, value in usage.items() if value not in (None, 0))
         return (_usage(self._usage),)
 
     def _finish(self, reason: Any) -> Sequence[Decoded]:

@@ -5,8 +5,10 @@ been there. Types are compared exactly: what JSON parsers make has no subclasses
 """
 
 import re
+from dataclasses import replace
 from typing import Any, Final
 
+from policies.events import Usage
 from proxy.wire.base import Fault
 from proxy.wire.jsontext import dumps
 
@@ -44,6 +46,21 @@ def string(value: Any) -> str:
 def count(value: Any) -> int:
     """A token count: an integer from 0 to 10^12, else 0. Beyond that, arithmetic with prices would overflow."""
     return value if type(value) is int and 0 <= value <= _MOST_TOKENS else 0
+
+
+def lasting(before: Usage | None, now: Usage) -> Usage:
+    """The counts of an answer after those it gave `before`. Counts are of the answer so far, so a later 0 is one that a
+    server does not know any more."""
+    if before is None or (now.prompt and now.completion):
+        return now
+    return replace(
+        now,
+        prompt=now.prompt or before.prompt,
+        completion=now.completion or before.completion,
+        cached=now.cached or before.cached,
+        cache_write=now.cache_write or before.cache_write,
+        reasoning=now.reasoning or before.reasoning,
+    )
 
 
 def label(value: Any, guarded: bool) -> str | None:

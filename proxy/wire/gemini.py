@@ -244,13 +244,14 @@ def _reason(choice: _Choice) -> FinishReason:
 
 
 def _usage(usage: _Object, before: Usage) -> Usage:
-    """Counts are those of the answer so far. An event may leave out the prompt's or the answer's; those stay."""
+    """Counts are those of the answer so far. An event may leave out the prompt's or the answer's, or give 0 for them;
+    those stay."""
     prompt, cached = before.prompt, before.cached
     completion, reasoning = before.completion, before.reasoning
-    if usage.get("promptTokenCount") is not None:
+    if count(usage.get("promptTokenCount")):
         prompt = count(usage["promptTokenCount"]) + count(usage.get("toolUsePromptTokenCount"))
         cached = count(usage.get("cachedContentTokenCount"))
-    if usage.get("candidatesTokenCount") is not None or usage.get("thoughtsTokenCount") is not None:
-        reasoning = count(usage.get("thoughtsTokenCount"))
-        completion = count(usage.get("candidatesTokenCount")) + reasoning
+    thoughts = count(usage.get("thoughtsTokenCount"))
+    if made := count(usage.get("candidatesTokenCount")) + thoughts:
+        completion, reasoning = made, thoughts
     return Usage(prompt, completion, cached, 0, reasoning)

@@ -1,7 +1,7 @@
 """JSON text in and out: orjson where it is exact, the standard library where it is not.
 
-orjson refuses lone surrogates and NaN, and makes floats of integers beyond 64 bits. Providers send all three; none may
-crash a stream or change a number. What `loads` gives, `dumps` can always write: nesting is bounded here, once, so that
+orjson refuses lone surrogates, NaN and bytes that are no UTF-8, and makes floats of integers beyond 64 bits. Providers
+send all four; none may crash a stream or change a number. What `loads` gives, `dumps` can always write: nesting is bounded here, once, so that
 nobody behind has to fear a recursion error.
 """
 
@@ -18,7 +18,8 @@ _LONG_INTEGER = b"0" * 19
 
 
 def loads(data: bytes) -> Any:
-    """Parse JSON text in UTF-8. Raises ValueError when it is not JSON, or nested deeper than `MAX_DEPTH`."""
+    """Parse JSON text in UTF-8. Bytes that are no UTF-8 become U+FFFD, as in a browser. Raises ValueError when it is
+    not JSON, or nested deeper than `MAX_DEPTH`."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -41,7 +42,7 @@ def dumps(value: Any) -> bytes:
 
 def _exact(data: bytes) -> Any:
     try:
-        return json.loads(data.decode())
+        return json.loads(data.decode(errors="replace"))
     except RecursionError:
         raise ValueError("JSON nested too deep") from None
 

@@ -4,16 +4,17 @@ Rules. Text goes into its channel whatever member it came in; what we don't know
 is guarded. The order within a chunk: unknown members, reasoning, content, refusal, calls, attachments, finish; then
 usage. Text, calls and counts behind a choice's finish reason are the answer's too, as the official SDKs join them: so a
 choice's `Finish` waits for `[DONE]` or the end of the bytes. An index outside 0..127 is a fault: text that has no place
-must not go anywhere. `[DONE]` ends the choices that never got a reason.
+must not go anywhere. A choice that begins with a `message` in place of a `delta` goes on so (some servers stream it); a
+`message` behind deltas is a copy of them. `[DONE]` ends the choices that never got a reason.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from policies.events import ATTACHMENTS, Attachment, Channel, End, Finish, FinishReason, Opaque, Text
+from policies.events import ATTACHMENTS, Attachment, Channel, End, Finish, FinishReason, Opaque, Text, Usage
 from proxy.wire import guard
 from proxy.wire.base import Decoded, Fault, Meta
-from proxy.wire.fields import UNREADABLE, Unreadable, label
+from proxy.wire.fields import UNREADABLE, Unreadable, label, lasting
 from proxy.wire.finish import BROKEN, OPENAI, broken_off, worse
 from proxy.wire.jsontext import loads
 from proxy.wire.openai_calls import MAX_INDEX, Calls
@@ -24,7 +25,7 @@ _META = ("id", "model", "system_fingerprint", "service_tier")
 _META_LIMIT = 256
 _CHUNK = frozenset({*_META, "object", "created", "choices", "usage", "error"})
 _CHOICE = frozenset({"index", "finish_reason", "logprobs", "usage"})
-_STREAMED = _CHOICE | {"delta"}
+_STREAMED = _CHOICE | {"delta", "message"}
 _WHOLE = _CHOICE | {"message"}
 _DELTA = ATTACHMENTS | {
     "role",
@@ -56,8 +57,10 @@ class OpenAIDecoder:
         self.meta = Meta()
         self._guarded = guarded
         self._calls: dict[int, Calls] = {}
+        self._told_by_messages: set[int] = set()
         self._reasons: dict[int, FinishReason] = {}
         self._learned: object = self
+        self._counted: Usage | None = None
         self._broken: Fault | None = None
         self._over = False
 
@@ -137,9 +140,11 @@ class OpenAIDecoder:
             raise Unreadable
         if index not in self._calls:
             self._calls[index] = Calls(index, self._guarded)
+            if "delta" not in choice:
+                self._told_by_messages.add(index)
         if not self._guarded:
             self._unknown(events, index, choice, _WHOLE if whole else _STREAMED)
-        delta = choice.get("message" if whole else "delta")
+        delta = choice.get("message" if index in self._told_by_messages else "delta")
         if type(delta) is dict:
             content = delta.get("content")
             if type(content) is str and len(delta) == 1:
@@ -194,7 +199,8 @@ class OpenAIDecoder:
 
     def _usage(self, events: list[Decoded], counts: Any) -> None:
         if isinstance(counts, dict) and (tokens := usage(counts, guarded=self._guarded)):
-            events.append(tokens)
+            self._counted = lasting(self._counted, tokens)
+            events.append(self._counted)
 
     def _end(self) -> list[Decoded]:
         self._over = True

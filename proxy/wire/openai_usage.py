@@ -1,7 +1,8 @@
 """Token counts of OpenAI-format servers, brought to OpenAI's meaning.
 
 OpenAI counts cached tokens within the prompt and reasoning tokens within the completion. DeepSeek and others put cached
-tokens at the top; xAI counts reasoning beside the completion, which shows in its total.
+tokens at the top. xAI and others count reasoning beside the completion, which shows in their total: the part of a total
+that is neither prompt nor completion was made and is billed, so it is completion.
 """
 
 from collections.abc import Mapping
@@ -20,8 +21,8 @@ def usage(counts: Mapping[str, Any], *, guarded: bool) -> Usage | None:
         return None
     of_prompt = obj(counts.get("prompt_tokens_details"))
     reasoning = count(obj(counts.get("completion_tokens_details")).get("reasoning_tokens"))
-    if reasoning and count(counts.get("total_tokens")) == prompt + completion + reasoning:
-        completion += reasoning
+    if prompt:
+        completion = max(completion, count(counts.get("total_tokens")) - prompt)
     return Usage(
         prompt=prompt,
         completion=completion,

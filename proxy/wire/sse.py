@@ -1,5 +1,5 @@
-"""Server-sent events cut out of bytes, as WHATWG's specification says, with one difference: a last event counts without
-its blank line, because some servers leave it out.
+"""Server-sent events cut out of bytes, as WHATWG's specification says, with two differences, because some servers need
+them: a last event counts without its blank line, and a field `error` is an error (llama.cpp).
 
 Rule: bytes in, records out; text is not decoded here, so that a read may end inside a character. Line endings become
 `\\n` as they arrive; an event is what stands before an empty line. Each byte is searched once, however small the reads,
@@ -127,4 +127,6 @@ def _record(block: bytes) -> Record | None:
             lines.append(value.removeprefix(b" "))
         elif field == b"event":
             event = value.removeprefix(b" ").decode(errors="replace") or None
+        elif field == b"error":
+            return Record("error", b'{"error":%b}' % (value.strip() or b"true"))
     return Record(event, b"\n".join(lines)) if lines else None

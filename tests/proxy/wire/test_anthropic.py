@@ -70,6 +70,11 @@ def test_usage_is_in_openais_meaning_and_null_does_not_replace_a_count() -> None
     assert got.usage == [Usage(14, 1, 3, 2), Usage(14, 40, 3, 2, reasoning=15)]
 
 
+def test_a_later_count_of_zero_takes_nothing_back() -> None:
+    got = seen(*text(0, "x"), *ended(input_tokens=0, output_tokens=5))
+    assert got.usage[-1] == Usage(14, 5, 3, 2)
+
+
 def test_usage_of_several_rounds_is_their_sum() -> None:
     first = {"input_tokens": 100, "cache_read_input_tokens": 900, "output_tokens": 80}
     second = {"input_tokens": 50, "cache_creation_input_tokens": 7, "output_tokens": 8}

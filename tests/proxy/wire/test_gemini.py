@@ -131,6 +131,11 @@ def test_an_answer_that_broke_or_ended_for_an_unknown_reason_is_a_fault_behind_i
     assert (got.content, got.finish, len(got.usage)) == ("x", {}, 1)
 
 
+def test_a_later_count_of_zero_takes_nothing_back() -> None:
+    zeros = {"promptTokenCount": 0, "candidatesTokenCount": 0}
+    assert seen(said("a", usage=USAGE), said("b", usage=zeros)).usage[-1] == seen(said("a", usage=USAGE)).usage[-1]
+
+
 @pytest.mark.parametrize(("reason", "finish"), [("MAX_TOKENS", "length"), ("SAFETY", "content_filter")])
 def test_an_answer_cut_behind_a_call_is_told_as_cut(reason: str, finish: str) -> None:
     assert seen(answer(PARIS), said("and th", finish=reason)).finish == {0: finish}

@@ -117,6 +117,25 @@ def test_what_comes_behind_a_finish_reason_is_the_answers_too() -> None:
     ]
 
 
+def test_a_message_in_place_of_deltas_is_the_answer_and_behind_deltas_a_copy() -> None:
+    said = one_choice(message={"role": "assistant", "content": "a"}, finish_reason="stop")
+    assert decode(said, b"[DONE]") == [Text(0, "content", "a"), Finish(0, "stop"), END]
+    pieces = [one_choice(message={"content": "a"}), one_choice(message={"content": "b"}, finish_reason="stop")]
+    assert decode(*pieces) == [Text(0, "content", "a"), Text(0, "content", "b")]
+    assert decode(chunk({"content": "a"}), said, b"[DONE]") == [Text(0, "content", "a"), Finish(0, "stop"), END]
+
+
+def test_bytes_that_are_no_utf8_become_replacement_characters() -> None:
+    broken = b'{"choices":[{"index":0,"delta":{"content":"a\xe4\xbd"}}]}'
+    assert decode(broken, chunk({"content": "b"})) == [Text(0, "content", "a\ufffd"), Text(0, "content", "b")]
+
+
+def test_a_later_count_of_zero_takes_nothing_back() -> None:
+    counted, later = {"prompt_tokens": 3, "completion_tokens": 5}, {"prompt_tokens": 0, "completion_tokens": 6}
+    got = decode({"choices": [], "usage": counted}, {"choices": [], "usage": later})
+    assert [(e.prompt, e.completion) for e in got if isinstance(e, Usage)] == [(3, 5), (3, 6)]
+
+
 @pytest.mark.parametrize(("first", "second"), [("stop", "length"), ("length", "stop"), ("length", "tool_calls")])
 def test_of_two_finish_reasons_the_one_that_promises_less_counts(first: str, second: str) -> None:
     assert Finish(0, "length") in decode(chunk({"content": "a"}, 0, first), chunk({}, 0, second), b"[DONE]")

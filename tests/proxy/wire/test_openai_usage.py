@@ -26,10 +26,13 @@ SERVERS: dict[str, tuple[dict[str, Any], Usage]] = {
         counts(total_tokens=45, completion_tokens_details={"reasoning_tokens": 30}),
         Usage(10, 35, reasoning=30),
     ),
+    "a total with thoughts that nobody else tells": (counts(total_tokens=5015), Usage(10, 5005)),
+    "a total below its parts": (counts(total_tokens=7), Usage(10, 5)),
+    "no prompt, whose tokens the total may hold": ({"completion_tokens": 5, "total_tokens": 15}, Usage(0, 5)),
     "only a prompt": ({"prompt_tokens": 10}, Usage(10, 0)),
     "wrong types": (
         counts(completion_tokens="5", prompt_tokens_details=[1], completion_tokens_details={"reasoning_tokens": None}),
-        Usage(10, 0),
+        Usage(10, 5),
     ),
     "impossible numbers": (counts(completion_tokens=-1, cached_tokens=10**30, total_tokens=True), Usage(10, 0)),
 }

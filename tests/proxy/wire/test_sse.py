@@ -140,3 +140,11 @@ def test_a_large_event_in_tiny_reads_takes_linear_time() -> None:
         parser.feed(b"x\n")
     assert [len(record.data) for record in parser.feed(b"\n")] == [1]
     assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize(
+    "text", [b'error: {"code":500}\n\n', b'error:{"code":500}\n\n', b'data: {}\nerror: {"code":500}\n\n']
+)
+def test_a_field_called_error_is_an_error(text: bytes) -> None:
+    assert Parser().feed(text) == [Record("error", b'{"error":{"code":500}}')]
+    assert Parser().feed(b"error\n\n") == [Record("error", b'{"error":true}')]

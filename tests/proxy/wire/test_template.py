@@ -47,7 +47,7 @@ def test_a_chunk_that_differs_in_more_is_left_to_the_parser(other: dict[str, Any
     assert learnt(chunk("a"), "a").read(json.dumps(other).encode()) is None
 
 
-@pytest.mark.parametrize("inside", [b'a","x":"b', b'a"', b"a\\", b"\xff", b"a\nb", b'"', b"\\"])
+@pytest.mark.parametrize("inside", [b'a","x":"b', b'a"', b"a\\", b"a\nb", b'"', b"\\"])
 def test_what_is_no_string_literal_in_the_texts_place_is_left_to_the_parser(inside: bytes) -> None:
     before, after = json.dumps(chunk("MARK")).encode().split(b"MARK")
     assert learnt(chunk("a"), "a").read(before + inside + after) is None
