@@ -1,8 +1,8 @@
 """JSON text in and out: orjson where it is exact, the standard library where it is not.
 
 orjson refuses lone surrogates, NaN and bytes that are no UTF-8, and makes floats of integers beyond 64 bits. Providers
-send all four; none may crash a stream or change a number. What `loads` gives, `dumps` can always write: nesting is bounded here, once, so that
-nobody behind has to fear a recursion error.
+send all four; none may crash a stream or change a number. What `loads` gives, `dumps` can always write: nesting is
+bounded here, once, so that nobody behind has to fear a recursion error.
 """
 
 import json
