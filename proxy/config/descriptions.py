@@ -141,11 +141,12 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "reasoning": "tokens of thoughts; as `output` when left out",
     },
     "Timeouts": {
+        "body": "the client's whole body, and one second more for each 32 KiB that came",
         "connect": "reaching the provider",
         "first_token": "until the answer begins",
         "idle": "between two reads from the provider",
         "write": "a client that does not read; then its connection is dropped",
-        "total": "the whole request",
+        "total": "the whole request, from when its body is there",
     },
     "Retries": {
         "attempts": "for each model, the first one counted; a fallback has its own",

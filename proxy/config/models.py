@@ -136,9 +136,10 @@ class Prices(Strict):
 
 
 class Timeouts(Strict):
-    """Limits in seconds: connecting, until the first token, between chunks, a blocked write to the client, the whole
-    request."""
+    """Limits in seconds: a request's body, connecting, until the first token, between chunks, a blocked write to the
+    client, the whole request behind its body."""
 
+    body: Seconds = 60
     connect: Seconds = 5
     first_token: Seconds = 60
     idle: Seconds = 30

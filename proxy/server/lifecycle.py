@@ -106,7 +106,8 @@ def make_server(
     in_use = current or (lambda: config)
 
     def protocol(**uvicorn_arguments: Any) -> Protocol:
-        return Protocol(limits=limits or Limits(write=in_use().timeouts.write), **uvicorn_arguments)
+        times = in_use().timeouts
+        return Protocol(limits=limits or Limits(body=times.body, write=times.write), **uvicorn_arguments)
 
     settings = uvicorn.Config(
         app,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -10,8 +10,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from proxy.api.envelope import envelope
 from proxy.downstream import CONNECTION
 from proxy.errors import GatewayError, InvalidRequest
-from proxy.server.limits import Limits
+from proxy.server.framing import Framing
+from proxy.server.head import MAX_HEADERS, origin_form
+from proxy.server.limits import BODY_RATE, Limits
 from proxy.server.sockets import notice_vanishing, unacknowledged
+from proxy.server.unchunked import unchunked
 from proxy.wire.jsontext import dumps
 
 
@@ -29,7 +32,14 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *, limits: Limits, **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
         self._limits = limits
+        self._part: Literal["none", "head", "body"] = "none"
+        """The part of a request that is being received."""
         self._head_bytes = 0
+        self._head_lines = 0
+        self._framing = Framing()
+        self._fault: InvalidRequest | None = None
+        """What is wrong with the request, where the parser does not say it."""
+        self._body_until = 0.0
         self._deaf = False
         """Whether what still comes is discarded: the connection ends behind the response at hand."""
         self._deadline: asyncio.TimerHandle | None = None
@@ -51,10 +61,15 @@ class Protocol(HttpToolsProtocol):
             self._decline_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError:
-            self._refuse_unreadable()
+            self._refuse(self._unreadable())
             return
-        if self._busy() and self.cycle.more_body:
-            self._expect(self._limits.body, self._slow)
+        if self._deaf:
+            return
+        self._framing.received(len(data))
+        if self._framing.barren > self._limits.head_bytes or self._framing.too_much:
+            self._refuse(self._oversized())
+        elif self._busy() and self.cycle.more_body:
+            self._expect_body()
         elif self._deadline is None and not self._busy():  # neither a request nor idle: the rest of a body, empty lines
             self._expect(self._limits.head, self._slow)
 
@@ -79,6 +94,8 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
             return
         super().on_message_begin()
+        self._part, self._head_lines = "head", 0
+        self._framing.turn()
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
         self._expect(self._limits.head, self._slow)
 
@@ -88,22 +105,41 @@ class Protocol(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._deaf:
+        if self._deaf:
+            return
+        self._head_lines += 1
+        if self._head_lines > MAX_HEADERS:
+            raise self._wrong(self._oversized())
+        if self._part == "head":  # a trailer is dropped: it would pass for a header, such as one with a key
             self._count_head(len(name) + len(value))
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if not self._deaf:
-            self._head_bytes = 0
-            self._expect_nothing()
-            super().on_headers_complete()
+        if self._deaf:
+            return
+        version = self.parser.get_http_version()
+        try:
+            self.url = origin_form(self.parser.get_method(), version, self.url, self.headers)
+        except InvalidRequest as fault:
+            raise self._wrong(fault) from None
+        if version == "1.0":
+            self.expect_100_continue = False
+        self._part, self._head_bytes = "body", 0
+        self._framing.turn()
+        self._expect_nothing()
+        self._body_until = self.loop.time() + self._limits.body
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._framing.body(len(body))
         if not self._deaf:
+            self._body_until += len(body) / BODY_RATE
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._deaf and not (self.parser.should_upgrade() and self._framing()):
+        if not self._deaf and not (self.parser.should_upgrade() and self._declared()):
+            self._part = "none"
+            self._framing.turn()
             self._expect_nothing()
             super().on_message_complete()
 
@@ -112,30 +148,39 @@ class Protocol(HttpToolsProtocol):
         if not self._deaf:
             self._await_reader()
 
-    def _refuse_unreadable(self) -> None:
-        if self._head_bytes > self._limits.head_bytes:
-            message = f"The request's head is over {self._limits.head_bytes} bytes: send fewer or shorter headers."
-            self._refuse(InvalidRequest(message, status=431, code="head_too_large"))
-        else:
-            message = "The request is not valid HTTP/1.1: see that the client and what is between speak it."
-            self._refuse(InvalidRequest(message))
+    def _wrong(self, fault: InvalidRequest) -> httptools.HttpParserError:
+        """Stops the parser when it is raised in one of its callbacks."""
+        self._fault = fault
+        return httptools.HttpParserError(fault.message)
+
+    def _unreadable(self) -> InvalidRequest:
+        message = "The request is not valid HTTP/1.1: see that the client and what is between speak it."
+        return self._fault or InvalidRequest(message, code="invalid_http")
+
+    def _oversized(self) -> InvalidRequest:
+        if self._part != "head":
+            message = "The request's body has far more framing than content: send larger chunks, without extensions."
+            return InvalidRequest(message, code="invalid_http")
+        most = f"{self._limits.head_bytes} bytes or {MAX_HEADERS} headers"
+        message = f"The request's head is over {most}: send fewer or shorter headers."
+        return InvalidRequest(message, status=431, code="head_too_large")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.transport = _Outlet(self)  # type: ignore[assignment]
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, unchunked(app, cycle) if self.scope["http_version"] == "1.0" else app)
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Go on in HTTP/1.1. The parser has taken the head for all of the request: another is set to behind a head with
         the same framing, and reads on."""
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        if self._framing() and not self._deaf:
+        if self._declared() and not self._deaf:
             self._deaf = True
-            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % self._framing())
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % self._declared())
             self._deaf = False
         self.data_received(rest)
 
-    def _framing(self) -> bytes:
+    def _declared(self) -> bytes:
         """The header that says where the request's body ends; empty if it has none."""
         framing = {b"content-length", b"transfer-encoding"}
         lines = [name + b": " + value for name, value in self.headers if name in framing and value.strip(b"0")]
@@ -169,7 +214,7 @@ class Protocol(HttpToolsProtocol):
             self._await_reader()
         elif not self.transport.is_closing():
             self.transport.write_eof()
-            self._expect(self._limits.body, self.abort)
+            self._expect(self._limits.silence, self.abort)
 
     # ---- deadlines and refusals
     def _busy(self) -> bool:
@@ -178,7 +223,11 @@ class Protocol(HttpToolsProtocol):
     def _count_head(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > self._limits.head_bytes:
-            raise httptools.HttpParserError("request head too large")
+            raise self._wrong(self._oversized())
+
+    def _expect_body(self) -> None:
+        """More of the body is due soon, and all of it in time."""
+        self._expect(min(self._limits.silence, self._body_until - self.loop.time()), self._slow)
 
     def _expect(self, seconds: float, overdue: Callable[[], None]) -> None:
         """Something is due from the client within `seconds`, else `overdue` is called."""
@@ -193,7 +242,8 @@ class Protocol(HttpToolsProtocol):
     def _slow(self) -> None:
         """A request did not come in time, if there is one at all."""
         if self._head_bytes or self._busy():
-            message = "The request did not arrive in time: send it again."
+            late = "The request's body (timeouts.body)" if self._part == "body" else "The request"
+            message = f"{late} did not arrive in time: send it again."
             self._refuse(GatewayError(message, status=408, type="invalid_request_error", code="slow_request"))
         else:
             self.abort()
@@ -215,7 +265,8 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, error: GatewayError) -> None:
         """Answer a request that never became one, if nothing was answered yet, and close."""
-        if self._busy() and self.cycle.response_started:
+        answered = self.cycle is not None and self.cycle.response_started
+        if answered and (self._busy() or self._part == "body"):
             self.abort()
             return
         body = dumps(envelope(error))
@@ -224,7 +275,7 @@ class Protocol(HttpToolsProtocol):
         self._mark_disconnected()
         self._deaf = True
         self.transport.write_eof()
-        self._expect(self._limits.body, self.abort)
+        self._expect(self._limits.silence, self.abort)
 
     def _mark_disconnected(self) -> None:
         cycle: RequestResponseCycle | None = self.cycle

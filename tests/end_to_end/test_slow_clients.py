@@ -8,13 +8,14 @@ import pytest
 
 from proxy.server import Limits
 from proxy.simulator import Answer
+from proxy.tasks import spawn
 from tests.end_to_end.leaving import FLOOD, MATRIX_CONFIG, SMALL, shrink_send_buffers
 from tests.end_to_end.running import CONFIG, Running, running
 from tests.end_to_end.wire import Client, chat, client, post, responses, until, until_still
 
 pytestmark = pytest.mark.anyio
 
-LIMITS = Limits(head=0.3, body=0.3, write=0.4, head_bytes=16 * 1024)
+LIMITS = Limits(head=0.3, body=1.5, silence=0.3, write=0.4, head_bytes=16 * 1024)
 
 
 @pytest.fixture(scope="module")
@@ -184,8 +185,39 @@ async def test_a_body_that_keeps_coming_may_take_longer(run: Running, slow: Clie
     body = request.index(b"\r\n\r\n") + 4
     await slow.send(request[:body])
     for at in range(body, len(request), 20):
-        await asyncio.sleep(LIMITS.body / 3)
+        await asyncio.sleep(LIMITS.silence / 3)
         await slow.send(request[at : at + 20])
+    assert (await slow.response()).status == 200
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+async def test_a_body_that_trickles_is_a_408(run: Running, slow: Client, framing: str) -> None:
+    """However soon one byte follows the other."""
+    request = post("/v1/chat/completions", b"", length=1_000_000)
+    byte = b" "
+    if framing == "chunks":
+        request, byte = request.replace(b"content-length: 1000000", b"transfer-encoding: chunked"), b"1\r\n \r\n"
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await slow.send(request)
+    answered = spawn(slow.response(seconds=10))
+    while not answered.done():
+        await slow.send(byte)
+        await asyncio.sleep(0.05)
+    assert loop.time() - began >= LIMITS.body
+    response = answered.result()
+    assert (response.status, response.error["code"]) == (408, "slow_request")
+    assert "timeouts.body" in response.error["message"]
+
+
+async def test_a_large_body_has_time_in_proportion_to_what_came(run: Running, slow: Client) -> None:
+    request = chat("openai-sim-chat", prompt="x" * 600_000)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for at in range(0, len(request), 20_000):
+        await slow.send(request[at : at + 20_000])
+        await asyncio.sleep(LIMITS.body / 20)
+    assert loop.time() - began > LIMITS.body
     assert (await slow.response()).status == 200
 
 

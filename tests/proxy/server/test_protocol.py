@@ -163,6 +163,18 @@ async def test_http_1_0_gets_its_answer_and_the_end_of_the_connection(wire: Clie
     assert (response.status, response.headers["connection"]) == (200, "close")
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_http_1_0_gets_no_chunks(wire: Client, stream: bool) -> None:
+    request = chat("openai-sim-chat", stream=stream).replace(b"HTTP/1.1", b"HTTP/1.0")
+    await wire.send(request)
+    [response] = responses(await wire.rest())
+    assert response.headers["connection"] == "close" and "transfer-encoding" not in response.headers
+    if stream:
+        assert response.body.startswith(b"data: {") and response.events[-1] == "[DONE]"
+    else:
+        assert response.json["choices"][0]["finish_reason"] == "stop"
+
+
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE", "PUT", "TRACE", "PROPFIND"])
 async def test_a_method_that_is_not_for_a_route_is_a_405_and_keeps_the_connection(wire: Client, method: str) -> None:
     await wire.send(f"{method} /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
