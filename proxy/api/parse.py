@@ -1,9 +1,12 @@
-"""A request's bytes -> its JSON object; or a refusal of what some parser on the way could read differently.
+"""Read a request's bytes as a JSON object; refuse what some parser on the way could read differently.
 
 Rule: what passes can be encoded again: no lone surrogates, no NaN or infinity, integers exact whatever their size. No
-NUL characters, and nesting is bounded before anything recurses. Of a key given twice the last counts, and is all that
-goes on. Cost: what depends on the body's length runs in C and
-is linear; Python looks at containers only, and at few enough of them.
+NUL characters, and nesting is bounded before anything recurses. Of a name given twice the last value counts, and only
+that one goes on.
+
+Cost: everything that depends on the body's length runs in C and is linear, and Python looks only at containers. The
+number of values is bounded before the body is parsed, so the one call that cannot be interrupted is short
+(docs/limits.md has the figures).
 """
 
 import json
@@ -13,39 +16,48 @@ from typing import Any
 import orjson
 
 from proxy.errors import InvalidRequest
+from proxy.wire import jsonmarks
 
-DEEPEST = 64
+MAX_DEPTH = 64
 """Levels of nesting, the body's own object being the first."""
 
-MOST_CONTAINERS = 100_000
+MAX_CONTAINERS = 100_000
 """Objects and arrays in a body."""
+
+MAX_VALUES = 300_000
+"""Values and names of members in a body. More take the parser above 50 ms, in which nothing else runs."""
+
+MAX_EXACT_BYTES = 2 * 2**20
+"""Size of a body with integers beyond 64 bits. The parser that reads them exactly is slow."""
 
 _BOM = b"\xef\xbb\xbf"
 _NUL = b"\\u0000"
-_STRING = re.compile(rb'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)')  # matches at every quote, closed or not: linear
 _CONTAINERS = frozenset({dict, list})
 _DIGITS_AS_ZEROS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x78 for byte in range(256))
 _LONG_INTEGER = b"0" * 19  # digits from which on an integer may need more than 64 bits, of which orjson makes a float
+_INTEGER = re.compile(rb"(?<![0-9.eE+])[0-9]{19,}(?![0-9.eE])")
+_IN_NUMBERS = b"0123456789.eE+-"
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:
     """The JSON object of a request's body. Raises `InvalidRequest`."""
     raw = raw.removeprefix(_BOM)
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise _refusal("The body is empty: send a JSON object with `model` and `messages`.")
-    most = _brackets(raw)  # at most so many containers: some may stand in strings
-    if most > MOST_CONTAINERS and _brackets(_STRING.sub(b"", raw)) > MOST_CONTAINERS:
-        raise _refusal(f"The body holds more than {MOST_CONTAINERS} objects and arrays: send less.")
+    containers = jsonmarks.containers(raw, MAX_CONTAINERS)
+    if containers > MAX_CONTAINERS:
+        raise _refusal(f"The body holds more than {MAX_CONTAINERS} objects and arrays: send less.")
+    if jsonmarks.values(raw, MAX_VALUES) > MAX_VALUES:
+        raise _refusal(f"The body holds more than {MAX_VALUES} values and names of members: send less.")
     body = _parsed(raw)
     if not isinstance(body, dict):
         raise _refusal("The body must be a JSON object with `model` and `messages`.")
-    if most > DEEPEST and _is_deep(body):
+    if containers > MAX_DEPTH and _is_deep(body):
         raise _too_deep()
     if _holds_nul(raw):
         raise _refusal("The body holds a NUL character (\\u0000), which providers refuse: remove it.")
-    if _LONG_INTEGER in raw.translate(_DIGITS_AS_ZEROS):
-        exact: dict[str, Any] = json.loads(raw)
-        return exact
+    if _LONG_INTEGER in raw.translate(_DIGITS_AS_ZEROS) and _holds_long_integer(raw):
+        return _exact(raw)
     return body
 
 
@@ -58,13 +70,19 @@ def _parsed(raw: bytes) -> Any:
         raise _refusal(f"The body is not valid JSON in UTF-8: {error}. Correct it there.") from None
 
 
-def _brackets(text: bytes) -> int:
-    return text.count(b"[") + text.count(b"{")
+def _exact(raw: bytes) -> dict[str, Any]:
+    if len(raw) > MAX_EXACT_BYTES:
+        raise _refusal(
+            f"The body holds an integer beyond 64 bits, which is taken in bodies of at most {MAX_EXACT_BYTES} bytes: "
+            "send it as a string, or send less."
+        )
+    exact: dict[str, Any] = json.loads(raw)
+    return exact
 
 
 def _is_deep(body: dict[str, Any]) -> bool:
     level: list[Any] = [body]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         below: list[Any] = []
         for container in level:
             members = container.values() if type(container) is dict else container
@@ -78,11 +96,30 @@ def _is_deep(body: dict[str, Any]) -> bool:
 
 def _holds_nul(raw: bytes) -> bool:
     """Whether a string has the escape; in a run of backslashes each pair stands for one that escapes nothing."""
-    return _NUL in raw and _NUL in raw.replace(b"\\\\", b"")
+    if _NUL not in raw:
+        return False
+    before = b""
+    for piece in jsonmarks.without_escaped_backslashes(raw):
+        if _NUL in before + piece:
+            return True
+        before = (before + piece)[-len(_NUL) + 1 :]
+    return False
+
+
+def _holds_long_integer(raw: bytes) -> bool:
+    """Whether a number outside of strings is an integer of 19 digits or more."""
+    begun = b""  # the number at the end of a slice, which may go on in the next one
+    for piece in jsonmarks.outside_strings(raw):
+        text = begun + piece
+        whole = text.rstrip(_IN_NUMBERS)
+        if _INTEGER.search(whole):
+            return True
+        begun = text[len(whole) :]
+    return bool(_INTEGER.search(begun))
 
 
 def _too_deep() -> InvalidRequest:
-    return _refusal(f"The body is nested deeper than {DEEPEST} levels: flatten it.")
+    return _refusal(f"The body is nested deeper than {MAX_DEPTH} levels: flatten it.")
 
 
 def _refusal(message: str) -> InvalidRequest:
