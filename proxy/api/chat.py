@@ -80,8 +80,9 @@ class ChatCompletions:
         request = validate(parse_body(body))
         record.model, record.stream = request.model, request.stream
         standing = find(version, request.model, client)
-        plan = Plan(self._gateway, version, request, standing, record, observer, Work.of_body(len(body)))
-        route = plan.route(len(body))
+        work = Work.of_body(len(body))
+        plan = Plan(self._gateway, version, request, standing, record, observer, work, len(body))
+        route = plan.route()
         for basis in standing.bases:
             await self._gateway.ready(basis)
         return Job(request.stream, request.n, route, plan.prepare, record, observer, self._gateway.turns)

@@ -59,10 +59,12 @@ class Plan:
     record: Record
     observer: Observer
     work: Work
+    size: int
+    """Bytes of the request's body."""
 
-    def route(self, size: int) -> Route:
-        """The request's way; its body had `size` bytes. Raises `InvalidRequest` when no target can serve it."""
-        known = Known(self.gateway.targets, self.version.config.prices, needs(self.request.body, size))
+    def route(self) -> Route:
+        """The request's way. Raises `InvalidRequest` when no target can serve it."""
+        known = Known(self.gateway.targets, self.version.config.prices, needs(self.request.body, self.size))
         models = [self.standing.model, *self.standing.fallbacks]
         return Route(groups(models, known), self.gateway.targets, self.version.config.retries)
 
@@ -101,6 +103,7 @@ class Plan:
             stream=self.request.stream,
             guarded=chain.guarded,
             work=self.work,
+            size=self.size,
         )
 
     def _failed(self, failure: Exception) -> PolicyFailed:

@@ -12,16 +12,18 @@ Decisions:
 - Models that LiteLLM does not know are taken to be able to think: the API is the judge.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from proxy.upstreams import litellm
 from proxy.upstreams.base import Call
-from proxy.upstreams.content import ANTHROPIC, fault
+from proxy.upstreams.content import ANTHROPIC, copied, fault
 from proxy.upstreams.messages import prepared
-from proxy.upstreams.outbound import HttpRequest, client_headers, endpoint, format_headers, key, streams
+from proxy.upstreams.outbound import HttpRequest, client_headers, encoded, endpoint, format_headers, key, streams
 from proxy.upstreams.parameters import Dialect, chosen
+from proxy.upstreams.schemas import Schemas
 from proxy.upstreams.tools import prepared_tools
-from proxy.wire.jsontext import dumps
 
 _DIALECT = Dialect(
     "Anthropic",
@@ -41,7 +43,7 @@ def anthropic_request(call: Call) -> HttpRequest:
     model = call.model
     known = litellm.supported("anthropic", model)
     parameters = chosen(call, _DIALECT, known if litellm.knows("anthropic", model) else known | _REASONING)
-    ready = prepared_tools(parameters.mapped, _is_native)
+    ready = prepared_tools(parameters.mapped, AnthropicTools(Schemas(call.work), model))
     messages = prepared(call.body.get("messages"), ANTHROPIC)
     if all(message["role"] == "system" for message in messages):
         raise fault("messages", "hold no user's message, which Anthropic requires: add one.")
@@ -57,17 +59,42 @@ def anthropic_request(call: Call) -> HttpRequest:
     return HttpRequest(
         url=endpoint(call, "/v1/messages"),
         headers={**mapping.headers, **format_headers(call)},
-        body=dumps(body),
+        body=encoded(body, call),
         stream=streams(call),
         json_tool=json_tool,
         tool_names=mapping.tool_names,
     )
 
 
-def _is_native(tool: Any) -> bool:
-    """Whether the tool is in Anthropic's own format, or one that runs at Anthropic (their types end in a date)."""
-    kind = tool.get("type")
-    return "input_schema" in tool or (isinstance(kind, str) and (kind in ("mcp", "url") or kind[-8:].isdigit()))
+@dataclass(frozen=True, slots=True)
+class AnthropicTools:
+    """What Anthropic makes of tools and schemas; see `proxy.upstreams.tools.Provider`."""
+
+    schemas: Schemas
+    model: str
+
+    def is_native(self, tool: Mapping[str, Any]) -> bool:
+        """Whether the tool is in Anthropic's own format, or one that runs at Anthropic (their types end in a date)."""
+        kind = tool.get("type")
+        return "input_schema" in tool or (isinstance(kind, str) and (kind in ("mcp", "url") or kind[-8:].isdigit()))
+
+    def parameters(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """References stay where Anthropic follows them itself: those to `$defs`."""
+        components = schema.get("components")
+        further = components.get("schemas") if isinstance(components, Mapping) else None
+        if not isinstance(further, Mapping) and not isinstance(schema.get("definitions"), Mapping):
+            return dict(copied(schema))
+        rest = {name: value for name, value in schema.items() if name != "components"}
+        return self.schemas.inlined(rest, where, further if isinstance(further, Mapping) else None)
+
+    def answer(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Anthropic takes no references in the schema of an answer; in that of a tool it does."""
+        if not litellm.inlines("anthropic", self.model):
+            return dict(copied(schema))
+        made = self.schemas.inlined(schema, where)
+        if self.schemas.recursive:
+            raise fault(where, "refers to itself, which Anthropic does not take: unroll the recursion.")
+        return made
 
 
 def _schema_first(parameters: dict[str, Any]) -> dict[str, Any]:

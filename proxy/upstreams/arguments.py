@@ -5,17 +5,22 @@ Rule: named, documented parameters only, each listed here. A client's body is ne
 a provider's configuration.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.config.providers import LITELLM_OPTIONS
 from proxy.errors import GatewayError, InvalidRequest, UpstreamError
 from proxy.upstreams import litellm
+from proxy.upstreams.anthropic import AnthropicTools
 from proxy.upstreams.base import Call
+from proxy.upstreams.boundary import mapping
 from proxy.upstreams.content import ANTHROPIC, GEMINI, copied
+from proxy.upstreams.gemini import GeminiTools
 from proxy.upstreams.messages import prepared
 from proxy.upstreams.outbound import client_headers, key, streams
 from proxy.upstreams.parameters import BOOKKEEPING, OURS, lacks, says_nothing
+from proxy.upstreams.schemas import Schemas
+from proxy.upstreams.tools import prepared_tools
 
 CHAT_PARAMETERS = frozenset(
     {"temperature", "top_p", "top_k", "n", "stop", "max_tokens", "max_completion_tokens", "modalities", "audio", "seed"}
@@ -36,6 +41,11 @@ _OPENAI = frozenset({"openai", "azure"})
 def arguments(call: Call) -> dict[str, Any]:
     """The keyword arguments of the call. Raises `InvalidRequest`, or `UpstreamError` for a provider that LiteLLM does
     not know."""
+    with mapping(call):
+        return _arguments(call)
+
+
+def _arguments(call: Call) -> dict[str, Any]:
     api = call.provider.api or call.provider_name
     where = _where(call, api)
     provider = where["custom_llm_provider"]
@@ -48,7 +58,7 @@ def arguments(call: Call) -> dict[str, Any]:
     usage = {"stream_options": {"include_usage": True}} if stream and call.provider.include_usage else {}
     headers = client_headers(call)
     return {
-        **_parameters(call, provider),
+        **_parameters(call, api, provider),
         **where,
         **usage,
         **({"extra_headers": headers} if headers else {}),
@@ -93,17 +103,44 @@ def _options(call: Call) -> Mapping[str, Any]:
     return call.provider.options
 
 
-def _parameters(call: Call, provider: str) -> dict[str, Any]:
+def _parameters(call: Call, api: str, provider: str) -> dict[str, Any]:
     wanted = CHAT_PARAMETERS | OPENAI_PARAMETERS if provider in _OPENAI else CHAT_PARAMETERS
     named: dict[str, Any] = {}
     for name, value in call.body.items():
         if name in OURS or value is None or says_nothing(name, value):
             continue
         if name in wanted:
-            named[name] = copied(value)
+            named[name] = value
         elif name not in BOOKKEEPING:
             lacks(call, f"The provider {call.provider_name!r}", name)
-    return named
+    schemas = Schemas(call.work)
+    if api == "anthropic":
+        return prepared_tools(named, AnthropicTools(schemas, call.model))
+    if api == "gemini":
+        return prepared_tools(named, GeminiTools(schemas, call.model))
+    if provider not in _OPENAI:
+        _check_schemas(named, schemas)
+    return {name: copied(value) for name, value in named.items()}
+
+
+def _check_schemas(named: Mapping[str, Any], schemas: Schemas) -> None:
+    """Count what the schemas would be if LiteLLM inlined their references, as it does for many providers. Raises
+    `OverBudget`."""
+    tools = named.get("tools")
+    for i, tool in enumerate(tools if isinstance(tools, list) else ()):
+        _check_schema(tool, ("function", "parameters"), f"tools[{i}]", schemas)
+    functions = named.get("functions")
+    for i, function in enumerate(functions if isinstance(functions, list) else ()):
+        _check_schema(function, ("parameters",), f"functions[{i}]", schemas)
+    _check_schema(named.get("response_format"), ("json_schema", "schema"), "response_format", schemas)
+
+
+def _check_schema(value: Any, way: Sequence[str], where: str, schemas: Schemas) -> None:
+    for name in way:
+        value = value.get(name) if isinstance(value, Mapping) else None
+        where = f"{where}.{name}"
+    if isinstance(value, Mapping):
+        schemas.for_gemini(value, where)
 
 
 def _messages(call: Call, api: str) -> list[dict[str, Any]]:

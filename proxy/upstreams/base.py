@@ -22,7 +22,7 @@ class Call:
     changed. `model` is the provider's name of the model, wildcards filled in. `stream` is what the *client* asked; the
     provider is asked to stream unless `settings` says `whole: native`. `guarded` tells the codec to leave out what it
     does not know. `headers` are the allow-listed client headers that go up. `work` is the request's one
-    budget, shared by all its attempts.
+    budget, shared by all its attempts; `size` are the bytes of the client's body.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Call:
     guarded: bool
     headers: Mapping[str, str] = field(default_factory=dict)
     work: Work = field(default_factory=Work)
+    size: int = 0
 
 
 AtOnce = Callable[[Sequence[Event | Fault]], Sequence[Event | Fault] | None]

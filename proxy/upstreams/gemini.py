@@ -10,16 +10,17 @@ Decisions:
 
 import urllib.parse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from proxy.upstreams import litellm
 from proxy.upstreams.base import Call
-from proxy.upstreams.content import GEMINI
+from proxy.upstreams.content import GEMINI, copied, kind_of
 from proxy.upstreams.messages import prepared
-from proxy.upstreams.outbound import HttpRequest, endpoint, headers, key, streams
+from proxy.upstreams.outbound import HttpRequest, encoded, endpoint, headers, key, streams
 from proxy.upstreams.parameters import Dialect, chosen, lacks
+from proxy.upstreams.schemas import Schemas
 from proxy.upstreams.tools import prepared_tools
-from proxy.wire.jsontext import dumps
 
 _DIALECT = Dialect(
     "Gemini",
@@ -51,7 +52,7 @@ def gemini_request(call: Call) -> HttpRequest:
     return HttpRequest(
         url=endpoint(call, f"/v1beta/models/{urllib.parse.quote(call.model, safe='')}:{method}"),
         headers=headers(call, **credentials),
-        body=dumps(_body(call)),
+        body=encoded(_body(call), call),
         stream=streams(call),
     )
 
@@ -59,7 +60,7 @@ def gemini_request(call: Call) -> HttpRequest:
 def _body(call: Call) -> dict[str, Any]:
     model = _stand_in(call.model)
     parameters = chosen(call, _DIALECT, litellm.supported("gemini", model) - _LACKING)
-    ready = prepared_tools(parameters.mapped, _is_native)
+    ready = prepared_tools(parameters.mapped, GeminiTools(Schemas(call.work), model))
     native = {_LITELLM_SPELLING.get(name, name): value for name, value in parameters.native.items()}
     messages = prepared(call.body.get("messages"), GEMINI)
     body = litellm.map_gemini(litellm.Asked(model, messages, ready, native, call.settings.drop_params))
@@ -74,12 +75,29 @@ def _stand_in(model: str) -> str:
     return _NEWER_STAND_IN if newer else _STAND_IN
 
 
-def _is_native(tool: Mapping[str, Any]) -> bool:
-    """Whether the tool runs at Google: {"googleSearch": {}} and its like, or OpenAI's web search."""
-    if tool.get("type") in ("web_search", "web_search_preview", "computer_use"):
-        return True
-    names = [name for name in tool if name != "type"]
-    return len(names) == 1 and names[0] in _SEARCHES | _OTHER_TOOLS
+@dataclass(frozen=True, slots=True)
+class GeminiTools:
+    """What Gemini makes of tools and schemas; see `proxy.upstreams.tools.Provider`."""
+
+    schemas: Schemas
+    model: str
+
+    def is_native(self, tool: Mapping[str, Any]) -> bool:
+        """Whether the tool runs at Google: {"googleSearch": {}} and its like, or OpenAI's web search."""
+        if kind_of(tool) in ("web_search", "web_search_preview", "computer_use"):
+            return True
+        names = [name for name in tool if name != "type"]
+        return len(names) == 1 and names[0] in _SEARCHES | _OTHER_TOOLS
+
+    def parameters(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Gemini takes no references in the schema of a function."""
+        return self.schemas.for_gemini(schema, where)
+
+    def answer(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Newer models follow the references in the schema of an answer."""
+        if litellm.inlines("gemini", self.model):
+            return self.schemas.for_gemini(schema, where)
+        return dict(copied(schema))
 
 
 def _check_effect(call: Call, parameters: Mapping[str, Any], body: Mapping[str, Any]) -> None:

@@ -141,6 +141,14 @@ def supported(api: Mapped, model: str) -> frozenset[str]:
     return frozenset(_config(api).get_supported_openai_params(model=model)) - {"extra_headers", "stream"}
 
 
+@functools.lru_cache(maxsize=256)
+def inlines(api: Mapped, model: str) -> bool:
+    """Whether the mapping of an answer's schema puts definitions in the place of the references to them."""
+    schema = {"type": "object", "properties": {"p": {"$ref": "#/$defs/d"}}, "$defs": {"d": {"type": "string"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    return "$ref" not in str(_optional(api, Asked(model, [], {"response_format": form})))
+
+
 def map_anthropic(asked: Asked, headers: Mapping[str, str], key: str | None) -> AnthropicMapping:
     """The request as Anthropic's; `headers` are the client's that go up. Raises `InvalidRequest`."""
     config = _config("anthropic")

@@ -6,14 +6,25 @@ framing) never gets in. Nothing here is shown in a repr.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Final
 
+from policies.work import OverBudget
 from proxy.errors import GatewayError
 from proxy.upstreams.base import Call
+from proxy.upstreams.weighing import weighed
+from proxy.wire.jsontext import dumps
 
 _NEVER_UP = frozenset(
     {"authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "host", "connection", "content-length"}
     | {"transfer-encoding", "accept-encoding", "content-encoding", "content-type", "accept", "proxy-authorization"}
 )
+
+
+MAX_GROWTH: Final = 2
+"""A mapped body may have so many times the bytes of the client's."""
+
+MAX_ADDED_BYTES: Final = 16 * 2**20
+"""And so many beyond: what schemas may grow by, twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,14 @@ class HttpRequest:
     stream: bool
     json_tool: bool = False
     tool_names: Mapping[str, str] = field(default_factory=dict)
+
+
+def encoded(body: Mapping[str, Any], call: Call) -> bytes:
+    """A mapped body as JSON text. Raises `OverBudget` when the mapping has made far more of the request than it was."""
+    most = MAX_GROWTH * call.size + MAX_ADDED_BYTES
+    if weighed(body, most)[1] > most:
+        raise OverBudget("messages")
+    return dumps(body)
 
 
 def streams(call: Call) -> bool:

@@ -8,8 +8,8 @@ spellings of a choice ({"type": "any"}, {"type": "tool", "name": …}) are taken
 or `none` says nothing and is left out.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias
 
 from proxy.upstreams.content import copied, fault, kind_of, listed
 
@@ -18,37 +18,59 @@ Tool: TypeAlias = dict[str, Any]
 _CHOICES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
 
 
-def prepared_tools(parameters: Mapping[str, Any], native: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
-    """`parameters` with their tools, choice and response format checked and copied. Raises `InvalidRequest`."""
+class Provider(Protocol):
+    """What a provider makes of tools and schemas."""
+
+    def is_native(self, tool: Mapping[str, Any]) -> bool:
+        """Whether the tool goes up as it is."""
+
+    def parameters(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """A copy of a function's schema, ready for LiteLLM. Raises `InvalidRequest` and `OverBudget`."""
+
+    def answer(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """A copy of the schema of the answer, ready for LiteLLM. Raises `InvalidRequest` and `OverBudget`."""
+
+
+def prepared_tools(parameters: Mapping[str, Any], provider: Provider) -> dict[str, Any]:
+    """`parameters` with their tools, choice and response format checked and copied. Raises `InvalidRequest` and
+    `OverBudget`."""
     ready = dict(parameters)
     if "tools" in ready:
-        ready["tools"] = [_tool(t, f"tools[{i}]", native) for i, t in enumerate(listed(ready["tools"], "tools"))]
+        ready["tools"] = [_tool(t, f"tools[{i}]", provider) for i, t in enumerate(listed(ready["tools"], "tools"))]
     if "tool_choice" in ready:
         ready["tool_choice"] = _choice(ready["tool_choice"])
         if not ready.get("tools") and ready["tool_choice"] in ("auto", "none"):
             del ready["tool_choice"]
     if "response_format" in ready:
-        ready["response_format"] = _format(ready["response_format"])
+        ready["response_format"] = _format(ready["response_format"], provider)
     return ready
 
 
-def _tool(tool: Any, where: str, native: Callable[[Mapping[str, Any]], bool]) -> Tool:
+def _tool(tool: Any, where: str, provider: Provider) -> Tool:
     if not isinstance(tool, Mapping):
         raise fault(where, 'must be an object such as {"type": "function", "function": {…}}.')
-    copy: Tool = copied(tool)
-    if native(tool):
-        return copy
-    if tool.get("type") != "function":
-        raise fault(f"{where}.type", f"{tool.get('type')!r} is not a tool of this provider: use function tools.")
-    function = copy.get("function")
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
-        raise fault(f"{where}.function.name", "is missing: give the function a name.")
-    if function.get("parameters") is None:
-        function["parameters"] = {"type": "object", "properties": {}}
-    if not isinstance(function["parameters"], dict):
-        raise fault(f"{where}.function.parameters", "must be a JSON schema of an object.")
-    if function.get("description") is None:
-        function.pop("description", None)
+    if provider.is_native(tool):
+        native: Tool = copied(tool)
+        return native
+    if kind_of(tool) != "function":
+        raise fault(f"{where}.type", "is not a tool of this provider: use function tools.")
+    copy: Tool = {name: copied(value) for name, value in tool.items() if name != "function"}
+    copy["function"] = _function(tool.get("function"), f"{where}.function", provider)
+    return copy
+
+
+def _function(function: Any, where: str, provider: Provider) -> Tool:
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str) or not function["name"]:
+        raise fault(f"{where}.name", "is missing: give the function a name.")
+    parameters = function.get("parameters")
+    if parameters is None:
+        parameters = {"type": "object", "properties": {}}
+    if not isinstance(parameters, Mapping):
+        raise fault(f"{where}.parameters", "must be a JSON schema of an object.")
+    copy: Tool = {name: copied(value) for name, value in function.items() if name != "parameters"}
+    copy["parameters"] = provider.parameters(parameters, f"{where}.parameters")
+    if copy.get("description") is None:
+        copy.pop("description", None)
     return copy
 
 
@@ -64,12 +86,21 @@ def _choice(choice: Any) -> Any:
     raise fault("tool_choice", "must be auto, none, required or the name of one function: use one of these.")
 
 
-def _format(form: Any) -> Any:
+def _format(form: Any, provider: Provider) -> Any:
     kind = kind_of(form)
     if kind not in ("text", "json_object", "json_schema"):
         raise fault("response_format.type", "must be text, json_object or json_schema: use one of these.")
+    made: Tool = {"type": kind}
     if kind == "json_schema":
+        where = "response_format.json_schema.schema"
         described = form.get("json_schema")
         if not isinstance(described, Mapping) or not isinstance(described.get("schema"), Mapping):
-            raise fault("response_format.json_schema.schema", "is missing: give the JSON schema of the answer.")
-    return copied(form)
+            raise fault(where, "is missing: give the JSON schema of the answer.")
+        copy = {name: copied(value) for name, value in described.items() if name != "schema"}
+        made["json_schema"] = {**copy, "schema": provider.answer(described["schema"], where)}
+    elif form.get("response_schema") is not None:  # Google's spelling, which LiteLLM takes
+        where = "response_format.response_schema"
+        if not isinstance(form["response_schema"], Mapping):
+            raise fault(where, "must be the JSON schema of the answer.")
+        made["response_schema"] = provider.answer(form["response_schema"], where)
+    return made

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from policies.work import Work
 from proxy.config.models import Model, Provider, Timeouts
 from proxy.upstreams.base import Call
 
@@ -19,7 +20,7 @@ HELLO = [{"role": "user", "content": "hello"}]
 
 def call(api: str, body: dict[str, Any] | None = None, **changes: Any) -> Call:
     """A call of `api` with `body` over a minimal one. `changes`: model, stream, headers, guarded, provider (a dict),
-    settings (a dict), timeouts (a dict)."""
+    settings (a dict), timeouts (a dict), work, size."""
     provider: dict[str, Any] = {"api": api, "api_key": SecretStr(KEY), "base_url": BASE_URLS.get(api)}
     return Call(
         id="chatcmpl-1",
@@ -32,4 +33,6 @@ def call(api: str, body: dict[str, Any] | None = None, **changes: Any) -> Call:
         stream=changes.get("stream", True),
         guarded=changes.get("guarded", False),
         headers=changes.get("headers", {}),
+        work=changes.get("work") or Work(),
+        size=changes.get("size", 0),
     )
