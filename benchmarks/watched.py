@@ -17,6 +17,7 @@ import uvloop
 from proxy.cli.serve import _serve
 from proxy.config.load import Loaded, load_whole
 from proxy.logs import set_up_logs
+from proxy.output import Output
 from proxy.reload.reloader import Origin
 from proxy.tasks import spawn
 
@@ -24,10 +25,10 @@ _STEP = 0.02
 """Seconds between two looks."""
 
 
-async def _watched(loaded: Loaded, origin: Origin, window: pathlib.Path) -> int:
+async def _watched(loaded: Loaded, origin: Origin, output: Output, window: pathlib.Path) -> int:
     watching = spawn(_watch(window))
     try:
-        return await _serve(loaded, origin)
+        return await _serve(loaded, origin, output)
     finally:
         watching.cancel()
 
@@ -47,7 +48,9 @@ async def _watch(window: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    set_up_logs()
+    output = set_up_logs()
     logging.getLogger("sluice.access").setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.exit(runner.run(_watched(load_whole(sys.argv[2]), Origin(sys.argv[2]), pathlib.Path(sys.argv[1]))))
+        config = sys.argv[2]
+        code = runner.run(_watched(load_whole(config), Origin(config), output, pathlib.Path(sys.argv[1])))
+    output.leave(code)

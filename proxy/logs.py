@@ -1,39 +1,72 @@
 """Where log lines go: access lines to stdout, everything else to stderr; JSON for machines, words for a terminal.
 
 Rule: each stream is looked at by itself: one that is a terminal gets a line that can be read at a glance, any other one
-JSON object a line. A line holds no key and no text of prompt or answer.
+JSON object a line. A line holds no key and no text of prompt or answer. Writing a line never waits (`proxy.output`).
 """
 
 import json
 import logging
-import sys
 import time
 import traceback
-from typing import TextIO
+
+from proxy.output import LineWriter, Output
+
+MAX_CHARACTERS = 4000
+"""Characters of a message, and of a trace (its end), in a line of JSON."""
 
 _WORDS = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_TIME = "%Y-%m-%dT%H:%M:%S"
 
 
-def set_up_logs() -> None:
-    """Set the process's loggers up. Called once, by the command that serves."""
-    logging.basicConfig(level=logging.WARNING, handlers=[_handler(sys.stderr, JsonLines(), Words())])
+def set_up_logs() -> Output:
+    """Set the process's loggers and its output up. Called once, by the command that serves, which `leave`s with what
+    this returns."""
+    output = Output(_dropped)
+    access_terminal, terminal = output.terminals
+    rest = _Queued(output.stderr)
+    rest.setFormatter(Words() if terminal else JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[rest])
     logging.getLogger("sluice").setLevel(logging.INFO)
+    requests = _Queued(output.stdout)
+    requests.setFormatter(AccessInWords() if access_terminal else logging.Formatter("%(message)s"))
     access = logging.getLogger("sluice.access")
-    access.addHandler(_handler(sys.stdout, logging.Formatter("%(message)s"), AccessInWords()))
+    access.addHandler(requests)
     access.propagate = False
+    return output
 
 
-def _handler(stream: TextIO, machine: logging.Formatter, terminal: logging.Formatter) -> logging.Handler:
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(terminal if stream.isatty() else machine)
-    return handler
+class _Queued(logging.Handler):
+    """Makes a line of each record at once, since what it tells of may change, and gives it to a writer."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def createLock(self) -> None:
+        """None: the writer has its own, and a second one could only wait for the first."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._writer.put(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+def _dropped(count: int, terminal: bool) -> str:
+    """Tell that lines were dropped."""
+    text = f"{count} log lines were dropped: this output was read too slowly, or could not be written."
+    if terminal:
+        return f"{time.strftime(_TIME)} WARNING sluice: {text}"
+    line = {"ts": _utc(time.time()), "level": "warning", "logger": "sluice", "msg": text, "dropped": count}
+    return json.dumps(line)
 
 
 class Words(logging.Formatter):
     """A line of words."""
 
     def __init__(self) -> None:
-        super().__init__(_WORDS, "%Y-%m-%dT%H:%M:%S")
+        super().__init__(_WORDS, _TIME)
 
 
 class JsonLines(logging.Formatter):
@@ -41,13 +74,13 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "ts": _utc(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "msg": record.getMessage(),
+            "msg": record.getMessage()[:MAX_CHARACTERS],
         }
         if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
+            line["trace"] = self.formatException(record.exc_info)[-MAX_CHARACTERS:]
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -72,6 +105,10 @@ class AccessInWords(logging.Formatter):
         words += [f"{name} x{count}" for name, count in line.get("policies", {}).items()]
         words.append(line["request_id"])
         return "  ".join(words)
+
+
+def _utc(seconds: float) -> str:
+    return time.strftime(f"{_TIME}Z", time.gmtime(seconds))
 
 
 def where_it_failed(failure: Exception) -> str:

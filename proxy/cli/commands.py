@@ -37,7 +37,7 @@ def serve(path: str, host: str | None, port: int | None) -> None:
     gc.disable()  # start-up makes a large heap that stays: collecting while it grows is a fifth of the time until ready
     from proxy.cli.serve import serve as run  # the gateway is imported by the command that needs it
 
-    sys.exit(run(path, host, port))
+    run(path, host, port)
 
 
 @main.command(short_help="Run a stand-in for the three providers.", epilog=example("sluice simulate --port 9000"))

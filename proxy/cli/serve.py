@@ -8,8 +8,10 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
+from typing import Any, NoReturn
 
 import uvloop
 
@@ -18,6 +20,7 @@ from proxy.config.load import ConfigError, Loaded, load_whole
 from proxy.config.providers import apis_in_use
 from proxy.gateway import Gateway
 from proxy.logs import set_up_logs
+from proxy.output import Output
 from proxy.reload.reloader import Origin, Reloader
 from proxy.server import make_server
 from proxy.tasks import spawn
@@ -37,19 +40,31 @@ millisecond each, and compile what is reloaded: at Python's own 5 ms each chunk 
 At 300 traced requests a second the slowest hundredth of first tokens took 23 ms so, and takes 8."""
 
 
-def serve(path: str, host: str | None, port: int | None) -> int:
-    """Run the gateway until it is told to end; the process's exit code."""
-    set_up_logs()
+def serve(path: str, host: str | None, port: int | None) -> NoReturn:
+    """Run the gateway until it is told to end, and leave with its exit code."""
+    output = set_up_logs()
     try:
-        loaded = load_whole(path, server={"host": host, "port": port})
+        code = _run(path, {"host": host, "port": port}, output)
+    except KeyboardInterrupt:
+        code = 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    output.leave(code)
+
+
+def _run(path: str, server: dict[str, Any], output: Output) -> int:
+    try:
+        loaded = load_whole(path, server=server)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(loaded, Origin(path, server={"host": host, "port": port})))
+    # It is not closed: that waits for threads, and one may wait for a disk that does not answer. All else is over.
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    return runner.run(_serve(loaded, Origin(path, server=server), output))
 
 
-async def _serve(loaded: Loaded, origin: Origin) -> int:
+async def _serve(loaded: Loaded, origin: Origin, output: Output) -> int:
     sys.setswitchinterval(TURN)
     config = loaded.config
     async with contextlib.AsyncExitStack() as stack:
@@ -68,6 +83,7 @@ async def _serve(loaded: Loaded, origin: Origin) -> int:
         except TelemetryError as error:
             print(error, file=sys.stderr)
             return 1
+        gateway.telemetry.follow_output(lambda: output.dropped)
         reloader = Reloader(gateway, origin, litellm.warm)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.hang_up)
         await gateway.warm()

@@ -112,6 +112,7 @@ M_LAG = "sluice.event_loop.lag"
 M_CONFIG_LOADS = "sluice.config.loads"
 M_CONFIG_REFUSALS = "sluice.config.refusals"
 M_CONFIG_REFUSED = "sluice.config.refused"
+M_LOG_DROPPED = "sluice.log.lines.dropped"
 M_SPANS = "sluice.telemetry.spans"
 M_PUSHES = "sluice.telemetry.metric_pushes"
 

@@ -93,6 +93,11 @@ class Telemetry:
             Observed(names.M_CONFIG_REFUSED, "", "1 while the newest configuration is a refused one.", refused),
         )
 
+    def follow_output(self, dropped: Callable[[], int]) -> None:
+        """Tell how many log lines were `dropped`."""
+        description = "Log lines that were dropped, because stdout or stderr was not read."
+        self._instruments.add(Observed(names.M_LOG_DROPPED, "{line}", description, dropped, monotonic=True))
+
     @property
     def exposes_metrics(self) -> bool:
         """Whether there is something for `/metrics`."""

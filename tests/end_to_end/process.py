@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,11 +26,11 @@ class Serving:
     url: str
 
     async def ended(self) -> tuple[int, str]:
-        """The exit code, and what it said on stderr."""
+        """The exit code, and what it said on stderr, if that comes here."""
         async with asyncio.timeout(PATIENCE):
             _, told = await self.process.communicate()
         assert self.process.returncode is not None
-        return self.process.returncode, told.decode()
+        return self.process.returncode, (told or b"").decode()
 
     async def ready(self, http: httpx.AsyncClient) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -51,15 +52,19 @@ def free_ports(count: int) -> list[int]:
 
 
 @asynccontextmanager
-async def started(config: Path, *arguments: str) -> AsyncIterator[Serving]:
-    """`python -m proxy serve`, ended at the latest with the block."""
+async def started(
+    config: Path, *arguments: str, stdout: int = PIPE, stderr: int = PIPE, shell: str = ""
+) -> AsyncIterator[Serving]:
+    """`python -m proxy serve`, ended at the latest with the block. `stdout` and `stderr` are file descriptors; `shell`
+    is a shell's line, `exec "$@"` and what is redirected there."""
     port, simulator = free_ports(2)
     process = await asyncio.create_subprocess_exec(
+        *(("sh", "-c", shell, "sh") if shell else ()),
         *(sys.executable, "-m", "proxy", "serve", "--config", str(config), *arguments),
         cwd=ROOT,
         env={**os.environ, "SLUICE_PORT": str(port), "SLUICE_SIMULATOR_PORT": str(simulator)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
     )
     try:
         yield Serving(process, f"http://127.0.0.1:{port}")

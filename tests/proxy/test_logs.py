@@ -1,21 +1,19 @@
 """What a log line looks like, for a machine and on a terminal."""
 
-import io
 import json
 import logging
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
 from policies.events import Note, Usage
 from proxy.ledger import Bill
-from proxy.logs import AccessInWords, JsonLines, _handler
+from proxy.logs import MAX_CHARACTERS, AccessInWords, JsonLines, _dropped
 from proxy.record import Record, access_line
 from proxy.wire.jsontext import dumps
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def entry(message: str, **more: object) -> logging.LogRecord:
@@ -57,8 +55,42 @@ def test_a_request_that_failed_early_is_told_too() -> None:
     assert "401  refused (invalid_api_key)  -  0.00 s" in AccessInWords().format(access(record))
 
 
-@pytest.mark.parametrize(("stream", "begins"), [(io.StringIO(), "{"), (Terminal(), "WORDS")])
-def test_a_terminal_gets_words_and_anything_else_json(stream: io.StringIO, begins: str) -> None:
-    handler = _handler(stream, JsonLines(), logging.Formatter("WORDS %(message)s"))
-    handler.emit(entry("hello"))
-    assert stream.getvalue().startswith(begins)
+@pytest.mark.parametrize("terminal", ["stdout", "stderr"])
+def test_a_terminal_gets_words_and_anything_else_json(terminal: str) -> None:
+    leader, follower = pty.openpty()
+    request = dumps(access_line(Record("chatcmpl-1", "fast", False, status=200))).decode()
+    program = (
+        "import logging, proxy.logs\noutput = proxy.logs.set_up_logs()\n"
+        f"logging.getLogger('sluice.access').info({request!r})\nlogging.getLogger('sluice').info('hello')\n"
+        "output.leave(0)"
+    )
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, terminal: follower}
+    ended = subprocess.run([sys.executable, "-c", program], **streams, timeout=60, check=True)  # type: ignore[call-overload]
+    seen = {"stdout": ended.stdout, "stderr": ended.stderr, terminal: os.read(leader, 65536)}
+    os.close(leader)
+    os.close(follower)
+    assert (b"200  failed  fast" in seen["stdout"]) == (terminal == "stdout")
+    assert (b"INFO sluice: hello" in seen["stderr"]) == (terminal == "stderr")
+    assert seen["stderr" if terminal == "stdout" else "stdout"].startswith(b"{")
+
+
+def test_a_line_for_a_machine_stays_json_however_much_there_is_to_tell() -> None:
+    def deep(left: int) -> None:
+        if left:
+            deep(left - 1)
+        raise ValueError("the cause")
+
+    try:
+        deep(500)
+    except ValueError as failure:
+        line = JsonLines().format(entry("x" * 10**6, exc_info=(ValueError, failure, failure.__traceback__)))
+    found = json.loads(line)
+    assert len(line) < 3 * MAX_CHARACTERS
+    assert found["msg"].startswith("xxx") and found["trace"].endswith("ValueError: the cause")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_dropped_lines_are_told_by_number(terminal: bool) -> None:
+    line = _dropped(12, terminal)
+    assert "12 log lines were dropped" in line
+    assert terminal or json.loads(line)["dropped"] == 12

@@ -37,6 +37,7 @@ def test_every_name_is_told_and_no_other() -> None:
 def test_the_table_of_metrics_is_what_there_is() -> None:
     telemetry = Telemetry(config(), environ={})
     telemetry.follow(lambda: 0, lambda: 0, lambda: False)
+    telemetry.follow_output(lambda: 0)
     pushes = Counter(names.M_PUSHES, "{push}", "", (names.L_RESULT,))  # where metrics are pushed
     found: dict[str, tuple[str, set[str]]] = {}
     for row in rows("Metrics")[1:]:
@@ -53,6 +54,7 @@ def test_dashboard_and_alerts_use_metrics_and_labels_that_there_are(file: str) -
     used = set(re.findall(r"\b(?:sluice|gen_ai|http)_[a-z_]+\b", text))
     telemetry = Telemetry(config(), environ={})
     telemetry.follow(lambda: 0, lambda: 0, lambda: False)
+    telemetry.follow_output(lambda: 0)
     assert telemetry._exposition is not None and used
     known = {label.replace(".", "_") for one in telemetry._exposition._instruments.all for label in one.labels}
     for one in telemetry._exposition._instruments.all:
