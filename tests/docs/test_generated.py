@@ -58,4 +58,10 @@ def test_links_within_the_docs_lead_somewhere() -> None:
         for target, anchor in re.findall(r"\]\((?!https?:)([\w./-]*)(?:#([\w-]+))?\)", path.read_text()):
             found = path.parent / target if target else path
             assert found.exists(), f"{path.name}: {target}"
-            assert not anchor or f"## {anchor}" in found.read_text().lower(), f"{path.name}: #{anchor}"
+            headings = re.findall(r"^#+ (.+)$", found.read_text() if anchor else "", re.MULTILINE)
+            assert not anchor or anchor in {_anchor(heading) for heading in headings}, f"{path.name}: #{anchor}"
+
+
+def _anchor(heading: str) -> str:
+    """A heading's anchor, as GitHub makes it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
