@@ -18,11 +18,12 @@ from typing import Any
 
 from proxy.upstreams import litellm
 from proxy.upstreams.base import Call
-from proxy.upstreams.content import ANTHROPIC, copied, fault
+from proxy.upstreams.content import ANTHROPIC, copied, fault, kind_of
 from proxy.upstreams.messages import prepared
 from proxy.upstreams.outbound import HttpRequest, client_headers, encoded, endpoint, format_headers, key, streams
 from proxy.upstreams.parameters import Dialect, chosen
 from proxy.upstreams.schemas import Schemas
+from proxy.upstreams.tickets import Tickets
 from proxy.upstreams.tools import prepared_tools
 
 _DIALECT = Dialect(
@@ -44,12 +45,14 @@ def anthropic_request(call: Call) -> HttpRequest:
     known = litellm.supported("anthropic", model)
     parameters = chosen(call, _DIALECT, known if litellm.knows("anthropic", model) else known | _REASONING)
     ready = prepared_tools(parameters.mapped, AnthropicTools(Schemas(call.work), model))
-    messages = prepared(call.body.get("messages"), ANTHROPIC)
+    tickets = Tickets()
+    messages = prepared(call.body.get("messages"), ANTHROPIC, tickets, call.work)
     if all(message["role"] == "system" for message in messages):
         raise fault("messages", "hold no user's message, which Anthropic requires: add one.")
     asked = litellm.Asked(model, messages, _schema_first(ready), parameters.native, call.settings.drop_params)
     mapping = litellm.map_anthropic(asked, client_headers(call), key(call))
     body = mapping.body
+    _give_back(body, tickets)
     json_tool = _json_answer(body, ready)
     if not ready.get("tools"):
         _forbid_dummy(body)
@@ -140,14 +143,22 @@ def _make_room_for_thinking(body: dict[str, Any]) -> None:
 
 def _drop_lone_thinking(body: dict[str, Any]) -> None:
     thinking = body.get("thinking")
-    if not isinstance(thinking, dict) or thinking.get("type") != "enabled":
+    if kind_of(thinking) != "enabled":
         return
     last = next((m["content"] for m in reversed(body["messages"]) if m["role"] == "assistant"), None)
-    if not isinstance(last, list) or not last or last[0].get("type") in _THOUGHTS:
+    if not isinstance(last, list) or not last or kind_of(last[0]) in _THOUGHTS:
         return
-    if not any(block.get("type") == "tool_use" for block in last):
+    if not any(kind_of(block) == "tool_use" for block in last):
         return
     del body["thinking"]
     for message in body["messages"]:
         if message["role"] == "assistant" and isinstance(message["content"], list):
-            message["content"] = [block for block in message["content"] if block.get("type") not in _THOUGHTS]
+            message["content"] = [block for block in message["content"] if kind_of(block) not in _THOUGHTS]
+
+
+def _give_back(body: Mapping[str, Any], tickets: Tickets) -> None:
+    """The arguments of calls, for the tickets that went through the mapping."""
+    for message in body["messages"]:
+        for block in message["content"] if isinstance(message["content"], list) else ():
+            if kind_of(block) in ("tool_use", "server_tool_use"):
+                block["input"] = tickets.exchanged(block.get("input"))

@@ -20,6 +20,7 @@ from proxy.upstreams.messages import prepared
 from proxy.upstreams.outbound import client_headers, key, streams
 from proxy.upstreams.parameters import BOOKKEEPING, OURS, lacks, says_nothing
 from proxy.upstreams.schemas import Schemas
+from proxy.upstreams.tickets import Tickets
 from proxy.upstreams.tools import prepared_tools
 
 CHAT_PARAMETERS = frozenset(
@@ -146,7 +147,7 @@ def _check_schema(value: Any, way: Sequence[str], where: str, schemas: Schemas) 
 def _messages(call: Call, api: str) -> list[dict[str, Any]]:
     messages = call.body.get("messages")
     if api in _RULES:
-        return prepared(messages, _RULES[api])
+        return prepared(messages, _RULES[api], Tickets(used=False), call.work)
     if not isinstance(messages, list | tuple) or not all(isinstance(message, Mapping) for message in messages):
         raise InvalidRequest("messages must be a list of objects: send the conversation there.", param="messages")
     return [dict(copied(message)) for message in messages]

@@ -170,9 +170,14 @@ def _check_source(url: Any, media_type: Any, where: str, rules: Rules, remote: b
 def _media_type(url: str, where: str) -> str:
     """The media type of a `data:` URL in base64; only its beginning is looked at, the rest may be megabytes."""
     head, marker, _ = url[: _LONGEST_MEDIA_TYPE + 16].partition(";base64,")
-    if not marker or "/" not in head or "://" in url or len(url) == len(head) + len(marker):
+    if not marker or "/" not in head or len(url) == len(head) + len(marker) or _misleads(url):
         raise fault(where, "is not a data: URL in base64: send data:<media type>;base64,<data>.")
     return head.removeprefix("data:").partition(";")[0].lower()
+
+
+def _misleads(url: str) -> bool:
+    """Whether LiteLLM would find a scheme within the data, or cut the URL in many pieces."""
+    return "://" in url or url.count("data:") > 1 or url.count(";base64,") > 1
 
 
 def _file(part: Mapping[str, Any], where: str, rules: Rules, kinds: frozenset[str]) -> Part:

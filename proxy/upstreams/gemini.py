@@ -20,6 +20,7 @@ from proxy.upstreams.messages import prepared
 from proxy.upstreams.outbound import HttpRequest, encoded, endpoint, headers, key, streams
 from proxy.upstreams.parameters import Dialect, chosen, lacks
 from proxy.upstreams.schemas import Schemas
+from proxy.upstreams.tickets import Tickets
 from proxy.upstreams.tools import prepared_tools
 
 _DIALECT = Dialect(
@@ -62,10 +63,21 @@ def _body(call: Call) -> dict[str, Any]:
     parameters = chosen(call, _DIALECT, litellm.supported("gemini", model) - _LACKING)
     ready = prepared_tools(parameters.mapped, GeminiTools(Schemas(call.work), model))
     native = {_LITELLM_SPELLING.get(name, name): value for name, value in parameters.native.items()}
-    messages = prepared(call.body.get("messages"), GEMINI)
+    tickets = Tickets()
+    messages = prepared(call.body.get("messages"), GEMINI, tickets, call.work)
     body = litellm.map_gemini(litellm.Asked(model, messages, ready, native, call.settings.drop_params))
+    _give_back(body, tickets)
     _check_effect(call, ready, body)
     return body
+
+
+def _give_back(body: Mapping[str, Any], tickets: Tickets) -> None:
+    """The arguments of calls and the results of tools, for the tickets that went through the mapping."""
+    for part in (part for content in body["contents"] for part in content["parts"]):
+        if isinstance(called := part.get("function_call"), dict):
+            called["args"] = tickets.exchanged(called.get("args"))
+        if isinstance(told := part.get("function_response"), dict):
+            told["response"] = tickets.exchanged(told.get("response"))
 
 
 def _stand_in(model: str) -> str:
@@ -115,4 +127,4 @@ def _check_effect(call: Call, parameters: Mapping[str, Any], body: Mapping[str, 
 
 
 def _searches(tool: Mapping[str, Any]) -> bool:
-    return bool(_SEARCHES & tool.keys()) or str(tool.get("type")).startswith("web_search")
+    return bool(_SEARCHES & tool.keys()) or (kind_of(tool) or "").startswith("web_search")

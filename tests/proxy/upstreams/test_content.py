@@ -42,6 +42,8 @@ def refused(content: Any, rules: Rules, *, result: bool = False) -> InvalidReque
         "data:image/png,iVBOR",
         "data:image/png;base64,",
         "data:image/png;base64,http://example.com/a.png",
+        "data:image/png;base64,AAAAdata:AAAA",
+        "data:image/png;base64,AAAA;base64,AAAA",
         "data:;base64,iVBOR",
         "",
         None,
