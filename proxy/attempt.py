@@ -2,10 +2,16 @@
 closed."""
 
 import asyncio
+import logging
 from types import TracebackType
 
+from proxy.errors import UpstreamError
+from proxy.record import Record
+from proxy.routing.route import Step
 from proxy.tasks import spawn
 from proxy.upstreams.base import Answer, Call, Upstream
+
+log = logging.getLogger("sluice")
 
 
 class Attempt:
@@ -37,3 +43,17 @@ def _close_late(opening: asyncio.Task[Answer]) -> None:
     """The answer came in the same moment that nobody wanted it any more."""
     if not opening.cancelled() and opening.exception() is None:
         spawn(opening.result().aclose())
+
+
+def warn_of_failure(record: Record, reason: str, error: UpstreamError, following: Step | None) -> None:
+    """One line for the operator: which attempt failed, where and why, and what comes next."""
+    tried = record.tries[-1]
+    where = f"{tried.provider}/{tried.model}"
+    if tried.address is not None:
+        where += f" ({tried.address}:{tried.port})" if tried.port else f" ({tried.address})"
+    if following is None:
+        after = f"The client gets {error.status} {error.code}."
+    else:
+        wait = f" after {following.wait:.1f} s" if following.wait else ""
+        after = f"Next: {following.reason} at {following.place.name}{wait}."
+    log.warning("%s: attempt %d at %s failed (%s): %s %s", record.id, tried.number, where, error.code, reason, after)

@@ -4,7 +4,12 @@ Rule: a message says what is wrong and what to do about it, and never holds a ke
 of an answer. All that go to a client are `GatewayError`s; the envelope is made in `proxy.api.envelope`.
 """
 
+from typing import Literal, TypeAlias
+
 from policies.work import OverBudget
+
+Cause: TypeAlias = Literal["request", "moderation", "length", "route", "model", "key", "account", "limit", "provider"]
+"""Whose affair a provider's refusal is: see `proxy.wire.causes`."""
 
 _LONGEST_PARAM = 128
 
@@ -81,17 +86,31 @@ class NotFound(GatewayError):
 class UpstreamError(GatewayError):
     """The provider refused, failed, or went away.
 
-    `status` is what the client gets (the provider's class, see design table of failures); `provider_status` is what the
-    provider sent, None when it sent none (refused connection, death).
+    `status` is what the client gets. `provider_status` is what the provider sent, None when it sent none (refused
+    connection, death). `cause` says whose affair it is (`proxy.wire.causes`). `quoted` tells that the message is in the
+    provider's words, which may repeat the prompt. `detail` is for the operator's log alone: the reason that the
+    operating system or the provider gave, without keys.
     """
 
     status = 502
     type = "server_error"
     code = "upstream_error"
 
-    def __init__(self, message: str, *, provider_status: int | None = None, **fields: object) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider_status: int | None = None,
+        cause: Cause = "provider",
+        quoted: bool = False,
+        detail: str = "",
+        **fields: object,
+    ) -> None:
         super().__init__(message, **fields)  # type: ignore[arg-type]
         self.provider_status = provider_status
+        self.cause: Cause = cause
+        self.quoted = quoted
+        self.detail = detail
 
 
 class UpstreamTimeout(UpstreamError):

@@ -55,7 +55,8 @@ class Prepared:
 @dataclass(slots=True)
 class Job:
     """One request. `prepare` makes the attempt at a target, given the USD that the ones before have cost. `choices` is
-    the request's `n`. Long work on the request is done in `turns`."""
+    the request's `n`. Long work on the request is done in `turns`. `redact` is what its policies leave of a provider's
+    words that are no answer: an error's message, which may repeat the prompt."""
 
     stream: bool
     choices: int
@@ -64,3 +65,4 @@ class Job:
     record: Record
     observer: Observer
     turns: Turns
+    redact: Callable[[str], str] = str

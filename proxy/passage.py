@@ -24,6 +24,7 @@ from proxy.logs import where_it_failed
 from proxy.record import Record, Try
 from proxy.upstreams.base import Answer
 from proxy.wire.base import Fault, Meta
+from proxy.wire.causes import cause
 
 log = logging.getLogger("sluice")
 
@@ -217,7 +218,7 @@ class Passage:
             elif isinstance(event, Fault):
                 if self._down.committed:
                     await self._send(out)
-                raise _reported(event)
+                raise event.error or _reported(event)
             elif isinstance(event, End):
                 ended = True
                 self._ledger.ended()
@@ -355,17 +356,11 @@ def _pieces(event: Text | ToolCall) -> Iterator[Event]:
 
 
 def _reported(fault: Fault) -> UpstreamError:
-    """An error that the provider sent within its answer: as it would be had it been the answer's status."""
-    match fault.status:
-        case 429:
-            status, kind = 429, "rate_limit_error"
-        case refused if refused < 500:
-            status, kind = refused, "invalid_request_error"
-        case 503 | 529:
-            status, kind = 503, "server_error"
-        case failed:
-            status, kind = 504 if failed == 504 else 502, "server_error"
-    return UpstreamError(fault.message, status=status, type=kind, code=fault.kind or "upstream_error")
+    """The error for a fault of the answer: what it would be, had it been the answer's status."""
+    status = 503 if fault.status == 529 else fault.status
+    kind = "rate_limit_error" if status == 429 else "invalid_request_error" if status < 500 else "server_error"
+    whose = cause(fault.status, fault.kind, fault.message)
+    return UpstreamError(fault.message, status=status, type=kind, code=fault.kind or "upstream_error", cause=whose)
 
 
 def _has_substance(events: Sequence[Event]) -> bool:

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from policies.chain import Chain, Rejected
 from policies.events import EndKind
-from proxy.attempt import Attempt
+from proxy.attempt import Attempt, warn_of_failure
 from proxy.downstream import Downstream
 from proxy.errors import GatewayError, PolicyFailed, UpstreamError, UpstreamTimeout
 from proxy.interrupts import Interrupts, Reason
@@ -102,6 +102,8 @@ class Driver:
                     raise _rejected(rejected) from None
             except GatewayError as error:
                 following = None if self._down.committed else self._route.after(error)
+                if isinstance(error, UpstreamError):
+                    self._tell_failure(error, following)
                 if following is None:
                     raise
             step = following
@@ -233,6 +235,15 @@ class Driver:
         if isinstance(error, UpstreamError):
             tried.status = error.provider_status
         self._route.failed(step.place, error)
+
+    def _tell_failure(self, error: UpstreamError, following: Step | None) -> None:
+        """Tell the operator of a failed attempt. The provider's words may repeat the prompt, so they pass the request's
+        policies before anyone sees them."""
+        if error.quoted:
+            error.message = self._job.redact(error.message) or "The provider refused the request; check its parameters."
+        if self._record.tries:
+            reason = self._job.redact(error.detail) or error.message
+            warn_of_failure(self._record, reason, error, following)
 
     # ---- the other ends
     async def _interrupted(self, reason: Reason) -> None:

@@ -85,7 +85,8 @@ class ChatCompletions:
         route = plan.route()
         for basis in standing.bases:
             await self._gateway.ready(basis)
-        return Job(request.stream, request.n, route, plan.prepare, record, observer, self._gateway.turns)
+        turns = self._gateway.turns
+        return Job(request.stream, request.n, route, plan.prepare, record, observer, turns, plan.redact)
 
     async def _drive(self, job: Job, client: Client, config: Config, connection: "_Connection") -> None:
         interrupts = Interrupts(config.timeouts, config.server.keep_alive)

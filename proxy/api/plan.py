@@ -8,10 +8,11 @@ import asyncio
 import functools
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from policies.base import Context, Refuse, Request
 from policies.chain import Chain
+from policies.events import Finish, Text
 from policies.steps import Steps
 from policies.work import OverBudget, Work
 from proxy.access.keys import Client
@@ -105,6 +106,20 @@ class Plan:
             work=self.work,
             size=self.size,
         )
+
+    def redact(self, text: str) -> str:
+        """What the policies leave of a provider's words that are no answer. It fails closed."""
+        if not self.standing.policies.guarded:
+            return text
+        try:
+            context = self._context(self.standing.model.places[0], 0.0)
+            chain = self.standing.policies.chain(replace(context, json_answer=False))
+            events = [*chain.feed(Text(0, "content", text)), *chain.feed(Finish(0, "stop"))]
+            said = "".join(event.text for event in events if isinstance(event, Text))
+        except Exception as failure:
+            log.error("%s: a policy raised %s", self.record.id, where_it_failed(failure))
+            return ""
+        return "" if chain.stopped else said
 
     def _failed(self, failure: Exception) -> PolicyFailed:
         log.error("%s: a policy raised %s", self.record.id, where_it_failed(failure))

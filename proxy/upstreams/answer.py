@@ -123,9 +123,7 @@ class NativeAnswer:
         last = events[-1] if events else None
         if type(last) is End:
             self._ended = True
-        elif type(last) is Fault:
-            return [*events[:-1], _reported(self._call, last)]
-        return events
+        return failures.judged(self._call, events) if type(last) is Fault else events
 
     def _rest(self) -> bytes:
         """What came before the connection broke, which may well be the end of the answer."""
@@ -182,22 +180,6 @@ def _listened(response: aiohttp.ClientResponse) -> Connection | None:
         return None
     connection = None if response.connection is None else response.connection.protocol
     return connection if isinstance(connection, Connection) else None
-
-
-def _reported(call: Call, fault: Fault) -> Fault:
-    """An error that the provider reported in its answer, fit for the client: without our key, and in a guarded chain
-    without the provider's words, since some quote the answer in them."""
-    if fault.status in (401, 402, 403):
-        return Fault(
-            f"The provider {call.provider_name!r} did not accept this gateway's credentials.",
-            502,
-            "provider_auth_error",
-        )
-    if call.guarded:
-        return Fault(
-            f"The provider {call.provider_name!r} reported an error in its answer: try again.", fault.status, fault.kind
-        )
-    return Fault(failures.scrubbed(fault.message, call), fault.status, fault.kind)
 
 
 def died(provider: str) -> UpstreamError:

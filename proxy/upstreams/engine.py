@@ -21,6 +21,7 @@ from proxy.tasks import spawn
 from proxy.upstreams import litellm
 from proxy.upstreams.arguments import arguments
 from proxy.upstreams.base import Answer, AtOnce, Call
+from proxy.upstreams.failures import judged
 from proxy.upstreams.litellm_chunks import Chunks
 from proxy.upstreams.litellm_failures import litellm_failure
 from proxy.wire.base import Fault, Meta
@@ -103,7 +104,7 @@ class LiteLLMAnswer:
                 case chunk:
                     events = self._decoder.decode(None, dumps(chunk))
             if events:
-                return events
+                return judged(self._call, events)
 
     async def aclose(self) -> None:
         """See `Answer.aclose`. A caller cancelled meanwhile leaves the closing to the task."""

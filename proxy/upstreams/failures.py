@@ -1,54 +1,50 @@
 """A provider's refusal as the client's error.
 
-Rule: the status keeps its class; what is the operator's affair is said in our own words, what is the client's in the
-provider's, with keys, URLs and account names taken out and cut to 500 characters.
+Rule: `proxy.wire.causes` says whose affair a refusal is. The operator's is told in our own words, the client's in the
+provider's, with keys, URLs and account names taken out and cut to 500 characters. The status keeps its class. A prompt
+that is too long for the model gets OpenAI's code `context_length_exceeded`, whoever refused it; the message names the
+code too, because clients (LangChain's among them) look for it there.
 
-| provider | client |
+| cause | client |
 |---|---|
-| 400, 413, 422 | the same, `invalid_request_error`, the provider's message, `param` and `code` |
-| 401, 402, 403, and 400 for a bad key (Gemini) | 502 `provider_auth_error`, our words |
-| 404, 410 | 404 `model_not_found`, our words |
-| 408, 409, 429 | the same, the provider's message, `Retry-After` kept |
-| 503, 529 | 503 `overloaded`, `Retry-After` kept |
-| 504 | 504 `upstream_timeout` |
-| other 5xx, and all else | 502 `upstream_error`, our words |
-
-A prompt too long for the model gets OpenAI's code `context_length_exceeded`, whoever refused it.
+| `request`, `moderation`, `route` | the provider's status, `invalid_request_error`, its message, `param` and `code` |
+| `length` | 400 (413 and 422 stay), `context_length_exceeded`, the provider's message |
+| `limit` | 408, 409, 429 as they are (a 413 for a rate becomes 429), the provider's message, `Retry-After` kept |
+| `account` | 429 as it is, with the provider's message; else 502 `provider_account_error` |
+| `key` | 502 `provider_auth_error` |
+| `model` | 404 `model_not_found` |
+| `provider` | 503 `overloaded` for 503 and 529, with `Retry-After`; 504 `upstream_timeout`; else 502 `upstream_error` |
 """
 
 import math
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from proxy.errors import UpstreamError, UpstreamTimeout
+from policies.events import Event
+from proxy.errors import Cause, UpstreamError, UpstreamTimeout
 from proxy.upstreams.base import Call
 from proxy.upstreams.outbound import key
+from proxy.wire.base import Fault
+from proxy.wire.causes import cause
 from proxy.wire.jsontext import loads
 
 LONGEST_MESSAGE = 500
 """Characters of a provider's message that a client gets."""
+
+TOO_LONG = "context_length_exceeded"
 
 LONGEST_RETRY = 3600
 """Seconds: the longest `Retry-After` that is passed on."""
 
 _READ = 4 * LONGEST_MESSAGE
 _SHORTEST = 12
-_CLIENTS = frozenset({400, 413, 422})
-_OPERATORS = frozenset({401, 402, 403})
-_UNKNOWN = frozenset({404, 410})
 _KEPT = {408: "request_timeout", 409: "conflict", 429: "rate_limit_exceeded"}
 _OVERLOADED = frozenset({503, 529})
 
-_TOO_LONG = re.compile(
-    r"prompt is too long|maximum context length|input token count .{0,40}exceeds"
-    r"|context.{0,10}(?:length|window).{0,20}exceed|exceed.{0,30}context (?:length|window|limit)",
-    re.IGNORECASE,
-)
-_BAD_KEY = re.compile(r"API_KEY_(?:INVALID|EXPIRED|SERVICE_BLOCKED)|API key (?:not valid|expired)", re.IGNORECASE)
 _SECRET = re.compile(
     r"[a-z][a-z0-9+.-]*://\S+"
     r"|\b(?:sk|pk|rk|gsk|xai|hf|r8|org|proj|acct|req)[-_](?=[\w*.-]*[\d*])[\w*.-]{8,}"
@@ -73,8 +69,30 @@ def failure(call: Call, status: int, headers: Mapping[str, str], body: bytes) ->
     said = _parse(body)
     error = _classified(call, status, said)
     error.provider_status = status
+    error.detail = " ".join(filter(None, (str(status), said.code or said.kind, scrubbed(said.message, call))))
     if error.status in (408, 409, 429, 503):
         error.retry_after = _retry_after(headers, said.retry)
+    return error
+
+
+def judged(call: Call, events: Sequence[Event | Fault]) -> Sequence[Event | Fault]:
+    """The events with the client's error in a fault that quotes the provider."""
+    last = events[-1] if events else None
+    if type(last) is Fault and last.quoted:
+        return [*events[:-1], replace(last, error=_reported(call, last))]
+    return events
+
+
+def _reported(call: Call, fault: Fault) -> UpstreamError:
+    """The error for a fault that the provider reported in its answer: what it would be, had it been the answer's
+    status. Words about the provider's own trouble may quote the answer, so a guarded one goes without them."""
+    error = _classified(call, fault.status, _Said(message=fault.message, kind=fault.kind))
+    error.code = error.code or fault.kind or "upstream_error"
+    if error.cause == "provider":
+        error.code = fault.kind or error.code
+        if not call.guarded:
+            error.message = scrubbed(fault.message, call)
+    error.detail = " ".join(filter(None, (str(fault.status), fault.kind, scrubbed(fault.message, call))))
     return error
 
 
@@ -95,31 +113,90 @@ def _secrets(call: Call) -> list[str]:
 
 def _classified(call: Call, status: int, said: _Said) -> UpstreamError:
     name = call.provider_name
-    message = scrubbed(said.message, call)
-    if status in _OPERATORS or (status == 400 and _BAD_KEY.search(f"{said.code} {said.message}")):
-        text = f"The provider {name!r} did not accept this gateway's credentials: ask the operator to check them."
-        return UpstreamError(text, code="provider_auth_error")
-    if status in _UNKNOWN:
-        model = str(call.body.get("model"))[:200]
-        text = f"The provider {name!r} does not know the model behind {model!r}: ask the operator to check its target."
-        return UpstreamError(text, status=404, type="invalid_request_error", code="model_not_found", param="model")
-    if status in _CLIENTS:
-        return _refused(name, status, said, message)
-    if status in _KEPT:
-        text = message or f"The provider {name!r} refused the request ({status}): try again later."
-        kind = "rate_limit_error" if status == 429 else "invalid_request_error"
-        return UpstreamError(text, status=status, type=kind, code=said.code or _KEPT[status], param=said.param)
+    whose = cause(status, said.kind, said.code, said.message)
+    match whose:
+        case "request" | "moderation" | "route":
+            return _refused(call, status, said, whose)
+        case "length":
+            return _too_long(call, status, said)
+        case "limit":
+            return _limited(call, status, said, whose)
+        case "account" if status == 429:
+            return _limited(call, status, said, whose)
+        case "account":
+            text = f"The provider {name!r} refuses this gateway's account (credit, quota or location)"
+            return UpstreamError(f"{text}: ask the operator to check it.", code="provider_account_error", cause=whose)
+        case "key":
+            text = f"The provider {name!r} did not accept this gateway's credentials: ask the operator to check them."
+            return UpstreamError(text, code="provider_auth_error", cause=whose)
+        case "model":
+            return _unknown_model(call)
+        case _:
+            return _failed(name, status)
+
+
+def _refused(call: Call, status: int, said: _Said, whose: Cause) -> UpstreamError:
+    name = call.provider_name
+    text = scrubbed(said.message, call)
+    return UpstreamError(
+        text or f"The provider {name!r} refused the request ({status}) without saying why: check its parameters.",
+        status=status,
+        type="invalid_request_error",
+        code=said.code or said.kind or ("content_policy_violation" if whose == "moderation" else None),
+        param=said.param,
+        cause=whose,
+        quoted=bool(text),
+    )
+
+
+def _too_long(call: Call, status: int, said: _Said) -> UpstreamError:
+    text = scrubbed(said.message, call) or "The prompt is too long for the model: shorten it."
+    if TOO_LONG not in text:
+        text = f"{text[: LONGEST_MESSAGE - len(TOO_LONG) - 3]} ({TOO_LONG})"
+    return UpstreamError(
+        text,
+        status=status if status < 500 else 400,
+        type="invalid_request_error",
+        code=TOO_LONG,
+        param=said.param or "messages",
+        cause="length",
+        quoted=True,
+    )
+
+
+def _limited(call: Call, status: int, said: _Said, whose: Cause) -> UpstreamError:
+    text = scrubbed(said.message, call)
+    status = 429 if status == 413 else status
+    return UpstreamError(
+        text or f"The provider {call.provider_name!r} refused the request ({status}): try again later.",
+        status=status,
+        type="rate_limit_error" if status == 429 else "invalid_request_error",
+        code=said.code or _KEPT[status],
+        param=said.param,
+        cause=whose,
+        quoted=bool(text),
+    )
+
+
+def _unknown_model(call: Call) -> UpstreamError:
+    model = str(call.body.get("model"))[:200]
+    return UpstreamError(
+        f"The provider {call.provider_name!r} does not know the model behind {model!r}: "
+        "ask the operator to check its target.",
+        status=404,
+        type="invalid_request_error",
+        code="model_not_found",
+        param="model",
+        cause="model",
+    )
+
+
+def _failed(name: str, status: int) -> UpstreamError:
     if status in _OVERLOADED:
         return UpstreamError(f"The provider {name!r} is overloaded: try again later.", status=503, code="overloaded")
     if status == 504:
         return UpstreamTimeout(f"The provider {name!r} took too long ({status}): try again.")
     return UpstreamError(f"The provider {name!r} failed ({status}): try again, or use another model.")
-
-
-def _refused(name: str, status: int, said: _Said, message: str) -> UpstreamError:
-    text = message or f"The provider {name!r} refused the request ({status}) without saying why: check its parameters."
-    code = "context_length_exceeded" if _TOO_LONG.search(said.message[:_READ]) else said.code
-    return UpstreamError(text, status=status, type="invalid_request_error", code=code or said.kind, param=said.param)
 
 
 def _parse(body: bytes) -> _Said:
@@ -146,15 +223,24 @@ def _parse(body: bytes) -> _Said:
     )
 
 
-def _message(error: dict[str, Any]) -> str:
-    for name in ("message", "detail", "msg", "error"):
+def _message(error: Mapping[str, Any], depth: int = 4) -> str:
+    """The words of an error object, which servers put into various members, and into objects and lists in these."""
+    for name in ("message", "detail", "msg", "error", "errors"):
         value = error.get(name)
         if isinstance(value, str) and value:
-            return value
-        for item in _objects(value):  # FastAPI's list of what is wrong
-            if isinstance(item.get("msg"), str):
-                return str(item["msg"])
+            return f"{_location(error)}{value}" if name == "msg" else value
+        inner = [value] if isinstance(value, dict) else _objects(value)[:8]
+        said = [text for item in inner if depth and (text := _message(item, depth - 1))]
+        if said:
+            return "; ".join(said)
     return ""
+
+
+def _location(error: Mapping[str, Any]) -> str:
+    """The place in the request that FastAPI names: ["body", "seed"]."""
+    place = error.get("loc")
+    steps = [str(step) for step in place if isinstance(step, str | int)] if isinstance(place, list) else []
+    return f"{'.'.join(steps[-3:])[:100]}: " if len(steps) > 1 else ""
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

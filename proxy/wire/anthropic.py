@@ -123,7 +123,7 @@ class AnthropicDecoder:
     def _error(self, body: _Object) -> Sequence[Decoded]:
         error = obj(body.get("error"))
         kind = label(error.get("type"), guarded=True)
-        return self._fail(Fault(error_message(error.get("message")), _STATUS.get(kind or "", 502), kind))
+        return self._fail(Fault(error_message(error.get("message")), _STATUS.get(kind or "", 502), kind, quoted=True))
 
     def _fail(self, fault: Fault) -> Sequence[Decoded]:
         self._over = True

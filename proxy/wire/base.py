@@ -5,23 +5,27 @@ broken becomes a `Fault`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from policies.events import Event, Text
+from proxy.errors import UpstreamError
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """The provider reported an error, or sent what cannot be read: the answer ends here, unnaturally.
 
-    `status` is the HTTP status this error would have had at the start (429, 529, 500 …) and decides retries. `message`
-    is the provider's, cut to 500 characters; `kind` its error type or code.
+    `status` is the HTTP status that this error would have had at the start (429, 529, 500 …); it decides retries.
+    `message` is cut to 500 characters; `kind` is the error's type or code. `quoted`: they are the provider's, not ours.
+    `error` is what the client gets for a quoted fault; it is made where the call is known.
     """
 
     message: str
     status: int = 502
     kind: str | None = None
+    quoted: bool = field(default=False, compare=False)
+    error: UpstreamError | None = field(default=None, compare=False)
 
 
 Decoded: TypeAlias = Event | Fault

@@ -148,7 +148,7 @@ class GeminiDecoder:
     def _error(self, error: _Object) -> Sequence[Decoded]:
         code, kind = error.get("code"), label(error.get("status"), guarded=True)
         status = code if type(code) is int and 400 <= code <= 599 else _STATUS.get(kind or "", 502)
-        return self._fail(Fault(error_message(error.get("message")), status, kind))
+        return self._fail(Fault(error_message(error.get("message")), status, kind, quoted=True))
 
     def _blocked(self) -> Sequence[Decoded]:
         """The prompt was refused: nothing (more) is answered."""

@@ -37,7 +37,7 @@ def fault(chunk: Mapping[str, Any]) -> Fault:
     error = chunk.get("error") or chunk
     if not isinstance(error, dict):
         error = {"message": error}
-    return Fault(error_message(error.get("message")), _status(error, chunk), _kind(error))
+    return Fault(error_message(error.get("message")), _status(error, chunk), _kind(error), quoted=True)
 
 
 def _status(error: Mapping[str, Any], chunk: Mapping[str, Any]) -> int:

@@ -10,12 +10,12 @@ from tests.proxy.routing.places import Clock, place, route, targets
 
 A, B, C = place("one/a"), place("two/b"), place("three/c")
 DOWN = UpstreamError("down", provider_status=500)
-AUTH = UpstreamError("key", code="provider_auth_error", provider_status=401)
-BAD = UpstreamError("bad", status=400, provider_status=400)
+AUTH = UpstreamError("key", code="provider_auth_error", provider_status=401, cause="key")
+BAD = UpstreamError("bad", status=400, provider_status=400, cause="request")
 
 
 def limited(seconds: float | None) -> UpstreamError:
-    return UpstreamError("slow down", status=429, provider_status=429, retry_after=seconds)
+    return UpstreamError("slow down", status=429, provider_status=429, retry_after=seconds, cause="limit")
 
 
 def failed(way: Route, step: Step, error: GatewayError) -> Step | None:
@@ -76,7 +76,7 @@ def test_a_fallback_comes_when_the_models_attempts_are_spent_and_has_its_own() -
     ]
 
 
-@pytest.mark.parametrize("error", [AUTH, UpstreamError("?", status=404, code="model_not_found"), Overloaded("full")])
+@pytest.mark.parametrize("error", [AUTH, UpstreamError("?", status=404, cause="model"), Overloaded("full")])
 def test_what_a_retry_does_not_mend_goes_to_other_targets_only(error: GatewayError) -> None:
     way = route(targets(Clock(), attempts=1), [A, B], [C])
     assert walked(way, *[error] * 9) == [("a", "initial", 0), ("b", "fallback", 0), ("c", "fallback", 0)]

@@ -2,13 +2,13 @@
 
 import pytest
 
-from proxy.errors import GatewayError, InvalidRequest, PolicyFailed, UpstreamError, UpstreamTimeout
+from proxy.errors import Cause, GatewayError, InvalidRequest, PolicyFailed, UpstreamError, UpstreamTimeout
 from proxy.routing.verdict import is_fault, verdict
 from proxy.slots import Overloaded
 
 
-def refused(status: int, code: str | None = None) -> UpstreamError:
-    return UpstreamError("no", status=status, code=code, provider_status=status)
+def refused(status: int, cause: Cause = "provider") -> UpstreamError:
+    return UpstreamError("no", status=status, provider_status=status, cause=cause)
 
 
 @pytest.mark.parametrize(
@@ -20,19 +20,17 @@ def refused(status: int, code: str | None = None) -> UpstreamError:
         (UpstreamError("no", code="empty_answer"), "retry", True),
         (UpstreamTimeout("no"), "retry", True),
         (UpstreamTimeout("no", code="connect_timeout"), "retry", True),
-        (refused(408), "retry", False),
-        (refused(409), "retry", False),
-        (refused(429), "retry", False),
+        (refused(408, "limit"), "retry", False),
+        (refused(429, "limit"), "retry", False),
         (refused(500), "retry", True),
-        (refused(502), "retry", True),
-        (refused(503, "overloaded"), "retry", True),
-        (refused(504), "retry", True),
-        (refused(502, "provider_auth_error"), "move", True),
-        (refused(404, "model_not_found"), "move", True),
-        (refused(400, "context_length_exceeded"), "move", False),
-        (refused(400), "final", False),
-        (refused(413), "final", False),
-        (refused(422), "final", False),
+        (refused(503), "retry", True),
+        (refused(502, "key"), "move", False),
+        (refused(502, "account"), "move", False),
+        (refused(404, "model"), "move", False),
+        (refused(404, "route"), "move", False),
+        (refused(400, "length"), "move", False),
+        (refused(400, "request"), "final", False),
+        (refused(403, "moderation"), "final", False),
         (Overloaded("full"), "move", False),
         (InvalidRequest("no"), "final", False),
         (PolicyFailed("no"), "final", False),

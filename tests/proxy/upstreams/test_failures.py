@@ -26,7 +26,7 @@ def made(status: int, body: Any = b"", headers: dict[str, str] | None = None) ->
     [
         (400, 400, "invalid_request_error", "c"),
         (401, 502, "server_error", "provider_auth_error"),
-        (402, 502, "server_error", "provider_auth_error"),
+        (402, 502, "server_error", "provider_account_error"),
         (403, 502, "server_error", "provider_auth_error"),
         (404, 404, "invalid_request_error", "model_not_found"),
         (405, 502, "server_error", "upstream_error"),
@@ -72,6 +72,9 @@ def test_the_operators_affairs_are_told_in_our_words(status: int) -> None:
         ({"object": "error", "message": "m", "code": 400, "param": "n"}, "m", "n", "upstream_error"),
         ({"detail": "m"}, "m", None, "upstream_error"),
         ({"detail": [{"loc": ["body"], "msg": "m"}]}, "m", None, "upstream_error"),
+        ({"detail": [{"loc": ["body", "n"], "msg": "m"}, {"msg": "k"}]}, "body.n: m; k", None, "upstream_error"),
+        ({"object": "error", "message": {"detail": [{"msg": "m"}]}, "type": "t"}, "m", None, "t"),
+        ({"errors": [{"message": "m"}]}, "m", None, "upstream_error"),
     ],
 )
 def test_every_servers_spelling_is_read(body: Any, message: str, param: str | None, code: str) -> None:
@@ -97,6 +100,33 @@ def test_what_says_nothing_is_told_in_our_words(body: bytes) -> None:
 )
 def test_a_prompt_too_long_has_one_code_whoever_says_so(message: str) -> None:
     assert made(400, {"error": {"message": message}}).code == "context_length_exceeded"
+
+
+def test_a_prompt_too_long_names_the_code_in_its_message_for_clients_that_look_there() -> None:
+    error = made(500, {"error": {"message": "Context size has been exceeded. " + "x" * 600}})
+    assert (error.status, error.type, error.param) == (400, "invalid_request_error", "messages")
+    assert error.message.startswith("Context size") and error.message.endswith("(context_length_exceeded)")
+    assert len(error.message) <= 500
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "given", "code"),
+    [
+        (403, "Your input was flagged by moderation", 403, "content_policy_violation"),
+        (404, "No endpoints found that support tool use.", 404, "upstream_error"),
+        (429, "You exceeded your current quota", 429, "rate_limit_exceeded"),
+        (413, "too large: tokens per minute", 429, "rate_limit_exceeded"),
+    ],
+)
+def test_a_reason_that_is_about_the_request_reaches_the_client(status: int, said: str, given: int, code: str) -> None:
+    error = made(status, {"error": {"message": said}})
+    assert (error.status, error.message, error.code, error.quoted) == (given, said, code, True)
+
+
+def test_the_operator_gets_the_providers_reason_whatever_the_client_gets() -> None:
+    error = made(401, {"error": {"message": f"bad key {KEY}", "code": "invalid_api_key"}})
+    assert error.detail == "401 invalid_api_key bad key [redacted]"
+    assert "bad key" not in error.message
 
 
 def test_geminis_bad_key_is_the_operators_affair() -> None:
