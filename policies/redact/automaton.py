@@ -23,7 +23,7 @@ from policies.redact.characters import reads
 from policies.redact.effects import Effect, quiet_effect
 from policies.redact.factor import BORN, Factor, FactorState, Move
 from policies.redact.nfa import EDGE
-from policies.redact.remembered import Remembered
+from policies.redact.remembered import Remembered, SharedByStreams
 
 STEP_WORK: Final = 15
 """What building a transition costs beside the nodes it visits, in nodes."""
@@ -85,7 +85,7 @@ class Several:
     skip: ClassVar[int] = -1
 
 
-class State(dict[str, Transition]):
+class State(SharedByStreams, dict[str, Transition]):
     """Transitions by raw character, filled when missed. `matched` tells for each slot whether it has a match."""
 
     __slots__ = ("automaton", "by_class", "matched", "parts", "slots")

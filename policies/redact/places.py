@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from policies.redact.automaton import Automaton
-from policies.redact.remembered import Remembered
+from policies.redact.remembered import Remembered, SharedByStreams
 from policies.redact.scanner import PIECE, Track, follow_all
 
 SHORT: Final = 24
@@ -29,7 +29,7 @@ MAX_PIECES: Final = 16_384
 _DIGIT: Final = re.compile(r"\d")
 
 
-class Place(dict[str, "Place | None"]):
+class Place(SharedByStreams, dict[str, "Place | None"]):
     """Where pieces lead; None for one to be taken another way. `tracks` are those of all lanes, starts counted from
     here (0 or less). `held` is how many characters before here are held, `under_way` how many some match is in."""
 
@@ -49,7 +49,7 @@ class Place(dict[str, "Place | None"]):
         self.clear()
 
 
-class Places:
+class Places(SharedByStreams):
     """The places of a set of lanes, for all their streams. `lanes` are each lane's automata, of which the first
     `holding` lanes hold text, at most `least` characters."""
 

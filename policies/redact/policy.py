@@ -11,6 +11,7 @@ provider, and a raw one would be a copy past the policy.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final
@@ -33,10 +34,11 @@ from policies.events import (
 from policies.redact.config import RedactConfig
 from policies.redact.engines import Engines
 from policies.redact.json_text import JsonStream
-from policies.redact.pseudonyms import Pseudonyms
+from policies.redact.pseudonyms import Pseudonyms, placeholders_in
 from policies.redact.redactor import Redactor
-from policies.redact.request import Blocked, RequestText, prefill_of, texts_of
+from policies.redact.request import Blocked, RequestText, prefill_of
 from policies.redact.stream import Match, Stream
+from policies.steps import Steps
 
 AT_ONCE: Final = 64
 """Characters of a text that are taken without a pause."""
@@ -83,7 +85,7 @@ class Redact:
         self._engines = engines
         self._json = context.json_answer
         self._pseudonyms: Pseudonyms | None = None
-        self._prefill = ""
+        self._begun: Stream | JsonStream | None = None
         self._choices: dict[int, _Choice] = {}
         self._early: list[Note] = []
 
@@ -97,21 +99,36 @@ class Redact:
         ]
         return sum(stream.held for stream in streams if stream is not None)
 
-    def request(self, request: Request) -> Request | Refuse:
+    def request(self, request: Request) -> Steps[Request | Refuse]:
         """Redact the request, and remember what the answer goes on from."""
         body: Mapping[str, Any] = request.body
         engine = self._engines.request
         if engine is not None:
-            self._pseudonyms = Pseudonyms(texts_of(body) if self._engines.reversible else "")
+            taken = (yield from placeholders_in(body, engine.rules)) if self._engines.reversible else ()
+            self._pseudonyms = Pseudonyms(taken)
             text = RequestText(engine, self._pseudonyms)
             try:
-                body = text.body(body)
+                body = yield from text.body(body)
             except Blocked as blocked:
                 message = f"The request was blocked by the rule {blocked.rule!r} of {self._owner(blocked.rule)}."
                 return Refuse(message, "content_blocked")
-            self._early = [self._note(match, None, "request") for match in text.matches]
-        self._prefill = prefill_of(body)
+            self._early = [self._counted(rule, count) for rule, count in text.found.items()]
+        yield from self._begin(prefill_of(body))
         return Request(body)
+
+    def _begin(self, prefill: str) -> Steps[None]:
+        """Let the content of each choice go on from a text."""
+        stream = self._open("content") if prefill else None
+        if stream is not None:
+            for _ in stream.pieces(prefill):
+                yield
+            stream.skip()
+            stream.matches.clear()
+            self._begun = stream
+
+    def _counted(self, name: str, count: int) -> Note:
+        """What a rule did in the request."""
+        return Note(self._owner(name), self._engines.rule(name).reported, name, channel="request", count=count)
 
     def feed(self, event: Event) -> Iterable[Verdict]:
         """Take one event, give what goes on in its place."""
@@ -286,7 +303,7 @@ class Redact:
             out.append(Stop(index, "content_filter", self._owner(stream.blocked)))
         return out
 
-    def _note(self, match: Match, choice: int | None, channel: str) -> Note:
+    def _note(self, match: Match, choice: int, channel: str) -> Note:
         rule = self._engines.rule(match.rule)
         return Note(
             self._owner(match.rule), rule.reported, match.rule, choice, channel, offset=match.start, end=match.end
@@ -305,14 +322,11 @@ class Redact:
         engine = self._engines.channels[channel]
         if engine is None:
             return None
-        if channel != "content":
-            return engine.stream(self._pseudonyms)
-        stream = engine.json_stream(self._pseudonyms) if self._json else engine.stream(self._pseudonyms)
-        if self._prefill:
-            stream.feed(self._prefill)
-            stream.skip()
-            stream.matches.clear()
-        return stream
+        if channel == "content" and self._begun is not None:
+            return deepcopy(self._begun)
+        if channel == "content" and self._json:
+            return engine.json_stream(self._pseudonyms)
+        return engine.stream(self._pseudonyms)
 
     def _arguments(self, engine: Redactor, event: ToolCall) -> Stream | JsonStream:
         if event.kind == "custom":

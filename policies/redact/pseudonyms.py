@@ -6,12 +6,16 @@ engine (see `restoring`), so one that the provider cuts in two or writes in othe
 """
 
 import re
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 from policies.redact.characters import normalized
 from policies.redact.rules import Rule
+from policies.steps import Steps
 
 MOST: Final = 9_999
+MAX_AT_ONCE: Final = 16_384
+"""Characters, or values, that are looked through in one step."""
 _PLACEHOLDER: Final = re.compile(r"\[[a-z0-9-]+-[0-9]{1,4}\]")
 
 
@@ -33,10 +37,10 @@ def restoring(rule: Rule) -> Rule:
 
 
 class Pseudonyms:
-    """The placeholders of one request. `taken` is text whose placeholders, if any, are not ours to give."""
+    """The placeholders of one request. Those `taken` are not ours to give."""
 
-    def __init__(self, taken: str = "") -> None:
-        self._taken = frozenset(_PLACEHOLDER.findall(taken.casefold()))
+    def __init__(self, taken: Collection[str] = frozenset()) -> None:
+        self._taken = taken
         self._labels: dict[tuple[str, str], str] = {}
         self._values: dict[str, str] = {}
         self._numbers: dict[str, int] = {}
@@ -61,6 +65,33 @@ class Pseudonyms:
                 self._values[label.casefold()] = text
                 return label
         return f"[{tag}]"  # more values than placeholders: redacted for good
+
+
+def placeholders_in(body: Mapping[str, Any], rules: Sequence[Rule]) -> Steps[set[str]]:
+    """The placeholders that some text of a request's body has and that a rule could give out, in steps."""
+    longest = max((len(_tag(rule.name)) for rule in rules), default=0) + len("[-9999]")
+    found: set[str] = set()
+    waiting: list[Any] = [body]
+    looked = 0
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            for at in range(0, len(value), MAX_AT_ONCE):
+                window = value[at : at + MAX_AT_ONCE + longest]
+                found.update(_PLACEHOLDER.findall(window.casefold()))
+                looked += len(window)
+                if looked >= MAX_AT_ONCE:
+                    looked = 0
+                    yield
+        elif isinstance(value, Mapping):
+            waiting += [*value.values(), *value]
+        elif isinstance(value, list | tuple):
+            waiting += value
+        looked += 1
+        if looked >= MAX_AT_ONCE:
+            looked = 0
+            yield
+    return found
 
 
 def _tag(name: str) -> str:

@@ -1,4 +1,4 @@
-"""States by their keys, within a bound: what a lazily built automaton remembers.
+"""States by their keys, within a bound: what a lazily built automaton remembers, for all streams.
 
 Rule: past the bound the two oldest go with each new one, so that the memory shrinks to its bound again in small steps:
 freeing all at once would stall every stream. What a forgotten state leads to is freed with it; a stream that is in one
@@ -7,7 +7,7 @@ goes on, and what it needs is built anew.
 
 from collections import deque
 from collections.abc import Hashable
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
 MAX_STATES: Final = 4_000
 
@@ -17,6 +17,15 @@ class Forgettable(Protocol):
 
     def forget(self) -> None:
         """Drop the transitions built so far."""
+
+
+class SharedByStreams:
+    """What all streams share, and what a copy of a stream shares with it."""
+
+    __slots__ = ()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
 
 K = TypeVar("K", bound=Hashable)

@@ -1,18 +1,26 @@
 """Redaction of a request: the text of its messages, before the provider sees it.
 
-Rule: what a person or a tool wrote is text: string contents, text parts, refusals, tool calls' arguments (as JSON).
-Everything else of the body passes as it is. The body given is never changed; a copy is.
+Rule: what a person, a tool or the model wrote is text: string contents, text parts, refusals, thoughts, tool calls'
+arguments (as JSON), the predicted answer. Everything else of the body passes as it is. A thinking block with a match is
+left out: it is signed, and a changed one would be refused. The body given is never changed; a copy is. All of it is
+done in steps: a body has as many characters as its client likes.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from policies.redact.json_text import JsonStream
 from policies.redact.pseudonyms import Pseudonyms
 from policies.redact.redactor import Redactor
-from policies.redact.stream import Match, Stream
+from policies.redact.stream import Stream
+from policies.steps import Steps
 
-_TEXTS = ("text", "refusal", "thinking", "reasoning_content")
+AT_ONCE: Final = 64
+"""Characters of a text that are taken in one step."""
+MAX_IN_STEP: Final = 16
+"""Short texts that are taken in one step."""
+_TEXTS: Final = ("text", "refusal", "thinking", "reasoning_content")
 
 
 class Blocked(Exception):
@@ -23,84 +31,150 @@ class Blocked(Exception):
         self.rule = rule
 
 
+class Place(NamedTuple):
+    """Where a text stands in a copy of the body: `holder[key]`. `json`: it is a JSON text."""
+
+    holder: Any
+    key: Any
+    json: bool = False
+
+
+Walk: TypeAlias = Iterator["Place | Walk"]
+"""The texts below some value, in their order; a walk in its place stands for all texts of that walk."""
+
+
 class RequestText:
-    """One request's redaction; `matches` are what was found, in no message's coordinates but its own text's."""
+    """One request's redaction. `found` counts the matches of each rule."""
 
     def __init__(self, redactor: Redactor, pseudonyms: Pseudonyms) -> None:
         self._redactor = redactor
         self._pseudonyms = pseudonyms
-        self.matches: list[Match] = []
+        self.found: Counter[str] = Counter()
 
-    def body(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def body(self, body: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         """The body with its messages redacted. Raises `Blocked`."""
-        messages = body.get("messages")
-        if not isinstance(messages, list):
-            return dict(body)
-        return {**body, "messages": [self._message(m) if isinstance(m, Mapping) else m for m in messages]}
-
-    def _message(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        out = dict(message)
-        if "content" in out:
-            out["content"] = self._content(out["content"])
-        for key in _TEXTS:
-            if isinstance(out.get(key), str):
-                out[key] = self._text(out[key])
-        calls = out.get("tool_calls")
-        if isinstance(calls, list):
-            out["tool_calls"] = [self._call(call) for call in calls]
-        if "function_call" in out:
-            out["function_call"] = self._function(out["function_call"])
+        out = dict(body)
+        short = 0
+        for holder, key, json in _places(out):
+            text = holder[key]
+            stream = (self._redactor.json_stream if json else self._redactor.stream)(self._pseudonyms)
+            if len(text) > AT_ONCE:
+                holder[key] = yield from self._long(stream, text)
+                continue
+            redacted = stream.feed(text)
+            holder[key] = redacted + self._close(stream)
+            short += 1
+            if short % MAX_IN_STEP == 0:
+                yield
         return out
 
-    def _content(self, content: Any) -> Any:
-        if isinstance(content, str):
-            return self._text(content)
-        if not isinstance(content, list):
-            return content
-        return [self._part(part) for part in content]
+    def _long(self, stream: Stream | JsonStream, text: str) -> Steps[str]:
+        out = []
+        for piece in stream.pieces(text):
+            out.append(piece)
+            self._count(stream)
+            yield
+        out.append(self._close(stream))
+        return "".join(out)
 
-    def _part(self, part: Any) -> Any:
-        if isinstance(part, str):
-            return self._text(part)
-        if not isinstance(part, Mapping):
-            return part
-        changed = {key: self._text(part[key]) for key in _TEXTS if isinstance(part.get(key), str)}
-        nested = {"content": self._content(part["content"])} if "content" in part else {}
-        return {**part, **changed, **nested}
+    def _close(self, stream: Stream | JsonStream) -> str:
+        rest = stream.close()
+        self._count(stream)
+        return rest
 
-    def _call(self, call: Any) -> Any:
-        if not isinstance(call, Mapping):
-            return call
-        out = {**call, "function": self._function(call["function"])} if "function" in call else dict(call)
-        custom = out.get("custom")
-        if isinstance(custom, Mapping) and isinstance(custom.get("input"), str):
-            out["custom"] = {**custom, "input": self._text(custom["input"])}
-        return out
-
-    def _function(self, function: Any) -> Any:
-        if not isinstance(function, Mapping) or not isinstance(function.get("arguments"), str):
-            return function
-        stream = self._redactor.json_stream(self._pseudonyms)
-        return {**function, "arguments": self._whole(stream, function["arguments"])}
-
-    def _text(self, text: str) -> str:
-        return self._whole(self._redactor.stream(self._pseudonyms), text)
-
-    def _whole(self, stream: Stream | JsonStream, text: str) -> str:
-        out = stream.feed(text) + stream.close()
-        self.matches.extend(stream.matches)
+    def _count(self, stream: Stream | JsonStream) -> None:
+        for match in stream.matches:
+            self.found[match.rule] += 1
+        stream.matches.clear()
         if stream.blocked is not None:
             raise Blocked(stream.blocked)
-        return out
 
 
-def texts_of(value: Any) -> str:
-    """All text anywhere in a request's body."""
-    if isinstance(value, str):
-        return value + "\n"
-    if isinstance(value, Mapping):
-        return "".join(map(texts_of, value.values()))
-    return "".join(map(texts_of, value)) if isinstance(value, list | tuple) else ""
+def _places(body: dict[str, Any]) -> Iterator[Place]:
+    """The texts of a body's messages, in their order. Containers on the way to them are copied first."""
+    walks = [_asked(body)]
+    while walks:
+        step = next(walks[-1], None)
+        if step is None:
+            walks.pop()
+        elif isinstance(step, Place):
+            yield step
+        else:
+            walks.append(step)
+
+
+def _asked(body: dict[str, Any]) -> Walk:
+    messages = body.get("messages")
+    if isinstance(messages, list):
+        body["messages"] = messages = [*messages]
+        for index, message in enumerate(messages):
+            if isinstance(message, Mapping):
+                messages[index] = copied = dict(message)
+                yield _message(copied)
+    if isinstance(body.get("prediction"), Mapping):
+        body["prediction"] = copied = dict(body["prediction"])
+        yield _content(copied)
+
+
+def _message(message: dict[str, Any]) -> Walk:
+    yield from _part(message)
+    if isinstance(message.get("thinking_blocks"), list):
+        yield _thinking_blocks(message)
+    calls = message.get("tool_calls")
+    if isinstance(calls, list):
+        message["tool_calls"] = calls = [*calls]
+        for index, call in enumerate(calls):
+            if isinstance(call, Mapping):
+                calls[index] = copied = dict(call)
+                yield _call(copied)
+    if "function_call" in message:
+        yield from _member(message, "function_call", "arguments", json=True)
+
+
+def _thinking_blocks(message: dict[str, Any]) -> Walk:
+    kept = []
+    for block in message["thinking_blocks"]:
+        copied = dict(block) if isinstance(block, Mapping) else {}
+        if isinstance(copied.get("thinking"), str):
+            yield Place(copied, "thinking")
+            if copied["thinking"] != block["thinking"]:
+                continue
+        kept.append(block)
+    message["thinking_blocks"] = kept
+
+
+def _part(part: dict[str, Any]) -> Walk:
+    yield _content(part)
+    for key in _TEXTS:
+        if isinstance(part.get(key), str):
+            yield Place(part, key)
+
+
+def _content(holder: dict[str, Any]) -> Walk:
+    content = holder.get("content")
+    if isinstance(content, str):
+        yield Place(holder, "content")
+    elif isinstance(content, list):
+        holder["content"] = parts = [*content]
+        for index, part in enumerate(parts):
+            if isinstance(part, str):
+                yield Place(parts, index)
+            elif isinstance(part, Mapping):
+                parts[index] = copied = dict(part)
+                yield _part(copied)
+
+
+def _call(call: dict[str, Any]) -> Walk:
+    yield from _member(call, "function", "arguments", json=True)
+    yield from _member(call, "custom", "input")
+
+
+def _member(holder: dict[str, Any], name: str, key: str, *, json: bool = False) -> Walk:
+    """The text `key` of the object `name`."""
+    member = holder.get(name)
+    if isinstance(member, Mapping) and isinstance(member.get(key), str):
+        holder[name] = copied = dict(member)
+        yield Place(copied, key, json)
 
 
 def prefill_of(body: Mapping[str, Any]) -> str:

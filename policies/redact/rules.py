@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from policies.redact.entities import ENTITIES, SETS, Validator
 from policies.redact.nfa import Nfa
+from policies.redact.remembered import SharedByStreams
 from policies.redact.syntax import MAX_NODES, Parsed, Unsupported, add_pattern
 
 SOURCES: Final = ("entity", "words", "words_file", "regex")
@@ -50,7 +51,7 @@ class Shared(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(SharedByStreams):
     """One checked rule.
 
     Exactly one of `pattern` and `words` is set. `label` is the text in a match's place; None when it depends on the

@@ -20,6 +20,7 @@ from policies.redact.automaton import Automaton, Paused, Question, Several, Stat
 from policies.redact.characters import MARKS, normalized, reads
 from policies.redact.effects import CLEARED, RESTARTED, STARTED, Effect
 from policies.redact.factor import BORN
+from policies.redact.remembered import SharedByStreams
 from policies.redact.rules import Rule
 
 Best = tuple[int, int] | None
@@ -44,7 +45,7 @@ class Claim(NamedTuple):
     best: int | None
 
 
-class Lane:
+class Lane(SharedByStreams):
     """The rules of one lane: `joined` over all their factors, `apart` over some each, in the same order. With `halts`,
     of a start's matches that complete together the one that ended first is meant, not the longest."""
 

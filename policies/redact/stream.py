@@ -158,9 +158,10 @@ class Stream:
         """The way of text in which something matches or a bound may act."""
         self._leave()
         out: list[str] = []
-        while text and not self._closed:
-            piece = self._next_piece(text)
-            text = text[len(piece) :]
+        at = 0
+        while at < len(text) and not self._closed:
+            piece = text[at : at + self._size(len(text) - at)]
+            at += len(piece)
             self._show(piece)
             taken = len(piece)
             for scanner in self._scanners:
@@ -200,9 +201,10 @@ class Stream:
     def pieces(self, text: str) -> Iterator[str]:
         """As `feed`, in slices each of which takes a fraction of a millisecond, however dear the text is to match."""
         self._leave()
-        while text and not self._closed:
-            piece = self._next_piece(text)[:SLICE_CHARS]
-            text = text[len(piece) :]
+        at = 0
+        while at < len(text) and not self._closed:
+            piece = text[at : at + min(self._size(len(text) - at), SLICE_CHARS)]
+            at += len(piece)
             self._show(piece)
             taken = len(piece)
             for scanner in self._scanners:
@@ -226,10 +228,9 @@ class Stream:
         self._end()
         return "".join(out)
 
-    def _next_piece(self, text: str) -> str:
-        """As much of a text as can be taken before a bound may act."""
-        room = self._least - self.held
-        return text if len(text) <= room else text[: max(self._room(), 1)]
+    def _size(self, left: int) -> int:
+        """How many of the characters left can be taken before a bound may act."""
+        return left if left <= self._least - self.held else min(max(self._room(), 1), left)
 
     def _room(self) -> int:
         room, emitted = self._least, self._emitter.emitted

@@ -13,6 +13,7 @@ from typing import Final
 
 from policies.redact.automaton import Automaton, Paused
 from policies.redact.factor import Group
+from policies.redact.remembered import SharedByStreams
 from policies.redact.rules import Rule
 from policies.redact.scanner import PIECE, Found, Lane, Scanner, Track, follow
 
@@ -20,7 +21,7 @@ Member = tuple[int, int, Lane]
 """A rule of an automaton: its factor, its number, and the lane that it is alone."""
 
 
-class WatchLane:
+class WatchLane(SharedByStreams):
     """The automata of the rules that report, and each rule's own. Factors that share a state share its nodes."""
 
     def __init__(self, shared: Sequence[Automaton]) -> None:

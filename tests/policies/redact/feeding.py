@@ -1,12 +1,13 @@
 """A redact policy, events into it, and the text that comes out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from policies.base import Context
+from policies.base import Context, Refuse, Request
 from policies.events import Event, Text, ToolCall, Verdict
 from policies.redact.config import RedactConfig
 from policies.redact.policy import Redact, build
+from policies.steps import finished
 
 EMAIL = {"name": "email", "entity": "email"}
 MAIL = "write to bob@ex.com now "
@@ -16,6 +17,11 @@ CLEAN = "write to [EMAIL] now "
 def policy(*rules: dict[str, Any], json_answer: bool = False, **options: Any) -> Redact:
     config = RedactConfig.model_validate({"rules": rules or (EMAIL,), **options})
     return build("redact/t", config, Context("m", lambda: 0.0, json_answer))
+
+
+def ask(policy: Redact, body: Mapping[str, Any]) -> Request | Refuse:
+    """What it makes of a request."""
+    return finished(policy.request(Request(body)))
 
 
 def feed(policy: Redact, *events: Event) -> list[Verdict]:

@@ -9,6 +9,7 @@ from policies.events import Finish, Text, ToolCall
 from policies.redact.config import RedactConfig
 from policies.redact.policy import Redact, build
 from proxy.config.load import ConfigError, parse
+from tests.policies.redact.feeding import ask
 
 Keys = dict[str, Any]
 BRACKETS = {"name": "r", "regex": "<[^>]*>"}
@@ -27,7 +28,7 @@ def answer(policy: Redact, text: str, channel: Any = "content") -> str:
 
 
 def asked(policy: Redact, text: str) -> str:
-    request = policy.request(Request({"messages": [{"role": "user", "content": text}]}))
+    request = ask(policy, {"messages": [{"role": "user", "content": text}]})
     assert isinstance(request, Request)
     return str(request.body["messages"][0]["content"])
 

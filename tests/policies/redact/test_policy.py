@@ -10,7 +10,7 @@ from policies.base import Context, Refuse, Request
 from policies.events import Attachment, End, Event, Finish, Note, Opaque, Pause, Stop, Text, Tick, ToolCall, Usage
 from policies.redact.config import RedactConfig
 from policies.redact.policy import build, build_together, guards
-from tests.policies.redact.feeding import CLEAN, EMAIL, MAIL, arguments_of, feed, policy, text_of
+from tests.policies.redact.feeding import CLEAN, EMAIL, MAIL, arguments_of, ask, feed, policy, text_of
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
 
@@ -198,14 +198,14 @@ def test_channels_limit_where_a_rule_acts() -> None:
 )
 def test_direction_says_which_way_a_rule_acts(direction: str, asked: str, answered: str) -> None:
     stream = policy({**EMAIL, "direction": direction})
-    out = stream.request(Request({"messages": [{"role": "user", "content": MAIL}]}))
+    out = ask(stream, {"messages": [{"role": "user", "content": MAIL}]})
     assert isinstance(out, Request) and out.body["messages"][0]["content"] == asked
     assert text_of(feed(stream, Text(0, "content", MAIL), Finish(0, "stop"))) == answered
 
 
 def test_what_the_request_had_is_told_with_the_answers_first_event() -> None:
     stream = policy({**EMAIL, "direction": "both"})
-    stream.request(Request({"messages": [{"role": "user", "content": MAIL}]}))
+    ask(stream, {"messages": [{"role": "user", "content": MAIL}]})
     first, second = (feed(stream, Text(0, "content", text)) for text in ("a, ", "b, "))
     assert [type(v) for v in first] == [Note, Text] and [type(v) for v in second] == [Text]
 
@@ -224,22 +224,23 @@ def test_all_texts_of_a_request_are_redacted_and_nothing_else() -> None:
             {"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "a@b.com"}]},
         ],
     }
-    out = policy({**EMAIL, "direction": "request"}).request(Request(body))
+    out = ask(policy({**EMAIL, "direction": "request"}), body)
     assert isinstance(out, Request)
     assert str(out.body).count("a@b.com") == 1 and str(out.body).count("[EMAIL]") == 4
     assert str(body).count("a@b.com") == 5
 
 
 def test_a_blocked_request_is_refused() -> None:
-    out = policy({"name": "b", "words": ["bomb"], "action": "block", "direction": "request"}).request(
-        Request({"messages": [{"role": "user", "content": "a bomb"}]})
+    out = ask(
+        policy({"name": "b", "words": ["bomb"], "action": "block", "direction": "request"}),
+        {"messages": [{"role": "user", "content": "a bomb"}]},
     )
     assert isinstance(out, Refuse) and out.status == 400 and "'b'" in out.message
 
 
 def test_a_prefilled_answer_counts_for_what_follows() -> None:
     stream = policy()
-    stream.request(Request({"messages": [{"role": "assistant", "content": "write to bob"}]}))
+    ask(stream, {"messages": [{"role": "assistant", "content": "write to bob"}]})
     assert text_of(feed(stream, Text(0, "content", "@ex.com now"), Finish(0, "stop"))) == "[EMAIL] now"
 
 
