@@ -18,15 +18,15 @@ _WORDS = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _TIME = "%Y-%m-%dT%H:%M:%S"
 
 
-def set_up_logs() -> Output:
-    """Set the process's loggers and its output up. Called once, by the command that serves, which `leave`s with what
-    this returns."""
+def set_up_logs(level: str = "info") -> Output:
+    """Set the process's loggers and its output up: lines of `level` and above. Access lines are of `info`. Called once,
+    by the command that serves, which `leave`s with what this returns."""
     output = Output(_dropped)
     access_terminal, terminal = output.terminals
     rest = _Queued(output.stderr)
     rest.setFormatter(Words() if terminal else JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[rest])
-    logging.getLogger("sluice").setLevel(logging.INFO)
+    logging.getLogger("sluice").setLevel(level.upper())
     requests = _Queued(output.stdout)
     requests.setFormatter(AccessInWords() if access_terminal else logging.Formatter("%(message)s"))
     access = logging.getLogger("sluice.access")
@@ -102,6 +102,9 @@ class AccessInWords(logging.Formatter):
             words.append(f"{line['prompt_tokens']}+{line['completion_tokens']} tokens")
         if "cost_usd" in line:
             words.append(f"${line['cost_usd']:.6f}")
+        if failed := line.get("failed_attempts"):
+            attempts = f"{line['attempts']} attempts" if line["attempts"] > 1 else "1 attempt"
+            words.append(f"{attempts}, failed: {', '.join(failed)}")
         words += [f"{name} x{count}" for name, count in line.get("policies", {}).items()]
         words.append(line["request_id"])
         return "  ".join(words)

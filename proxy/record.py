@@ -30,6 +30,9 @@ Outcome: TypeAlias = Literal[
 MOST_ACTIONS = 32
 """Policies' actions that one line, or one span, tells apart."""
 
+MAX_FAILED = 20
+"""Failed attempts that a line tells of: each model of a request may have so many (`retries.attempts`)."""
+
 MAX_ID = 128
 """Characters of a provider's id on the line."""
 
@@ -174,6 +177,7 @@ def access_line(record: Record) -> dict[str, Any]:
         "error": record.error,
         "stopped_by": record.stopped_by,
         "attempts": record.attempts,
+        "failed_attempts": _failed(record) or None,
         "provider_id": record.provider_id and record.provider_id[:MAX_ID],
         "provider_status": record.provider_status,
         "first_event_s": None if record.first_event is None else round(record.first_event, 4),
@@ -186,6 +190,12 @@ def access_line(record: Record) -> dict[str, Any]:
         **_used(record.bill),
     }
     return {name: value for name, value in line.items() if value is not None}
+
+
+def _failed(record: Record) -> list[str]:
+    """The attempts that failed, each as its target, our code and the provider's status."""
+    failed = [tried for tried in record.tries if tried.error is not None][:MAX_FAILED]
+    return [" ".join(filter(None, (f"{t.provider}/{t.model}", t.error, str(t.status or "")))) for t in failed]
 
 
 def _acted(record: Record) -> dict[str, int]:

@@ -32,12 +32,19 @@ def main(context: click.Context) -> None:
 @click.option(
     "--port", default=None, type=click.IntRange(0, 65_535), help="Listen on this port instead of server.port."
 )
-def serve(path: str, host: str | None, port: int | None) -> None:
+@click.option(
+    "--log-level",
+    default="info",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    help="Log lines of this level and above. Access lines are of level info.",
+)
+def serve(path: str, host: str | None, port: int | None, log_level: str) -> None:
     """Run the gateway."""
     gc.disable()  # start-up makes a large heap that stays: collecting while it grows is a fifth of the time until ready
     from proxy.cli.serve import serve as run  # the gateway is imported by the command that needs it
 
-    run(path, host, port)
+    run(path, host, port, log_level)
 
 
 @main.command(short_help="Run a stand-in for the three providers.", epilog=example("sluice simulate --port 9000"))

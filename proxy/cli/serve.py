@@ -40,9 +40,9 @@ millisecond each, and compile what is reloaded: at Python's own 5 ms each chunk 
 At 300 traced requests a second the slowest hundredth of first tokens took 23 ms so, and takes 8."""
 
 
-def serve(path: str, host: str | None, port: int | None) -> NoReturn:
+def serve(path: str, host: str | None, port: int | None, log_level: str) -> NoReturn:
     """Run the gateway until it is told to end, and leave with its exit code."""
-    output = set_up_logs()
+    output = set_up_logs(log_level)
     try:
         code = _run(path, {"host": host, "port": port}, output)
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ import pytest
 from policies.events import Note, Usage
 from proxy.ledger import Bill
 from proxy.logs import MAX_CHARACTERS, AccessInWords, JsonLines, _dropped
-from proxy.record import Record, access_line
+from proxy.record import Record, Try, access_line
 from proxy.wire.jsontext import dumps
 
 
@@ -48,6 +48,24 @@ def test_an_access_line_on_a_terminal_is_read_at_a_glance() -> None:
     line = AccessInWords().format(access(record))
     told = "200  policy_stopped  fast -> openai/m  1.50 s  first after 0.25 s  3+2 tokens  redact/pii email redact x2"
     assert told in line and line.endswith("chatcmpl-1") and "\n" not in line
+
+
+def test_failed_attempts_are_told_with_their_reasons() -> None:
+    record = Record("chatcmpl-1", "fast", True, target="gemini/m", status=200, outcome="completed")
+    record.tries = [Try(1, "openai", "openai", "m", error="overloaded", status=529), Try(2, "gemini", "gemini", "m")]
+    assert access_line(record)["failed_attempts"] == ["openai/m overloaded 529"]
+    assert "2 attempts, failed: openai/m overloaded 529" in AccessInWords().format(access(record))
+
+
+@pytest.mark.parametrize(("level", "shown"), [("info", True), ("warning", False)])
+def test_the_log_level_says_which_lines_are_written(level: str, shown: bool) -> None:
+    program = (
+        f"import logging, proxy.logs\noutput = proxy.logs.set_up_logs({level!r})\n"
+        "logging.getLogger('sluice.access').info('{}')\nlogging.getLogger('sluice').info('hello')\n"
+        "logging.getLogger('sluice').warning('careful')\noutput.leave(0)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=True)
+    assert (b"{}" in ended.stdout, b"hello" in ended.stderr, b"careful" in ended.stderr) == (shown, shown, True)
 
 
 def test_a_request_that_failed_early_is_told_too() -> None:
