@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Final
 from policies.redact.characters import reads
 from policies.redact.effects import Effect, quiet_effect
 from policies.redact.factor import BORN, Factor, FactorState, Move
-from policies.redact.nfa import EDGE
+from policies.redact.nfa import EDGE, NODES
 from policies.redact.remembered import Remembered, SharedByStreams
 
 STEP_WORK: Final = 15
@@ -137,7 +137,7 @@ class State(SharedByStreams, dict[str, Transition]):
         found: set[int] = set()
         for factor, part, slots in zip(self.automaton.factors, self.parts, self.slots, strict=True):
             if slot in slots:
-                found.update([factor.nfa.rule[n] for n in part.groups[slots.index(slot)]])
+                found.update([factor.nfa.rule[n & NODES] for n in part.groups[slots.index(slot)]])
         return found
 
     def end(self) -> Transition:

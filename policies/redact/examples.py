@@ -53,7 +53,7 @@ def long_texts(rule: Rule, longest: int, count: int = 4) -> list[str]:
     """Texts that keep a rule under way for long: every repeat at its most, until there are about `longest`
     characters."""
     if rule.pattern is None:
-        return sorted(rule.words, key=len, reverse=True)[:count]
+        return [rule.words.trie.longest] if rule.words is not None else []
     chance = random.Random(rule.pattern)
     items = Parsed(rule.pattern).items
     made = [_Maker(chance, longest, long=True, widest=at == 0).text(items) for at in range(count)]
@@ -71,7 +71,7 @@ def lead(rule: Rule) -> str:
 def _candidates(rule: Rule) -> Iterator[str]:
     yield from _sample_of(rule)
     if rule.pattern is None:
-        yield from rule.words
+        yield from rule.words.shown if rule.words is not None else ()
         return
     chance = random.Random(rule.pattern)
     items = Parsed(rule.pattern).items

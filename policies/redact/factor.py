@@ -19,12 +19,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from policies.redact.hopeless import hopeless
-from policies.redact.nfa import EDGE, Kind, Look, Nfa
+from policies.redact.nfa import EDGE, NODES, TRIE_BITS, Kind, Look, Nfa
 from policies.redact.remembered import Remembered
 
 Group = tuple[int, ...]
 Ask = Callable[[int, int, int], bool]
 """Whether the validator of a rule takes a match: (group or BORN, rule, ended)."""
+
+TRIE_WORK: Final = 2
+"""What a step in a trie costs beside the node it gives, in nodes visited."""
 
 BORN: Final = -1
 """The group that starts with the current character, in a move's sources."""
@@ -77,7 +80,7 @@ class Factor:
         for place, (_, nodes) in enumerate(firsts):
             for node in nodes:
                 kind, arg = self.nfa.kind[node], self.nfa.arg[node]
-                for taken in (arg,) if kind is Kind.CHAR else arg:
+                for taken in (arg,) if kind is Kind.CHAR else arg.firsts:
                     self._taking.setdefault((kind, taken), set()).add(place)
         self._may_start: dict[int, list[int]] = {}
         self.initial = self.state((), None)
@@ -140,7 +143,7 @@ class Factor:
         result = []
         kind = self.nfa.kind
         for source, items in groups:
-            found = [m for n in items for m in (self._flat([n], before, cls) if kind[n] is Kind.LOOK else (n,))]
+            found = [m for n in items for m in (self._flat([n], before, cls) if kind[n & NODES] is Kind.LOOK else (n,))]
             kept, rules = self._prefer(found, set(), lambda rule, source=source: ask(source, rule, 1))  # type: ignore[misc]
             if kept:
                 result.append((source, tuple(kept)))
@@ -169,7 +172,7 @@ class Factor:
             accepts.extend((source, rule, 0) for rule in rules)
             if rules:
                 break
-            earlier.update(kept if not self.validated else [n for n in kept if self.nfa.rule[n] not in self.validated])
+            earlier.update(kept if not self.validated else self._unvalidated(kept))
         return result
 
     def _prefer(self, found: list[int], earlier: set[int], ask: Callable[[int], bool]) -> tuple[list[int], list[int]]:
@@ -180,14 +183,18 @@ class Factor:
         kept: list[int] = []
         rules: list[int] = []
         for n in found:
-            if n in seen or n in earlier or rule_of[n] in rules:
+            rule = rule_of[n & NODES]
+            if n in seen or n in earlier or rule in rules:
                 continue
             seen.add(n)
-            if kind[n] is not Kind.ACCEPT:
+            if kind[n & NODES] is not Kind.ACCEPT:
                 kept.append(n)
-            elif rule_of[n] not in self.validated or ask(rule_of[n]):
-                rules.append(rule_of[n])
+            elif rule not in self.validated or ask(rule):
+                rules.append(rule)
         return kept, rules
+
+    def _unvalidated(self, nodes: list[int]) -> list[int]:
+        return [n for n in nodes if self.nfa.rule[n & NODES] not in self.validated]
 
     def _births(self, before: int | None, cls: int) -> Group:
         """The nodes from which a match may start with this character."""
@@ -211,24 +218,26 @@ class Factor:
         return found
 
     def _takes(self, node: int, cls: int) -> bool:
+        """Whether a match may start with a node's taking a character."""
         of, kind = self.nfa.classes[cls], self.nfa.kind[node]
         if kind is Kind.CHAR:
             return self.nfa.arg[node] in of.tests
-        return (of.folded if kind is Kind.TRIE_FOLD else of.letter) in self.nfa.arg[node]
+        return (of.folded if kind is Kind.TRIE_FOLD else of.letter) in self.nfa.arg[node].firsts
 
     def _follow(self, node: int, cls: int) -> Group:
         """Where a node leads on a character; nowhere when it does not take it. A faint character it does not take
         leaves it where it is."""
-        of, kind = self.nfa.classes[cls], self.nfa.kind[node]
-        if kind is Kind.LOOK or not self._takes(node, cls):
-            return (node,) if of.faint else ()
-        bits = of.bits
-        if kind is Kind.CHAR:
-            return self._flat([self.nfa.next[node]], bits, None)
-        child = self.nfa.arg[node][of.folded if kind is Kind.TRIE_FOLD else of.letter]
-        onward = (child,) if self.nfa.arg[child] else ()
-        accept = self.nfa.next[child]
-        return onward if accept < 0 else (*onward, *self._flat([accept], bits, None))
+        nfa, index = self.nfa, node & NODES
+        of, kind = nfa.classes[cls], nfa.kind[index]
+        if kind is Kind.CHAR and nfa.arg[index] in of.tests:
+            return self._flat([nfa.next[index]], of.bits, None)
+        if kind is Kind.TRIE or kind is Kind.TRIE_FOLD:
+            self.built += TRIE_WORK
+            step = nfa.arg[index].step(node >> TRIE_BITS, of.folded if kind is Kind.TRIE_FOLD else of.letter)
+            if step is not None:
+                onward = (step.node << TRIE_BITS | index,) if step.goes_on else ()
+                return (*onward, *self._flat([nfa.next[index]], of.bits, None)) if step.ends else onward
+        return (node,) if of.faint else ()
 
     def _flat(self, nodes: list[int], before: int | None, after: int | None, through: bool = False) -> Group:
         """The nodes reached without taking a character, in order of preference. `after` None: not known yet, so that
@@ -259,6 +268,6 @@ class Factor:
         state = self._states.get(key)
         if state is None:
             kind = self.nfa.kind
-            pending = any(kind[n] is Kind.LOOK for group in groups for n in group)
+            pending = any(kind[n & NODES] is Kind.LOOK for group in groups for n in group)
             state = self._states.remember(key, FactorState(groups, before, pending, {}, {}))
         return state

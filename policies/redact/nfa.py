@@ -5,6 +5,9 @@ parallel lists. A character matters only by its class: the set of tests it passe
 of the assertions' tests. Each test is a piece of `re`'s own syntax tree compiled by `re`, so that categories and
 IGNORECASE agree with `re` by construction.
 
+A word list is one node, the root of its trie, whose `next` is where a word that ends leads. Another node of the trie is
+the root's number with the trie's own number of the node above it (`NODES`).
+
 A combining mark's class is `faint`: only a node that spells the mark takes it, all others stay where they are.
 """
 
@@ -23,6 +26,12 @@ Item = tuple[Any, Any]
 
 _FLAGS: Final = int(re.IGNORECASE | re.DOTALL | re.ASCII | re.UNICODE)
 """Those that matter to one character."""
+
+NODES: Final = 0xFFFF_FFFF
+"""The bits of a node that are its index; those above are its place in a trie."""
+
+TRIE_BITS: Final = 32
+"""How far a place in a trie is above the index of its root."""
 
 EDGE: Final = -1
 """The class of the text's end, where assertions look."""

@@ -111,7 +111,7 @@ class Redactor:
     def _automata(self, members: Sequence[int], parsed: Mapping[int, Parsed]) -> list[Automaton]:
         def fill(nfa: Nfa, index: int) -> None:
             rule = self.rules[index]
-            with blamed(rule, "words" if rule.pattern is None else "regex"):
+            with blamed(rule, "regex" if rule.words is None else rule.words.key):
                 self.sizes[rule.name] = _add(nfa, index, rule, parsed.get(index))
 
         return share_out(members, self.rules, fill)
@@ -130,14 +130,8 @@ def _hashed(rule: Rule, text: str) -> str:
 
 
 def _add(nfa: Nfa, index: int, rule: Rule, parsed: Parsed | None) -> int:
-    if parsed is None:
-        return add_words(
-            nfa,
-            index,
-            rule.words,
-            normalize=rule.normalize,
-            ignore_case=rule.ignore_case,
-            whole_word=rule.whole_word,
-        )
+    if rule.words is not None:
+        return add_words(nfa, index, rule.words, whole_word=rule.whole_word)
+    assert parsed is not None
     budget = TRUSTED_NODES if rule.trusted else MAX_NODES
     return add_pattern(nfa, index, parsed, normalize=rule.normalize, budget=budget)

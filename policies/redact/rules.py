@@ -15,6 +15,7 @@ from policies.redact.entities import ENTITIES, SETS, Validator
 from policies.redact.nfa import Nfa
 from policies.redact.remembered import SharedByStreams
 from policies.redact.syntax import MAX_NODES, Parsed, Unsupported, add_pattern
+from policies.redact.wordlist import WordList
 
 SOURCES: Final = ("entity", "words", "words_file", "regex")
 ACTIONS: Final = ("redact", "hash", "pseudonymize", "block", "flag")
@@ -54,7 +55,7 @@ class Shared(NamedTuple):
 class Rule(SharedByStreams):
     """One checked rule.
 
-    Exactly one of `pattern` and `words` is set. `label` is the text in a match's place; None when it depends on the
+    One of `pattern` and `words` is set. `label` is the text in a match's place; None when it depends on the
     match: then `mask` (with `keep_last`) or the action tells how it is made. `max_hold` is how many characters may be
     held for it, `opens` whether what is beyond is let go or replaced. `trusted` are patterns of ours, not bound by the
     node budget.
@@ -62,14 +63,13 @@ class Rule(SharedByStreams):
 
     name: str
     pattern: str | None = None
-    words: tuple[str, ...] = ()
+    words: WordList | None = None
     action: str = "redact"
     label: str | None = None
     mask: str = ""
     keep_last: int = 0
     shadow: bool = False
     normalize: bool = True
-    ignore_case: bool = True
     whole_word: bool = False
     validator: Validator | None = None
     trusted: bool = False
@@ -225,16 +225,21 @@ def _words(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[R
     words = spec["words"]
     if isinstance(words, str) or not isinstance(words, Iterable):
         raise RuleError(name, "words that are not a list", "write a list, as in `words: [one, two]`", "words")
-    return [_word_rule(name, spec, common, words)]
+    listed = tuple(words)
+    for word in listed:
+        if not isinstance(word, str) or not word:
+            remedy = "give text; quote words that YAML reads as something else"
+            raise RuleError(name, f"the word {word!r}", remedy, "words")
+    return [_word_rule(name, spec, common, listed)]
 
 
 def _words_file(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[Rule]:
     try:
-        lines = Path(str(spec["words_file"])).read_text(encoding="utf-8-sig").splitlines()
+        text = Path(str(spec["words_file"])).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         remedy = f"make it a readable UTF-8 file ({_reason(error)})"
         raise RuleError(name, f"the file {spec['words_file']!r}", remedy, "words_file") from None
-    return [_word_rule(name, spec, common, [line.strip() for line in lines if line.strip()])]
+    return [_word_rule(name, spec, common, text)]
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
@@ -242,22 +247,13 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
     return error.strerror or "unreadable" if isinstance(error, OSError) else f"byte {error.start} is not UTF-8"
 
 
-def _word_rule(name: str, spec: Mapping[str, Any], common: dict[str, Any], words: Iterable[Any]) -> Rule:
-    listed = tuple(words)
+def _word_rule(name: str, spec: Mapping[str, Any], common: dict[str, Any], source: str | tuple[str, ...]) -> Rule:
     key = "words" if spec.get("words") is not None else "words_file"
-    for word in listed:
-        if not isinstance(word, str) or not word:
-            remedy = "give text; quote words that YAML reads as something else"
-            raise RuleError(name, f"the word {word!r}", remedy, key)
-    if not listed:
+    if not source or (isinstance(source, str) and source.isspace()):
         raise RuleError(name, "an empty list of words", "give at least one word", key)
-    return _named(
-        name,
-        common,
-        words=listed,
-        ignore_case=_flag(name, spec, "ignore_case", True),
-        whole_word=_flag(name, spec, "whole_word", False),
-    )
+    ignore_case = _flag(name, spec, "ignore_case", True)
+    words = WordList(key, source, normalize=common.get("normalize", True), ignore_case=ignore_case)
+    return _named(name, common, words=words, whole_word=_flag(name, spec, "whole_word", False))
 
 
 def _regex(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[Rule]:

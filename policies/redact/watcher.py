@@ -13,6 +13,7 @@ from typing import Final
 
 from policies.redact.automaton import Automaton, Paused
 from policies.redact.factor import Group
+from policies.redact.nfa import NODES
 from policies.redact.remembered import SharedByStreams
 from policies.redact.rules import Rule
 from policies.redact.scanner import PIECE, Found, Lane, Scanner, Track, follow
@@ -142,7 +143,7 @@ class Watcher:
         for number, rule, lane in self.lane.members[index]:
             part, slots = shared.parts[number], shared.slots[number]
             rule_of = shared.automaton.factors[number].nfa.rule
-            own = [tuple([n for n in group if rule_of[n] == rule]) for group in part.groups]
+            own = [tuple([n for n in group if rule_of[n & NODES] == rule]) for group in part.groups]
             begun = tuple(starts[slot] for slot, group in zip(slots, own, strict=True) if group)
             (factor,) = lane.joined.factors
             alone = factor.state(tuple(group for group in own if group), part.before)

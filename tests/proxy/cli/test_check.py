@@ -145,7 +145,7 @@ def test_a_right_file_is_summed_up(tmp_path: Path) -> None:
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["fast", "openai/a,", "openai/b", "redact/a"] in lines
     assert ["plain", "openai/c", "no", "policies"] in lines
-    assert ["redact/a", "2", "rules,", "12", "nodes", "(most:", "ticket,", "8)"] in lines
+    assert ["redact/a", "2", "rules,", "11", "nodes", "(most:", "ticket,", "8)"] in lines
     assert "token_cap/b is used by no model" in result.stdout
 
 
