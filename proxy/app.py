@@ -19,10 +19,11 @@ from proxy.api.health import Health
 from proxy.api.metrics import Metrics
 from proxy.api.models import ModelList, ModelShown
 from proxy.api.surface import id_headers, mint_id
+from proxy.bodies import Bodies
 from proxy.config.models import Config
 from proxy.downstream import Receive, Scope, Send
 from proxy.errors import GatewayError, NotFound
-from proxy.gateway import Gateway
+from proxy.gateway import Gateway, body_bounds
 from proxy.record import Recorder, log_access
 from proxy.reload.reloader import Reloader
 from proxy.reload.state import State
@@ -46,13 +47,17 @@ def create_gateway(
     the telemetry that it asks for cannot be had."""
     limits = config.server
     streams = Streams(Slots(limits.max_streams, limits.max_queued, limits.queue_seconds))
+    bodies = Bodies(*body_bounds(config))
+    telemetry = Telemetry(config, streams.__len__)
+    telemetry.follow_bodies(lambda: bodies.held)
     return Gateway(
         version=make_version(config, policies, version),
         streams=streams,
+        bodies=bodies,
         targets=Targets(config.retries, limits),
         upstreams={"native": NativeUpstream(), "litellm": LiteLLMEngine()},
         recorders=recorders,
-        telemetry=Telemetry(config, streams.__len__),
+        telemetry=telemetry,
     )
 
 

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from proxy.bodies import Bodies
 from proxy.config.models import Config
 from proxy.config.resolve import Place
 from proxy.pricing import table
@@ -18,14 +19,28 @@ from proxy.upstreams import tokenizers
 from proxy.upstreams.base import Upstream
 from proxy.version import Version
 
+DEFAULT_INFLIGHT_MB = 512
+"""MiB that requests' bodies may hold where `server.max_inflight_mb` is not set; more where single bodies may be large.
+"""
+
+
+def body_bounds(config: Config) -> tuple[int, int]:
+    """The bytes that requests' bodies may hold together, and those of one client: half, where there are others."""
+    server = config.server
+    megabytes = server.max_inflight_mb or max(DEFAULT_INFLIGHT_MB, 8 * server.max_body_mb)
+    most = int(megabytes * 2**20)
+    alone = config.auth is None or len(config.auth.keys) == 1
+    return most, most if alone else most // 2
+
 
 @dataclass(slots=True)
 class Gateway:
     """The running gateway. `version` is what new requests begin with. `upstreams` has a way to reach providers for each
-    engine: `native` and `litellm`."""
+    engine: `native` and `litellm`. `bodies` is the memory of all requests' bodies."""
 
     version: Version
     streams: Streams
+    bodies: Bodies
     targets: Targets
     upstreams: Mapping[str, Upstream]
     recorders: Sequence[Recorder]
@@ -43,6 +58,7 @@ class Gateway:
         """Let new requests begin with `version`; those in flight keep theirs."""
         limits = version.config.server
         self.streams.slots.resize(limits.max_streams, limits.max_queued, limits.queue_seconds)
+        self.bodies.resize(*body_bounds(version.config))
         self.targets.use(version.config.retries, limits)
         self.telemetry.use(version.config)
         self.version = version

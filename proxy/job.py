@@ -6,12 +6,13 @@ is left in the next.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from policies.base import Context
 from policies.chain import Chain
 from policies.events import Event, Usage
 from policies.steps import Steps
+from proxy.bodies import Lease
 from proxy.config.resolve import Place
 from proxy.downstream import Downstream
 from proxy.errors import GatewayError
@@ -55,8 +56,9 @@ class Prepared:
 @dataclass(slots=True)
 class Job:
     """One request. `prepare` makes the attempt at a target, given the USD that the ones before have cost. `choices` is
-    the request's `n`. Long work on the request is done in `turns`. `redact` is what its policies leave of a provider's
-    words that are no answer: an error's message, which may repeat the prompt."""
+    the request's `n`. Long work on the request is done in `turns`. `lease` is the memory of its `body`. `redact` is
+    what its policies leave of a provider's words that are no answer: an error's message, which may repeat the prompt.
+    """
 
     stream: bool
     choices: int
@@ -65,4 +67,16 @@ class Job:
     record: Record
     observer: Observer
     turns: Turns
+    body: dict[str, Any]
+    lease: Lease
     redact: Callable[[str], str] = str
+
+    def let_go(self) -> None:
+        """No attempt will be made any more: drop the request's body."""
+        self.prepare = _no_more
+        self.body.clear()
+        self.lease.release()
+
+
+def _no_more(place: Place, spent: float) -> Prepared:
+    raise RuntimeError("the request's body was dropped: no attempt may be made")

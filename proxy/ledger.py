@@ -61,6 +61,12 @@ class Ledger:
         self._price = price
         self._running = True
 
+    def let_go(self) -> None:
+        """Keep no body: no other attempt begins."""
+        if self._running and not (self._last and self._last.prompt):
+            self._estimated_prompt()
+        self._body = {}
+
     def refused(self, error: GatewayError) -> None:
         """The attempt was not answered."""
         if error.code not in _SENT:

@@ -22,7 +22,7 @@ from proxy.job import Job, Prepared
 from proxy.ledger import Ledger
 from proxy.logs import where_it_failed
 from proxy.record import Record, Try
-from proxy.upstreams.base import Answer
+from proxy.upstreams.base import Answer, Call
 from proxy.wire.base import Fault, Meta
 from proxy.wire.causes import cause
 
@@ -42,12 +42,15 @@ ESTIMATED = {"x_sluice": {"source": "estimated"}}
 
 FAILED = "A policy of the gateway failed, so the answer was stopped."
 
+SMALL_PROMPT = 32 * 1024
+"""Bytes of a request's body that may stay until the end: dropping it costs more than it takes."""
+
 MOST_PENDING = 1000
 """Events without substance that are kept for the first one with it."""
 
 
 class Passage:
-    """The way of one attempt's answer. `tried` is the record of the attempt, once it is made."""
+    """The way of one attempt's answer. `tried` is the record of the attempt, `call` what was asked, once it is made."""
 
     def __init__(self, job: Job, prepared: Prepared, down: Downstream, interrupts: Interrupts, ledger: Ledger) -> None:
         self.chain = prepared.chain
@@ -55,6 +58,7 @@ class Passage:
         self._place = prepared.place
         self._clock = prepared.context.clock
         self._sink = prepared.sink
+        self._keeps_body = prepared.upstream.keeps_body
         self._down = down
         self._interrupts = interrupts
         self._ledger = ledger
@@ -68,6 +72,7 @@ class Passage:
         self._due: float | None = None
         self.meta = Meta()
         self.tried: Try | None = None
+        self.call: Call | None = None
 
     async def run(self, attempt: Attempt) -> None:
         """Serve the attempt's answer until it is over for the client."""
@@ -310,6 +315,14 @@ class Passage:
         """Whether a policy's stop has ended the last choice: then the provider is not waited for."""
         return bool(self.chain.stopped) and len(self.chain.finished) >= max(self._job.choices, len(self._seen))
 
+    def _let_go(self) -> None:
+        """The client gets its first event, so no other attempt will be made: a large prompt is dropped."""
+        if self._job.lease.held > SMALL_PROMPT and not self._keeps_body:
+            self._ledger.let_go()
+            self._job.let_go()
+            if self.call is not None:
+                self.call.body.clear()
+
     async def _send(self, out: Sequence[Event]) -> None:
         if self._unsent:  # what the client did not take at once, or an interrupted write did not send
             await self._down.event(self._unsent)
@@ -325,6 +338,8 @@ class Passage:
             self._sink.use(self.meta)
         data = self._sink.encode(out)
         if data and not self._down.event_at_once(data):
+            if not self._down.committed:
+                self._let_go()
             self._unsent = data
             await self._down.event(data)
             self._unsent = b""

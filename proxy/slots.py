@@ -42,13 +42,17 @@ class Slots:
         self.most, self._queue, self._seconds = most, queue, seconds
         self._let_in()
 
+    def check(self, what: str) -> None:
+        """Raises `Overloaded` when a request that came now could not even wait for a place."""
+        if not self.free and len(self._waiting) >= self._queue:
+            raise _overloaded(what)
+
     async def take(self, what: str) -> None:
         """Take a place; `give_back` it afterwards. Raises `Overloaded`, whose message says that `what` is full."""
         if self.free:
             self.taken += 1
             return
-        if len(self._waiting) >= self._queue:
-            raise _overloaded(what)
+        self.check(what)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
@@ -68,6 +72,11 @@ class Slots:
         """Leave a place, to the first who waits for one."""
         self.taken -= 1
         self._let_in()
+
+    def forgo(self, taking: asyncio.Task[None]) -> None:
+        """Nobody wants any more what the task of a `take` is to take."""
+        if not taking.cancel() and not taking.cancelled() and taking.exception() is None:
+            self.give_back()  # it came in the same moment
 
     def _let_in(self) -> None:
         while self._waiting and self.taken < self.most:

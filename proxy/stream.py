@@ -145,16 +145,11 @@ class Driver:
             if taking.done():
                 taking.result()
                 return True
-            self._forgo(taking, slots)
+            slots.forgo(taking)
             return False
         except BaseException:
-            self._forgo(taking, slots)
+            slots.forgo(taking)
             raise
-
-    @staticmethod
-    def _forgo(taking: asyncio.Task[None], slots: Slots) -> None:
-        if not taking.cancel() and taking.exception() is None:  # the place came in the same moment
-            slots.give_back()
 
     async def _wakeable(self, wait: Awaitable[object], passage: Passage) -> None:
         """Wait for what no limit of a provider is for, until it is there or something else is due."""
@@ -191,7 +186,7 @@ class Driver:
         headers = self._job.observer.attempt(tried, call)
         if headers:
             call = replace(call, headers={**call.headers, **headers})
-        passage.tried = tried
+        passage.tried, passage.call = tried, call
         try:
             async with Attempt(prepared.upstream, call) as attempt:
                 await passage.run(attempt)

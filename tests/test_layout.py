@@ -15,7 +15,15 @@ LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("policies.events",),
     ("policies",),
-    ("proxy.errors", "proxy.tasks", "proxy.output", "proxy.litellm_files", "proxy.slots", "proxy.turns"),
+    (
+        "proxy.errors",
+        "proxy.tasks",
+        "proxy.output",
+        "proxy.litellm_files",
+        "proxy.slots",
+        "proxy.bodies",
+        "proxy.turns",
+    ),
     ("proxy.logs",),
     ("proxy.wire", "proxy.api.envelope"),
     ("proxy.config", "proxy.pricing"),

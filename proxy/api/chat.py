@@ -3,14 +3,17 @@
 Rule: whatever is wrong with a request is found here, before anything goes to a provider.
 """
 
+import asyncio
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 from policies.work import Work
 from proxy.access.keys import Client
+from proxy.api.footprint import footprint
 from proxy.api.plan import Plan, find
-from proxy.api.surface import ClientLeft, admit, id_headers, mint_id, read_body, refuse, respond
-from proxy.api.validate import parse_body, validate
+from proxy.api.surface import ClientLeft, admit, has_long_body, id_headers, mint_id, read_body, refuse, respond
+from proxy.api.validate import ChatRequest, parse_body, validate
+from proxy.bodies import Lease
 from proxy.config.models import Config
 from proxy.downstream import Downstream, Headers, Receive, Scope, Send
 from proxy.errors import GatewayError, PolicyFailed
@@ -20,13 +23,15 @@ from proxy.job import Job
 from proxy.logs import where_it_failed
 from proxy.observer import Observer
 from proxy.record import Outcome, Record
-from proxy.slots import Overloaded
+from proxy.slots import Overloaded, Slots
 from proxy.stream import Driver
 from proxy.streams import InFlight
 from proxy.tasks import spawn
 from proxy.version import Version
 
 log = logging.getLogger("sluice")
+
+_WHAT = "The gateway"
 
 
 class ChatCompletions:
@@ -44,12 +49,13 @@ class ChatCompletions:
             headers.append((b"x-trace-id", record.trace_id.encode()))
         if version.id:
             headers.append((b"x-sluice-config", version.id.encode()))
+        connection = _Connection(scope, receive, send, headers)
         try:
-            await self._answer(_Connection(scope, receive, send, headers), version, record, observer)
+            await self._answer(connection, version, record, observer)
         except GatewayError as error:
             record.outcome = _outcome(error)
             record.status, record.error = error.status, error.code
-            await refuse(send, error, headers)
+            await refuse(send, error, headers, ends=connection.unread and has_long_body(scope))
         except ClientLeft:
             record.outcome = "client_cancelled"
         except Exception as failure:  # a fault of ours, outside of the driver
@@ -65,28 +71,55 @@ class ChatCompletions:
         client = admit(version, connection.scope)
         record.client = client.name
         slots = self._gateway.streams.slots
-        await slots.take("The gateway")
+        slots.check(_WHAT)  # before the body is read, so that a flood costs little
+        lease = self._gateway.bodies.lease(client.name)
         try:
-            job = await self._job(connection, version, client, record, observer)
-            await self._drive(job, client, version.config, connection)
+            job = await self._job(connection, version, client, _Watched(record, observer, lease))
+            await self._place(connection, slots)
+            try:
+                await self._drive(job, client, version.config, connection)
+            finally:
+                slots.give_back()
         finally:
-            slots.give_back()
+            lease.release()
 
-    async def _job(
-        self, connection: "_Connection", version: Version, client: Client, record: Record, observer: Observer
-    ) -> Job:
-        most = int(version.config.server.max_body_mb * 2**20)
-        body = await read_body(connection.scope, connection.receive, most)
-        request = validate(parse_body(body))
+    async def _job(self, connection: "_Connection", version: Version, client: Client, watched: "_Watched") -> Job:
+        record, observer, lease = watched
+        request, size = await self._request(connection, version, lease)
         record.model, record.stream = request.model, request.stream
         standing = find(version, request.model, client)
-        work = Work.of_body(len(body))
-        plan = Plan(self._gateway, version, request, standing, record, observer, work, len(body))
+        plan = Plan(self._gateway, version, request, standing, record, observer, Work.of_body(size), size)
         route = plan.route()
         for basis in standing.bases:
             await self._gateway.ready(basis)
-        turns = self._gateway.turns
-        return Job(request.stream, request.n, route, plan.prepare, record, observer, turns, plan.redact)
+        turns, body = self._gateway.turns, request.body
+        return Job(request.stream, request.n, route, plan.prepare, record, observer, turns, body, lease, plan.redact)
+
+    async def _request(self, connection: "_Connection", version: Version, lease: Lease) -> tuple[ChatRequest, int]:
+        """The request, and the size of its body. The body's bytes are dropped with that."""
+        most = int(version.config.server.max_body_mb * 2**20)
+        raw = await read_body(connection.scope, connection.receive, most, lease)
+        connection.unread = False
+        body = parse_body(raw)
+        lease.hold(footprint(body, raw))
+        return validate(body), len(raw)
+
+    async def _place(self, connection: "_Connection", slots: Slots) -> None:
+        """Take one of the gateway's places. Raises `Overloaded`, and `ClientLeft` when the client leaves."""
+        if slots.free:
+            await slots.take(_WHAT)
+            return
+        taking, leaving = spawn(slots.take(_WHAT)), spawn(_left(connection.receive))
+        try:
+            await asyncio.wait({taking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not taking.done():
+                raise ClientLeft
+            taking.result()
+        except BaseException:
+            slots.forgo(taking)
+            raise
+        finally:
+            leaving.cancel()
 
     async def _drive(self, job: Job, client: Client, config: Config, connection: "_Connection") -> None:
         interrupts = Interrupts(config.timeouts, config.server.keep_alive)
@@ -121,20 +154,35 @@ class CancelCompletion:
 
 
 class _Connection:
-    """The ASGI triple of one request, and the headers that go with its response."""
+    """The ASGI triple of one request, and the headers that go with its response. `unread`: its body has not come in
+    full."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
         self.headers = headers
+        self.unread = True
+
+
+class _Watched(NamedTuple):
+    """What goes with a request from its arrival to its end."""
+
+    record: Record
+    observer: Observer
+    lease: Lease
 
 
 async def _watch(receive: Receive, interrupts: Interrupts) -> None:
     """Interrupt the request when its client leaves; running from before the upstream call until the end."""
+    await _left(receive)
+    interrupts.fire(Reason.CLIENT_LEFT)
+
+
+async def _left(receive: Receive) -> None:
+    """Wait until the client leaves. The body was read."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    interrupts.fire(Reason.CLIENT_LEFT)
 
 
 def _outcome(error: GatewayError) -> Outcome:

@@ -86,7 +86,7 @@ class Plan:
     def _call(self, place: Place, chain: Chain) -> Steps[Call]:
         """The call that the chain leaves to make. Raises `InvalidRequest` when a policy refuses the request."""
         try:
-            seen = yield from chain.request(Request(self.request.body))
+            seen = yield from chain.request(Request(dict(self.request.body)))
         except OverBudget as over:
             raise TooComplex(over) from None
         except Exception as failure:
@@ -95,7 +95,7 @@ class Plan:
             raise InvalidRequest(seen.message, status=seen.status, code=seen.code)
         return Call(
             id=self.record.id,
-            body=seen.body,
+            body=dict(seen.body),
             model=place.model,
             provider_name=place.provider_name,
             provider=place.provider,

@@ -7,9 +7,14 @@ from typing import Any
 from proxy.access.keys import Client
 from proxy.access.origin import check_origin
 from proxy.api.envelope import envelope, error_headers
+from proxy.api.footprint import DECLARED
+from proxy.bodies import Lease
 from proxy.downstream import Headers, Message, Receive, Scope, Send, json_body
 from proxy.errors import Forbidden, GatewayError, InvalidRequest
 from proxy.version import Version
+
+WORTH_READING = 64 * 1024
+"""Bytes of a refused request's body that are read so that its connection can be used again."""
 
 _REQUEST_ID = re.compile(rb"[\w.:-]{1,128}", re.ASCII)
 
@@ -53,27 +58,39 @@ def admit_admin(version: Version, scope: Scope) -> Client:
     return client
 
 
-async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
-    """The request's body, at most `most` bytes. Raises `InvalidRequest` (413, 415) and `ClientLeft`."""
+async def read_body(scope: Scope, receive: Receive, most: int, lease: Lease) -> bytes:
+    """The request's body, at most `most` bytes; `lease` holds what has come. Raises `InvalidRequest` (413, 415),
+    `Overloaded` and `ClientLeft`."""
     encoding = header(scope, b"content-encoding")
     if encoding not in (None, b"", b"identity"):
         raise InvalidRequest("Compressed bodies are not taken: send it without content-encoding.", status=415)
-    declared = header(scope, b"content-length") or b"0"
-    if declared.isdigit() and int(declared[:20]) > most:
+    declared = _declared(scope)
+    if declared > most:
         raise _too_large(most)
+    lease.check(DECLARED * declared)
     pieces: list[bytes] = []
     size = 0
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
-        piece = message.get("body", b"")
-        pieces.append(piece)
-        size += len(piece)
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
         if size > most:
             raise _too_large(most)
+        lease.hold(size)
         if not message.get("more_body", False):
             return b"".join(pieces)
+
+
+def has_long_body(scope: Scope) -> bool:
+    """Whether a request's body may be longer than what is worth reading to keep its connection."""
+    return _declared(scope) > WORTH_READING or header(scope, b"transfer-encoding") is not None
+
+
+def _declared(scope: Scope) -> int:
+    length = header(scope, b"content-length") or b"0"
+    return int(length[:20]) if length.isdigit() else 0
 
 
 async def respond(send: Send, status: int, body: dict[str, Any], headers: Headers) -> None:
@@ -83,9 +100,10 @@ async def respond(send: Send, status: int, body: dict[str, Any], headers: Header
     await send({"type": "http.response.body", "body": data})
 
 
-async def refuse(send: Send, error: GatewayError, headers: Headers) -> None:
-    """Send an error in OpenAI's envelope. One that leaves a body unread closes the connection behind it."""
-    extra: Headers = [(b"connection", b"close")] if error.status in (401, 403, 413, 415) else []
+async def refuse(send: Send, error: GatewayError, headers: Headers, *, ends: bool = False) -> None:
+    """Send an error in OpenAI's envelope. `ends`: the connection ends behind it, as it does where the client is not
+    one to read a body from."""
+    extra: Headers = [(b"connection", b"close")] if ends or error.status in (401, 403, 413, 415) else []
     await respond(send, error.status, envelope(error), [*error_headers(error), *extra, *headers])
 
 

@@ -30,11 +30,12 @@ Check: TypeAlias = Callable[[str, Any], None]
 class ChatRequest:
     """A valid chat completions request.
 
-    `body` is the client's JSON object, unchanged. `include_usage` tells whether a streaming client asked for the usage
-    chunk, `json_answer` whether the answer's content will be JSON.
+    `body` is the client's JSON object, unchanged until it is emptied, when no other attempt can be made.
+    `include_usage` tells whether a streaming client asked for the usage chunk, `json_answer` whether the answer's
+    content will be JSON.
     """
 
-    body: Mapping[str, Any]
+    body: dict[str, Any]
     model: str
     stream: bool
     include_usage: bool
@@ -42,7 +43,7 @@ class ChatRequest:
     json_answer: bool
 
 
-def validate(body: Mapping[str, Any]) -> ChatRequest:
+def validate(body: dict[str, Any]) -> ChatRequest:
     """Check a request's body. Raises `InvalidRequest` for the first thing that is wrong with it."""
     if len(body) > MOST_FIELDS:
         raise InvalidRequest(f"The body has more than {MOST_FIELDS} fields: send fewer.", code="invalid_body")

@@ -98,6 +98,11 @@ class Telemetry:
         description = "Log lines that were dropped, because stdout or stderr was not read."
         self._instruments.add(Observed(names.M_LOG_DROPPED, "{line}", description, dropped, monotonic=True))
 
+    def follow_bodies(self, held: Callable[[], int]) -> None:
+        """Tell of the memory that requests' bodies take."""
+        described = "What requests' bodies, and what they are parsed into, take."
+        self._instruments.add(Observed(names.M_BODIES, "By", described, held))
+
     @property
     def exposes_metrics(self) -> bool:
         """Whether there is something for `/metrics`."""

@@ -18,15 +18,16 @@ from proxy.wire.base import Fault, Meta
 class Call:
     """One attempt's request: what to ask of which target.
 
-    `body` is the client's validated JSON (OpenAI format, after the policies saw it); it is shared and must not be
-    changed. `model` is the provider's name of the model, wildcards filled in. `stream` is what the *client* asked; the
-    provider is asked to stream unless `settings` says `whole: native`. `guarded` tells the codec to leave out what it
-    does not know. `headers` are the allow-listed client headers that go up. `work` is the request's one
-    budget, shared by all its attempts; `size` are the bytes of the client's body.
+    `body` is the client's validated JSON (OpenAI format, after the policies saw it). What is in it is shared and must
+    not be changed; it is emptied once no other attempt can be made. `model` is the provider's name of the model,
+    wildcards filled in. `stream` is what the *client* asked; the provider is asked to stream unless `settings` says
+    `whole: native`. `guarded` tells the codec to leave out what it does not know. `headers` are the allow-listed client
+    headers that go up. `work` is the request's one budget, shared by all its attempts; `size` are the bytes of the
+    client's body.
     """
 
     id: str
-    body: Mapping[str, Any]
+    body: dict[str, Any]
     model: str
     provider_name: str
     provider: Provider
@@ -61,7 +62,10 @@ class Answer(Protocol):
 
 
 class Upstream(Protocol):
-    """A way to reach providers; one object for the process."""
+    """A way to reach providers; one object for the process. `keeps_body`: it holds the request's body for as long as an
+    answer runs."""
+
+    keeps_body: bool
 
     async def open(self, call: Call) -> Answer:
         """Send the request and wait for the response's head. Raises `UpstreamError` or `InvalidRequest`."""

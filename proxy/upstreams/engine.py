@@ -38,6 +38,8 @@ _MOMENT = 0.001
 class LiteLLMEngine:
     """The `Upstream` of everything that goes through LiteLLM."""
 
+    keeps_body = True
+
     async def open(self, call: Call) -> Answer:
         """See `Upstream.open`. Waits for the first chunk."""
         answer = LiteLLMAnswer(call, arguments(call))

@@ -41,6 +41,8 @@ _NAMES_STREAM = re.compile(r"\bstream(ing|ed)?\b(?!_)", re.IGNORECASE)
 class NativeUpstream:
     """Calls OpenAI-format servers, Anthropic and Gemini in their own wire formats."""
 
+    keeps_body = False
+
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
         self._proxies: dict[str, str | None] = {}

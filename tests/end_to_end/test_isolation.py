@@ -119,7 +119,7 @@ async def test_streams_do_not_mix_and_leave_nothing(run: Running) -> None:
 
 async def test_there_are_no_more_streams_than_may_be() -> None:
     """Although their requests come in side by side, so that each finds room when it begins."""
-    config = CONFIG.replace("port: 0", "port: 0, max_streams: 3")
+    config = CONFIG.replace("port: 0", "port: 0, max_streams: 3, queue_seconds: 0.5")
     async with running(config) as run, contextlib.AsyncExitStack() as stack:
         request = chat("openai-sim-chat.head-60000")
         askers = [await stack.enter_async_context(client(run.port)) for _ in range(8)]

@@ -11,6 +11,7 @@ from policies.chain import Chain
 from policies.events import End, Event, Finish, Text, Verdict
 from policies.steps import Steps
 from proxy.api.sinks import StreamSink, WholeSink
+from proxy.bodies import Bodies
 from proxy.config.models import Cooldown, Model, Retries, Server, Target, Timeouts
 from proxy.config.resolve import Place
 from proxy.downstream import Downstream, Message
@@ -53,6 +54,7 @@ class Provider:
     takes them as they arrive, as a native answer's do while somebody waits."""
 
     at_once: ClassVar[bool] = False
+    keeps_body: ClassVar[bool] = False
     said: list[Said]
     opening: Said = ()
     meta: Meta = field(default_factory=lambda: Meta(id="provider-1"))
@@ -228,7 +230,8 @@ async def drive(provider: Provider, asked: Asked = Asked(), client: Client | Non
         return Prepared(place, seen(chain, asking), chain, context, sink, provider)
 
     route = only_route(asked.attempts)
-    job = Job(asked.stream, asked.choices, route, prepare, record, Unobserved(), Turns())
+    lease = Bodies(2**30, 2**30).lease("test")
+    job = Job(asked.stream, asked.choices, route, prepare, record, Unobserved(), Turns(), {}, lease)
     made: asyncio.Future[Interrupts] = asyncio.get_running_loop().create_future()
 
     async def run() -> None:

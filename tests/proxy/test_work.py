@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiohttp import StreamReader
@@ -19,6 +19,7 @@ from aiohttp import StreamReader
 from policies import POLICIES
 from policies.base import Context
 from proxy.api.sinks import StreamSink
+from proxy.bodies import Bodies
 from proxy.config.chains import make_chain
 from proxy.config.load import parse
 from proxy.config.models import Config
@@ -109,6 +110,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding
 class Recorded:
     """A provider whose response comes an event a read, each as soon as the one before was taken."""
 
+    keeps_body: ClassVar[bool] = False
     name: str
     reads: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
@@ -201,7 +203,8 @@ async def served(name: str, config: Config) -> Record:
         asked = call(name, stream=True)
         return Prepared(place, seen(made, asked), made, context, sink, Recorded(name))
 
-    job = Job(True, 1, only_route(), prepare, record, Unobserved(), Turns())
+    lease = Bodies(2**30, 2**30).lease("test")
+    job = Job(True, 1, only_route(), prepare, record, Unobserved(), Turns(), {}, lease)
     interrupts, taker = Interrupts(LONG, 60), Taker()
     scope = {"extensions": {"sluice.connection": taker}}
     driver = Driver(job, Downstream(scope, taker.send, [], interrupts), interrupts)

@@ -28,6 +28,15 @@ def emitted() -> set[str]:
     return {value for name, value in vars(names).items() if name.isupper() and "." in value}
 
 
+def complete() -> Telemetry:
+    """With the metrics of all that a running gateway consists of."""
+    telemetry = Telemetry(config(), environ={})
+    telemetry.follow(lambda: 0, lambda: 0, lambda: False)
+    telemetry.follow_output(lambda: 0)
+    telemetry.follow_bodies(lambda: 0)
+    return telemetry
+
+
 def test_every_name_is_told_and_no_other() -> None:
     told = {name for name in NAME.findall(TEXT) if not ELSEWHERE.match(name)}
     assert emitted() - told == set()
@@ -35,9 +44,7 @@ def test_every_name_is_told_and_no_other() -> None:
 
 
 def test_the_table_of_metrics_is_what_there_is() -> None:
-    telemetry = Telemetry(config(), environ={})
-    telemetry.follow(lambda: 0, lambda: 0, lambda: False)
-    telemetry.follow_output(lambda: 0)
+    telemetry = complete()
     pushes = Counter(names.M_PUSHES, "{push}", "", (names.L_RESULT,))  # where metrics are pushed
     found: dict[str, tuple[str, set[str]]] = {}
     for row in rows("Metrics")[1:]:
@@ -52,9 +59,7 @@ def test_the_table_of_metrics_is_what_there_is() -> None:
 def test_dashboard_and_alerts_use_metrics_and_labels_that_there_are(file: str) -> None:
     text = (ROOT / "deploy" / file).read_text()
     used = set(re.findall(r"\b(?:sluice|gen_ai|http)_[a-z_]+\b", text))
-    telemetry = Telemetry(config(), environ={})
-    telemetry.follow(lambda: 0, lambda: 0, lambda: False)
-    telemetry.follow_output(lambda: 0)
+    telemetry = complete()
     assert telemetry._exposition is not None and used
     known = {label.replace(".", "_") for one in telemetry._exposition._instruments.all for label in one.labels}
     for one in telemetry._exposition._instruments.all:
