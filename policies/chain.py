@@ -40,7 +40,7 @@ class Chain:
     """The policies of one client stream.
 
     `guarded` tells the codecs to leave out what they don't know. `finished` are the choices that are over for the
-    client, `stopped` those among them that a policy ended. `notes` are the policies' reports so far. `heeds_usage`:
+    client, `stopped` those among them that a policy ended, `counted` the tokens of those that it counted exactly. `notes` are the policies' reports so far. `heeds_usage`:
     some policy acts on counts (see `Policy`).
     """
 
@@ -49,6 +49,7 @@ class Chain:
     notes: list[Note] = field(default_factory=list)
     finished: dict[int, FinishReason] = field(default_factory=dict)
     stopped: dict[int, str] = field(default_factory=dict)
+    counted: dict[int, int] = field(default_factory=dict)
     heeds_usage: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,7 +132,9 @@ class Chain:
             case Note():
                 self.notes.append(verdict)
                 return None
-            case Stop(choice, reason, by):
+            case Stop(choice, reason, by, tokens):
+                if tokens is not None and choice not in self.finished:
+                    self.counted[choice] = tokens
                 return Finish(choice, reason, by)
             case Reject():
                 raise Rejected(verdict)

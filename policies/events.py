@@ -147,11 +147,13 @@ class Note:
 
 @event
 class Stop:
-    """A policy's order to end one choice well-formed; `policy` is told to the client as `x_sluice.stopped_by`."""
+    """A policy's order to end one choice well-formed; `policy` is told to the client as `x_sluice.stopped_by`. `tokens`
+    are those of the choice's answer without its thoughts, where the policy counted them exactly."""
 
     choice: int
     reason: FinishReason
     policy: str
+    tokens: int | None = None
 
 
 @event

@@ -234,7 +234,7 @@ class TokenCap:
         state.over = True
         yield Note(self.name, self._config.on_exceed, rule, choice)
         if self._stops:
-            yield Stop(choice, "length", self.name)
+            yield Stop(choice, "length", self.name, self._config.max_tokens if rule == "max_tokens" else None)
 
     def _all_over(self) -> Iterator[Verdict]:
         self._running = None

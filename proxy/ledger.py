@@ -51,6 +51,7 @@ class Ledger:
         self._prompt: int | None = None
         self._running = False
         self._last: Usage | None = None
+        self._capped: int | None = None
         self._reset()
 
     def begin(self, body: Mapping[str, Any], price: Price | None = None) -> None:
@@ -89,6 +90,10 @@ class Ledger:
         """The provider's answer was read to its end: its counts are final."""
         self._whole = True
 
+    def capped(self, tokens: int) -> None:
+        """A cap stopped the answer and counted its `tokens` exactly, thoughts not among them."""
+        self._capped = tokens
+
     @property
     def running(self) -> bool:
         """Whether an attempt is at work."""
@@ -112,7 +117,7 @@ class Ledger:
         """What the running attempt has used."""
         told = self._last or Usage(0, 0)
         thoughts = estimate.tokens(self._thoughts)
-        counted = estimate.tokens(self._thoughts + self._answer)
+        counted = estimate.tokens(self._thoughts + self._answer) if self._capped is None else thoughts + self._capped
         final = self._whole and self._last is not None and (told.completion > 0 or counted == 0)
         if final:
             completion, reasoning = told.completion, told.reasoning
@@ -159,6 +164,7 @@ class Ledger:
         self._thoughts = 0
         self._last = None
         self._whole = False
+        self._capped = None
 
 
 def _sum(usages: list[Usage]) -> Usage:

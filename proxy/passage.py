@@ -91,6 +91,8 @@ class Passage:
 
     async def done(self, *, cut: bool) -> None:
         """End the response; `cut` when the answer was ended from outside."""
+        if (capped := self._capped()) is not None:
+            self._ledger.capped(capped)
         await self._sink.done(self._down, self._usage(cut))
 
     async def cancelled(self) -> None:
@@ -284,7 +286,14 @@ class Passage:
         if not self._ledger.running:  # no provider was at work
             return Usage(0, 0)
         bill = self._ledger.attempt()
+        if (capped := self._capped()) is not None:  # what the client got, whatever the provider's tokenizer makes of it
+            return replace(bill.usage, completion=bill.usage.reasoning + capped, details=ESTIMATED)
         return bill.usage if bill.source == "reported" else replace(bill.usage, details=ESTIMATED)
+
+    def _capped(self) -> int | None:
+        """The tokens of the answer without its thoughts, when a cap counted them in each choice."""
+        counted = self.chain.counted
+        return sum(counted.values()) if counted and counted.keys() == self._seen else None
 
     def _feed(self, event: Event) -> list[Event]:
         try:

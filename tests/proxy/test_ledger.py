@@ -53,6 +53,14 @@ def test_an_answer_that_was_cut_is_estimated_from_what_came() -> None:
     assert (bill.prompt, bill.completion, bill.source) == ("reported", "estimated", "estimated")
 
 
+def test_an_answer_that_a_cap_stopped_has_the_caps_count() -> None:
+    running = ledger()
+    running.saw(Text(0, "content", "abcd" * 30))
+    running.saw(Text(0, "reasoning", "abcdefgh"))
+    running.capped(20)
+    assert settled(running).usage.completion == 22
+
+
 def test_what_the_provider_had_told_counts_where_it_is_more() -> None:
     running = ledger()
     running.saw(Text(0, "content", "abcd"))
