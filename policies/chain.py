@@ -40,8 +40,8 @@ class Chain:
     """The policies of one client stream.
 
     `guarded` tells the codecs to leave out what they don't know. `finished` are the choices that are over for the
-    client, `stopped` those among them that a policy ended, `counted` the tokens of those that it counted exactly. `notes` are the policies' reports so far. `heeds_usage`:
-    some policy acts on counts (see `Policy`).
+    client, `stopped` those among them that a policy ended, `counted` the tokens of those whose answer it counted.
+    `notes` are the policies' reports so far. `heeds_usage`: some policy acts on counts (see `Policy`).
     """
 
     policies: Sequence[Policy] = ()
