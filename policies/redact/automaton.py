@@ -23,14 +23,14 @@ from policies.redact.characters import reads
 from policies.redact.effects import Effect, quiet_effect
 from policies.redact.factor import BORN, Factor, FactorState, Move
 from policies.redact.nfa import EDGE, NODES
-from policies.redact.remembered import Remembered, SharedByStreams
+from policies.redact.remembered import Entries, Remembered, SharedByStreams
 
 STEP_WORK: Final = 15
 """What building a transition costs beside the nodes it visits, in nodes."""
 CLASS_WORK: Final = 40
 """What classifying a new character costs, in nodes."""
-MAX_CHARS: Final = 2_048
-"""Characters remembered by one state: the Chinese script alone would fill more."""
+MAX_TRANSITIONS: Final = 100_000
+"""Transitions remembered of all states: some 25 MB. English, code and Chinese together need a fourth of it."""
 
 
 class Paused(Exception):
@@ -111,9 +111,8 @@ class State(SharedByStreams, dict[str, Transition]):
             raise Paused
         classes = automaton.classify(char)
         transition = (None, Several(self, char)) if classes is None else self.on(classes)
-        if len(self) >= MAX_CHARS:
-            self.clear()
         self[char] = transition
+        automaton.transitions.note(self, char)
         return transition
 
     def on(self, classes: Classes) -> Transition:
@@ -121,6 +120,7 @@ class State(SharedByStreams, dict[str, Transition]):
         known = self.by_class.get(classes)
         if known is None:
             known = self.by_class[classes] = self.automaton.step(self, classes, ())
+            self.automaton.transitions.note(self.by_class, classes)
         return known
 
     def within(self, char: str, index: int, births: bool) -> Transition:
@@ -130,6 +130,7 @@ class State(SharedByStreams, dict[str, Transition]):
         if known is None:
             classes = self.automaton.classify_part(char, index)
             known = self.by_class[key] = self.automaton.step(self, classes, (), index > 0, births)
+            self.automaton.transitions.note(self.by_class, key)
         return known
 
     def rules(self, slot: int) -> set[int]:
@@ -151,9 +152,10 @@ class State(SharedByStreams, dict[str, Transition]):
 
 
 class Automaton:
-    """The product of `factors`. `allowance` is the work left for the current slice."""
+    """The product of `factors`. `allowance` is the work left for the current slice, `transitions` bounds those that are
+    remembered: several automata may share it."""
 
-    def __init__(self, factors: Sequence[Factor]) -> None:
+    def __init__(self, factors: Sequence[Factor], transitions: Entries | None = None) -> None:
         self.factors = tuple(factors)
         self.edge: Classes = (EDGE,) * len(self.factors)
         self.allowance: float = float("inf")
@@ -161,6 +163,7 @@ class Automaton:
         self._visited = 0
         self._classes: dict[str, Classes | None] = {}
         self._states = Remembered[object, State]()
+        self.transitions: Final = Entries(MAX_TRANSITIONS) if transitions is None else transitions
         self.initial = State(self, tuple(f.initial for f in factors), ((),) * len(self.factors), ())
 
     def __len__(self) -> int:

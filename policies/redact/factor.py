@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from policies.redact.hopeless import hopeless
 from policies.redact.nfa import EDGE, NODES, TRIE_BITS, Kind, Look, Nfa
-from policies.redact.remembered import Remembered
+from policies.redact.remembered import Entries, Remembered
 
 Group = tuple[int, ...]
 Ask = Callable[[int, int, int], bool]
@@ -28,6 +28,9 @@ Ask = Callable[[int, int, int], bool]
 
 TRIE_WORK: Final = 2
 """What a step in a trie costs beside the node it gives, in nodes visited."""
+
+MAX_STEPS: Final = 100_000
+"""Steps remembered of all states and of all nodes, those of rules alone included: some 25 MB."""
 
 BORN: Final = -1
 """The group that starts with the current character, in a move's sources."""
@@ -67,6 +70,7 @@ class Factor:
         self.normalize = normalize
         self.validated = validated
         self._follows: dict[int, dict[int, Group]] = {}
+        self._steps = Entries(MAX_STEPS)
         self._hopeless = hopeless(nfa)
         self._begin([(start, self._flat([start], None, None, through=True)) for start in nfa.starts])
 
@@ -106,6 +110,7 @@ class Factor:
         move = self._move(state, cls, asking)
         if not asked:
             state.moves[cls] = move
+            self._steps.note(state.moves, cls)
         return move
 
     def keep(self, state: FactorState, count: int) -> FactorState:
@@ -165,6 +170,7 @@ class Factor:
                 after = follows.get(n)
                 if after is None:
                     after = follows[n] = self._follow(n, cls)
+                    self._steps.note(follows, n)
                 found.extend(after)
             kept, rules = self._prefer(found, earlier, lambda rule, source=source: ask(source, rule, 0))  # type: ignore[misc]
             if kept:
@@ -269,5 +275,5 @@ class Factor:
         if state is None:
             kind = self.nfa.kind
             pending = any(kind[n & NODES] is Kind.LOOK for group in groups for n in group)
-            state = self._states.remember(key, FactorState(groups, before, pending, {}, {}))
+            state = self._states.remember(key, FactorState(groups, before, pending, {}, {}), sum(map(len, groups)))
         return state

@@ -15,12 +15,11 @@ ones come: there are at most `MAX_PIECES`.
 """
 
 import re
-from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from policies.redact.automaton import Automaton
-from policies.redact.remembered import Remembered, SharedByStreams
+from policies.redact.remembered import Entries, Remembered, SharedByStreams
 from policies.redact.scanner import PIECE, Track, follow_all
 
 SHORT: Final = 24
@@ -63,7 +62,7 @@ class Places(SharedByStreams):
         """How many of the first tracks hold text."""
         self.least = least
         self._known = Remembered[tuple[Track, ...], Place]()
-        self._pieces: deque[tuple[Place, str]] = deque()
+        self._pieces = Entries(MAX_PIECES)
         self.start: Final = Place(self, tuple((automaton.initial, ()) for lane in lanes for automaton in lane))
 
     def at(self, tracks: Iterable[Track], position: int) -> Place:
@@ -82,7 +81,8 @@ class Places(SharedByStreams):
             return None
         ahead = self.at(tracks, size)
         if size <= SHORT and place.under_way <= SHORT and ahead.under_way <= SHORT and not _DIGIT.search(piece):
-            self._remember(place, piece, ahead)
+            place[piece] = ahead
+            self._pieces.note(place, piece)
         return ahead
 
     def _place(self, tracks: tuple[Track, ...]) -> Place:
@@ -91,11 +91,3 @@ class Places(SharedByStreams):
             return known
         place = Place(self, tracks)
         return self._known.remember(tracks, place) if place.under_way <= SHORT else place
-
-    def _remember(self, place: Place, piece: str, ahead: Place) -> None:
-        place[piece] = ahead
-        self._pieces.append((place, piece))
-        if len(self._pieces) > MAX_PIECES:  # two at a time: see `remembered`
-            for _ in range(2):
-                old, gone = self._pieces.popleft()
-                old.pop(gone, None)

@@ -39,7 +39,7 @@ class WatchLane(SharedByStreams):
 
 def _members(automaton: Automaton) -> list[Member]:
     return [
-        (index, rule, Lane([Automaton([factor.alone(rule)])]))
+        (index, rule, Lane([Automaton([factor.alone(rule)], automaton.transitions)]))
         for index, factor in enumerate(automaton.factors)
         for rule in sorted(set(factor.nfa.rule))
     ]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.redact import Redactor, automaton, remembered
+from policies.redact import Redactor, automaton, factor, remembered
 from tests.policies.redact.entity_cases import POSITIVE
 
 SECRETS = [text for texts in POSITIVE.values() for text in texts]
@@ -46,7 +46,8 @@ def test_a_text_cut_off_inside_a_secret_shows_nothing_of_it(secret: str, data: s
 
 def test_forgetting_states_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remembered, "MAX_STATES", 4)
-    monkeypatch.setattr(automaton, "MAX_CHARS", 3)
+    monkeypatch.setattr(automaton, "MAX_TRANSITIONS", 9)
+    monkeypatch.setattr(factor, "MAX_STEPS", 9)
     text = " und ".join(SECRETS)
     small = Redactor([{"name": name, "entity": name} for name in ("pii", "secrets")])
     stream = small.stream()
