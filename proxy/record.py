@@ -78,7 +78,8 @@ class Acted:
 class Record:
     """One request. Times are in seconds; `first_event` and `duration` count from its arrival. `status` is what the
     client got, None when it left before it got one. `tries` are its attempts, `bill` what all of them have used, None
-    when no provider was at work. `version` is the configuration's. `tokenizer` names what a token cap counts with.
+    when no provider was at work. `client` is the key's name, `address` the client's IP address, as far as they are
+    known. `version` is the configuration's. `tokenizer` names what a token cap counts with.
     `chunks` are the messages with events that the client of a stream was sent, `longest_gap` the longest time between
     two of them. `trace_id` and `span_id` are those of the request's span, in hex, `sampled` whether its trace is kept;
     None without tracing."""
@@ -88,6 +89,7 @@ class Record:
     stream: bool
     version: str = ""
     client: str | None = None
+    address: str | None = None
     target: str | None = None
     provider_id: str | None = None
     provider_status: int | None = None
@@ -168,6 +170,7 @@ def access_line(record: Record) -> dict[str, Any]:
         "trace_flags": None if record.trace_id is None else "01" if record.sampled else "00",
         "request_id": record.id,
         "key": record.client,
+        "client_address": record.address,
         "model": record.model,
         "target": record.target,
         "stream": record.stream,

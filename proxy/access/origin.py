@@ -1,9 +1,10 @@
 """Where a request comes from: what keeps web pages from using a gateway that they can reach but should not.
 
 Rules. A page may use the gateway only if its origin is in `server.cors_origins`. Without `auth` the `Host` must be a
-loopback name too, else a page could point a name of its own at 127.0.0.1. Everywhere a body must be said to be JSON: a
-page can send other types without asking first. Pure: headers as ASGI gives them (names in lower case), and the
-configuration.
+loopback name too, else a page could point a name of its own at 127.0.0.1; and a request must not have been forwarded:
+behind a proxy on the same machine, all the world's requests would come from loopback. Everywhere a body must be said
+to be JSON: a page can send other types without asking first. Pure: headers as ASGI gives them (names in lower case),
+and the configuration.
 """
 
 import re
@@ -19,12 +20,32 @@ Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 _HOST = re.compile(rb"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::[0-9]{1,5})?", re.IGNORECASE)
 _JSON = re.compile(rb'application/json[ \t]*(?:;[ \t]*charset[ \t]*=[ \t]*"?utf-?8"?[ \t]*)?;?', re.IGNORECASE)
 _LONGEST_TYPE = 256
+_SIGNS = frozenset(
+    {
+        b"forwarded",
+        b"via",
+        b"cdn-loop",
+        b"x-real-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"x-original-forwarded-for",
+    }
+    | {b"true-client-ip", b"cf-connecting-ip", b"cf-ray", b"fastly-client-ip", b"fly-client-ip", b"x-azure-clientip"}
+    | {b"x-envoy-external-address", b"x-appengine-user-ip", b"x-proxyuser-ip", b"x-amz-cf-id"}
+)
+"""Headers that only proxies, load balancers and content networks add; beside those that begin with `x-forwarded-`."""
 
 
 def check_origin(method: str, headers: Headers, config: Config) -> None:
     """Refuse a request that a foreign web page may have sent. Raises `Forbidden`, or `InvalidRequest` (415) for a POST
     whose body is not said to be JSON."""
     found = _found(headers)
+    if config.auth is None and (sign := forwarded(headers)) is not None:
+        raise Forbidden(
+            f"A proxy forwarded this request (it has the header {sign[:64]}), and without keys the gateway serves this "
+            "machine alone: have the operator set `auth.keys`.",
+            code="forwarded_without_keys",
+        )
     if config.auth is None and not _is_local(found[b"host"]):
         raise Forbidden(
             "Without keys the gateway answers only to loopback names such as localhost or 127.0.0.1: "
@@ -42,6 +63,15 @@ def check_origin(method: str, headers: Headers, config: Config) -> None:
             status=415,
             code="unsupported_content_type",
         )
+
+
+def forwarded(headers: Headers) -> str | None:
+    """The header by which a proxy tells that it forwarded the request; None if there is none. A proxy that adds none
+    cannot be told from a client."""
+    for name, _ in headers:
+        if name in _SIGNS or name.startswith(b"x-forwarded-"):
+            return name.decode("latin-1")
+    return None
 
 
 def _found(headers: Headers) -> dict[bytes, list[bytes]]:

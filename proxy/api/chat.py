@@ -11,7 +11,17 @@ from policies.work import Work
 from proxy.access.keys import Client
 from proxy.api.footprint import footprint
 from proxy.api.plan import Plan, find
-from proxy.api.surface import ClientLeft, admit, has_long_body, id_headers, mint_id, read_body, refuse, respond
+from proxy.api.surface import (
+    ClientLeft,
+    admit,
+    has_long_body,
+    id_headers,
+    mint_id,
+    peer_address,
+    read_body,
+    refuse,
+    respond,
+)
 from proxy.api.validate import ChatRequest, parse_body, validate
 from proxy.bodies import Lease
 from proxy.config.models import Config
@@ -43,6 +53,7 @@ class ChatCompletions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         version = self._gateway.version  # this one to the end, whatever is loaded meanwhile
         record = Record(mint_id(), model="", stream=False, version=version.id)
+        record.address = peer_address(scope, version)
         headers = id_headers(scope, record.id)
         observer = self._gateway.telemetry.observe(scope, record)
         if record.trace_id is not None:

@@ -4,6 +4,7 @@ import os
 import re
 from typing import Any
 
+from proxy.access.address import client_address
 from proxy.access.keys import Client
 from proxy.access.origin import check_origin
 from proxy.api.envelope import envelope, error_headers
@@ -41,6 +42,12 @@ def id_headers(scope: Scope, id: str) -> Headers:
     given = header(scope, b"x-request-id")
     shown = given if given is not None and _REQUEST_ID.fullmatch(given) else id.encode()
     return [(b"x-request-id", shown), (b"x-sluice-id", id.encode())]
+
+
+def peer_address(scope: Scope, version: Version) -> str | None:
+    """The address of the client, as far as it is known."""
+    peer = scope.get("client")
+    return client_address(peer and peer[0], scope["headers"], version.config.server.trusted_proxies)
 
 
 def admit(version: Version, scope: Scope) -> Client:

@@ -68,6 +68,8 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "keep_alive": "seconds of silence towards the client of a stream before a `: keep-alive` comment goes out",
         "drain_seconds": "what streams get to end in after SIGTERM; then they end with an error event",
         "cors_origins": "origins of web pages that may use the gateway",
+        "trusted_proxies": "addresses and networks of proxies in front, whose `X-Forwarded-For` or `Forwarded` tells "
+        "the client's address for logs and spans. Nobody is let in by it",
     },
     "Auth": {"keys": "the keys that clients may use; every request but the probes needs one"},
     "Key": {

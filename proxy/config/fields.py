@@ -87,6 +87,18 @@ def _origin(value: str) -> str:
     return lowered
 
 
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        try:
+            right = ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            raise ValueError("must be an address or a network, such as 10.0.0.7 or 10.0.0.0/8") from None
+        raise ValueError(f"has bits behind its mask: write {right}") from None
+    return value
+
+
 def _host(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}", value):
         raise ValueError("must be an address or a host name, such as 127.0.0.1; the port goes in `port`")
@@ -114,5 +126,6 @@ ProviderKey = Annotated[SecretStr, AfterValidator(_header_value)]
 ClientKey = Annotated[SecretStr, AfterValidator(_header_value), AfterValidator(_long_enough)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
+Network = Annotated[str, AfterValidator(_network)]
 Host = Annotated[str, AfterValidator(_host)]
 Digest = Annotated[str, AfterValidator(_digest)]

@@ -16,6 +16,7 @@ from proxy.config.fields import (
     Digest,
     Dollars,
     Host,
+    Network,
     NotBool,
     NotEmpty,
     Origin,
@@ -44,6 +45,7 @@ class Server(Strict):
     keep_alive: Seconds = 15
     drain_seconds: Annotated[float, NotBool, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30
     cors_origins: tuple[Origin, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
 
 
 class Key(Strict):

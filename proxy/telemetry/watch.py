@@ -91,7 +91,7 @@ class Watch:
         wanted = takes or shared.baggage
         found = caller(scope["headers"], trace=takes, allowed=shared.baggage) if wanted else UNKNOWN
         trace = self._trace = shared.tracer.begin(
-            shared.settings, found, f"{method} {route}", _connection(scope, route)
+            shared.settings, found, f"{method} {route}", _connection(scope, route, record.address)
         )
         record.trace_id, record.span_id = f"{trace.span.trace_id:032x}", f"{trace.span.span_id:016x}"
         record.sampled = trace.sampled
@@ -129,18 +129,18 @@ class Watch:
         self._shared.give(tracer.spans(trace, record, said, self._shared.versions))
 
 
-def _connection(scope: Scope, route: str) -> Attributes:
+def _connection(scope: Scope, route: str, client: str | None) -> Attributes:
     """What the connection tells of a request, for its SERVER span."""
     method, path, scheme = scope["method"], scope["path"], scope.get("scheme", "http")
     found: Attributes = {names.HTTP_METHOD: method, names.HTTP_ROUTE: route, names.URL_SCHEME: scheme}
     found[names.URL_PATH] = path if route == path else route
-    server, client = scope.get("server"), scope.get("client")
+    server = scope.get("server")
     if server:
         found[names.SERVER_ADDRESS] = server[0]
         if server[1] is not None:
             found[names.SERVER_PORT] = server[1]
     if client:
-        found[names.CLIENT_ADDRESS] = client[0]
+        found[names.CLIENT_ADDRESS] = client
     for name, value in scope["headers"]:
         if name == b"user-agent":
             found[names.USER_AGENT] = value[:LONGEST_AGENT].decode("latin-1")

@@ -112,6 +112,23 @@ def test_pages_of_listed_origins_only(origins: list[bytes], allowed: tuple[str, 
     assert _passes("POST", headers, config(auth=auth, origins=allowed), Forbidden, "origin_not_allowed") is passes
 
 
+SIGNS = ["forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-anything", "x-real-ip"]
+SIGNS += ["cf-connecting-ip", "true-client-ip", "cdn-loop"]
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_without_keys_a_forwarded_request_is_refused(sign: str) -> None:
+    headers = [LOCAL, (sign.encode(), b"127.0.0.1")]
+    with pytest.raises(Forbidden, match=f"header {sign}.*auth.keys") as refusal:
+        check_origin("GET", headers, OPEN)
+    assert (refusal.value.status, refusal.value.code) == (403, "forwarded_without_keys")
+    check_origin("GET", headers, LOCKED)
+
+
+def test_a_name_that_only_looks_like_a_proxys_is_none() -> None:
+    check_origin("GET", [LOCAL, (b"x-forward", b"a"), (b"x-request-id", b"via")], OPEN)
+
+
 @pytest.mark.parametrize(
     ("headers", "passes"),
     [
