@@ -170,6 +170,10 @@ class Interrupts:
         """Whether the client has heard nothing for `keep_alive` seconds."""
         return self._loop.time() >= self._beat_at
 
+    def silence_left(self) -> float:
+        """Seconds until the client has heard nothing for `keep_alive` seconds."""
+        return self._beat_at - self._loop.time()
+
     def set_tick(self, at: float | None) -> None:
         """A policy wants a `Tick` at `at`, in the loop's time. One that was given its `Tick` and still wants it at the
         same time gets no other."""

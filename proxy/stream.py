@@ -9,6 +9,7 @@ other joins it.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -101,13 +102,21 @@ class Driver:
                 if following is None:
                     raise _rejected(rejected) from None
             except GatewayError as error:
-                following = None if self._down.committed else self._route.after(error)
+                following = None if self._down.committed else self._route.after(error, self._patience(error))
                 if isinstance(error, UpstreamError):
                     self._tell_failure(error, following)
                 if following is None:
                     raise
             step = following
         self._record.outcome = "policy_stopped" if passage.chain.stopped else "completed"
+
+    def _patience(self, error: GatewayError) -> float:
+        """Seconds for which a stream's client may be left waiting for a retry. The first keep-alive commits a 200, and
+        behind it a 429 could not be one: clients know better than we how long to wait for a limit."""
+        limited = isinstance(error, UpstreamError) and error.cause == "limit"
+        return (
+            self._interrupts.silence_left() if limited and self._job.stream and self._down.status is None else math.inf
+        )
 
     def _spent_all(self, rejected: Rejected) -> bool:
         return self._down.committed or self._record.attempts >= rejected.reject.attempts

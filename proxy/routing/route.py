@@ -66,15 +66,16 @@ class Route:
                     return self._taken(step)
         raise self._none_left()
 
-    def after(self, error: GatewayError) -> Step | None:
-        """The attempt after one that failed with `error`; None when there is none."""
+    def after(self, error: GatewayError, patience: float = math.inf) -> Step | None:
+        """The attempt after one that failed with `error`; None when there is none. No wait is as long as `patience`, in
+        seconds."""
         given = verdict(error)
         if given == "final" or self._step is None:
             return None
         failed = self._step.place
         if given == "move":
             self._barred.add(failed.name)
-        step = self._other(given, failed) or self._again(given) or self._fall_back(given, failed)
+        step = self._other(given, failed) or self._again(given, patience) or self._fall_back(given, failed)
         return step and self._taken(step)
 
     def rejected(self) -> Step | None:
@@ -157,7 +158,7 @@ class Route:
             return None
         return self._step_to(place, reason or ("fallback" if given == "move" else "retry"))
 
-    def _again(self, given: Verdict) -> Step | None:
+    def _again(self, given: Verdict, patience: float) -> Step | None:
         """A target that was tried, once more, after a wait."""
         if given != "retry" or self._attempts >= self.retries.attempts:
             return None
@@ -167,7 +168,7 @@ class Route:
             if name in self._barred or not self.targets.health(place).breaker.allows():
                 continue
             wait = self._wait(place)
-            if wait is not None and self.targets.budget(place.provider_name).spend():
+            if wait is not None and wait < patience and self.targets.budget(place.provider_name).spend():
                 self._tried.remove(name)  # behind the others, if it fails again
                 return Step(place, "retry", "again", wait)
         return None

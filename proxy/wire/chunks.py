@@ -139,12 +139,11 @@ class ChunkEncoder:
         )
 
     def _chunk(self, choice: int, delta: Mapping[str, Any], reason: str | None = None, by: str | None = None) -> bytes:
-        role = {} if choice in self._begun else {"role": "assistant"}
-        self._begun.add(choice)
+        first = b"" if choice in self._begun else self._role(choice, delta)
         around = self._take(choice, "choice")
         entry = {
             "index": choice,
-            "delta": {**role, **self._take(choice, "delta"), **delta},
+            "delta": {**self._take(choice, "delta"), **delta},
             "logprobs": around.pop("logprobs", None),
             **around,
             "finish_reason": reason,
@@ -154,7 +153,16 @@ class ChunkEncoder:
             chunk["usage"] = None
         if by is not None:
             chunk["x_sluice"] = {"stopped_by": by}
-        return _sse(chunk)
+        return first + _sse(chunk)
+
+    def _role(self, choice: int, delta: Mapping[str, Any]) -> bytes:
+        """The chunk with which a choice begins. As at OpenAI it stands alone: the SDK's stream helper does not look for
+        text in a first chunk."""
+        self._begun.add(choice)
+        role = {"role": "assistant", "content": None if "tool_calls" in delta or "function_call" in delta else ""}
+        entry = {"index": choice, "delta": role, "logprobs": None, "finish_reason": None}
+        usage = {"usage": None} if self._include_usage else {}
+        return _sse({**self._top, "choices": [entry], **usage})
 
     def _wait(self, out: list[bytes], opaque: Opaque) -> None:
         """Keep the members for the next chunk of their place; members of two chunks of a provider stay apart."""

@@ -110,6 +110,14 @@ async def test_a_whole_request_hears_no_comments() -> None:
     assert (response.status_code, response.headers["x-should-retry"]) == (502, "false")
 
 
+async def test_a_limit_stays_one_when_the_wait_for_a_retry_would_pass_the_keep_alive() -> None:
+    retries = "attempts: 3, backoff: {{initial: 0.3, max: 0.3}}"
+    async with gateway(retries=retries, server=", keep_alive: 0.1") as run:
+        response = await post(run, "openai-sim-chat.fail-429", stream=True)
+        await run.recorded()
+    assert (response.status_code, response.json()["error"]["type"]) == (429, "rate_limit_error")
+
+
 # ---- no retry after the first event, whatever a policy does
 HOLDS = """
   held: {{target: openai/held, policies: [redact/all]}}

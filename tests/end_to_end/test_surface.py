@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from proxy.simulator import Answer, Fault
-from tests.end_to_end.clients import CHAT, ask, chunks_of, failure_of, plain, text_of
+from tests.end_to_end.clients import CHAT, ask, chunks_of, data_of, failure_of, plain, text_of
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, fresh, running
 
 pytestmark = pytest.mark.anyio
@@ -157,7 +157,7 @@ async def test_events_come_when_the_provider_sends_them(run: Running, http: http
     async with http.stream("POST", CHAT, json=ask(f"{provider}-m", stream=True)) as response:
         async with asyncio.timeout(2):
             first = await anext(response.aiter_text())
-    assert text_of([json.loads(first.removeprefix("data: "))]) == "one "
+    assert text_of([json.loads(data) for data in data_of(first)]) == "one "
     await (await run.sim.next_call()).left()
 
 

@@ -36,27 +36,39 @@ def deltas(stream: bytes) -> list[tuple[int, dict[str, Any]]]:
     return [(choice["index"], choice["delta"]) for chunk in chunks(stream) for choice in chunk["choices"]]
 
 
-def test_a_chunk_is_what_openai_sends() -> None:
-    assert encoder().encode([A]) == (
-        b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o",'
-        b'"choices":[{"index":0,"delta":{"role":"assistant","content":"a"},"logprobs":null,"finish_reason":null}]}\n\n'
+def test_chunks_are_what_openai_sends() -> None:
+    head = b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o",'
+    tail = b'},"logprobs":null,"finish_reason":null}]}\n\n'
+    assert (
+        encoder().encode([A])
+        == (head + b'"choices":[{"index":0,"delta":{"role":"assistant","content":""' + tail)
+        + head
+        + b'"choices":[{"index":0,"delta":{"content":"a"'
+        + tail
     )
 
 
 @pytest.mark.parametrize("include_usage", [False, True])
 @pytest.mark.parametrize("channel", ["content", "reasoning", "refusal"])
-def test_the_prebuilt_chunk_differs_from_the_first_in_its_role_alone(channel: Any, include_usage: bool) -> None:
+def test_the_prebuilt_chunk_is_the_first_texts(channel: Any, include_usage: bool) -> None:
     made = encoder(include_usage=include_usage)
     made.use(Meta(model='a "model"', service_tier="default", system_fingerprint="fp"))
-    first = made.encode([Text(5, channel, "密\ud83d")])
-    assert made.encode([Text(5, channel, "密\ud83d")]) == first.replace(b'"role":"assistant",', b"")
+    role, _, first = made.encode([Text(5, channel, "密\ud83d")]).partition(b"\n\n")
+    assert made.encode([Text(5, channel, "密\ud83d")]) == first
     assert chunks(first)[0].get("usage", "absent") == (None if include_usage else "absent")
+    assert chunks(role + b"\n\n")[0].get("usage", "absent") == (None if include_usage else "absent")
 
 
-def test_the_role_comes_once_for_each_choice_with_whatever_comes_first() -> None:
+def test_the_role_comes_once_for_each_choice_in_a_chunk_of_its_own() -> None:
     events: list[Event] = [A, Finish(1, "stop"), ToolCall(2, 0, "c", "f", ""), Opaque(3, "delta", {"x": 1}), A]
-    roles = [(index, delta.get("role")) for index, delta in deltas(encoder().encode(events))]
-    assert roles == [(0, "assistant"), (1, "assistant"), (2, "assistant"), (0, None), (3, "assistant")]
+    got = deltas(encoder().encode(events))
+    assert [(index, delta) for index, delta in got if "role" in delta] == [
+        (0, {"role": "assistant", "content": ""}),
+        (1, {"role": "assistant", "content": ""}),
+        (2, {"role": "assistant", "content": None}),
+        (3, {"role": "assistant", "content": ""}),
+    ]
+    assert [index for index, delta in got if "role" not in delta] == [0, 1, 2, 0, 3]
 
 
 def test_adjacent_texts_share_a_chunk_and_no_others_do() -> None:
@@ -64,9 +76,7 @@ def test_adjacent_texts_share_a_chunk_and_no_others_do() -> None:
         *(A, Text(0, "content", ""), Text(0, "content", "b")),
         *(Text(1, "content", "c"), A, Text(0, "reasoning", "d"), A, Tick(1.0), Text(0, "content", "e")),
     ]
-    got = [
-        (index, {k: v for k, v in delta.items() if k != "role"}) for index, delta in deltas(encoder().encode(events))
-    ]
+    got = [(index, delta) for index, delta in deltas(encoder().encode(events)) if "role" not in delta]
     assert got == [
         (0, {"content": "ab"}),
         (1, {"content": "c"}),
@@ -103,7 +113,7 @@ def test_custom_and_legacy_calls_have_their_own_members() -> None:
 
 
 def test_a_finish_tells_which_policy_ended_the_choice() -> None:
-    natural, stopped = chunks(begun().encode([Finish(0, "stop"), Finish(1, "length", "token_cap/short")]))
+    natural, _, stopped = chunks(begun().encode([Finish(0, "stop"), Finish(1, "length", "token_cap/short")]))
     assert natural["choices"] == [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}]
     assert "x_sluice" not in natural
     assert stopped["choices"][0]["finish_reason"] == "length"
@@ -120,8 +130,8 @@ def test_opaque_members_ride_on_the_next_chunk_of_their_place() -> None:
         Text(1, "content", "c"),
         Text(0, "content", "b"),
     ]
-    before, other, own = chunks(begun().encode(events))
-    assert "provider" not in before and other["provider"] == "x" and "provider" not in own
+    before, role, other, own = chunks(begun().encode(events))
+    assert "provider" not in before and "provider" not in role and other["provider"] == "x" and "provider" not in own
     assert own["choices"] == [
         {
             "index": 0,
@@ -173,7 +183,7 @@ def test_members_of_a_chunk_alone_never_make_a_chunk_without_choices_in_mid_stre
     made = encoder()
     assert made.encode([Opaque(None, "chunk", {"obfuscation": "x", "a": 1})]) == b""
     assert made.encode([Opaque(None, "chunk", {"obfuscation": "y"})]) == b""
-    (got,) = chunks(made.encode([A]))
+    _, got = chunks(made.encode([A]))
     assert (got["obfuscation"], got["a"]) == ("y", 1)
 
 
@@ -181,7 +191,7 @@ def test_a_server_that_only_sends_members_does_not_fill_the_memory() -> None:
     made = encoder()
     sent = chunks(b"".join(made.encode([Opaque(None, "chunk", {f"m{n}": n})]) for n in range(1000)))
     assert 10 < len(sent) < 20
-    (rest,) = chunks(made.encode([A]))
+    _, rest = chunks(made.encode([A]))
     assert [chunk[name] for chunk in [*sent, rest] for name in chunk if name.startswith("m") and name != "model"] == [
         *range(1000)
     ]
