@@ -83,6 +83,14 @@ class NotFound(GatewayError):
     code = "not_found"
 
 
+class KeyPaused(GatewayError):
+    """The key's own requests failed at a target that answers other keys: it must leave the target alone for a while."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "key_cooldown"
+
+
 class UpstreamError(GatewayError):
     """The provider refused, failed, or went away.
 

@@ -201,7 +201,6 @@ class Driver:
                 await passage.run(attempt)
                 await passage.done(cut=False)
                 self._interrupts.close()
-            self._route.succeeded(step.place)
         except asyncio.CancelledError:
             limit = self._interrupts.claim_limit()
             if limit is None:

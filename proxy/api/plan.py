@@ -67,7 +67,7 @@ class Plan:
         """The request's way. Raises `InvalidRequest` when no target can serve it."""
         known = Known(self.gateway.targets, self.version.config.prices, needs(self.request.body, self.size))
         models = [self.standing.model, *self.standing.fallbacks]
-        return Route(groups(models, known), self.gateway.targets, self.version.config.retries)
+        return Route(groups(models, known), self.gateway.targets, self.version.config.retries, self.record.client)
 
     def prepare(self, place: Place, spent: float) -> Prepared:
         """An attempt at a target, with a chain of its own. `spent` is what the attempts before have cost, in USD."""

@@ -132,6 +132,7 @@ def _target(name: str, health: Health, gateway: Gateway) -> dict[str, Any]:
         "state": "cooling" if opens_in > 0 else "resting" if rests > 0 else "up",
         "opens_in_s": round(max(opens_in, rests, 0.0), 1),
         "failures": health.breaker.failures,
+        "paused_keys": sorted(health.breaker.paused()),
         "running": health.running,
         "max_streams": slots and slots.most,
         "waiting": slots.waiting if slots is not None else 0,

@@ -164,8 +164,10 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "max": "the longest wait in seconds. A `Retry-After` of up to so long is waited for",
     },
     "Cooldown": {
-        "failures": "so many in a row, and the target is left alone",
-        "seconds": "for how long; then one request tries it",
+        "failures": "the fewest failures within `window` that count: [routing.md](routing.md)",
+        "share": "the least share of the attempts within `window` that must have failed",
+        "window": "seconds for which an attempt counts",
+        "seconds": "how long the target is left alone; then a few requests try it",
     },
     "Simulator": {"port": "where it listens; point `base_url`s at it"},
     "RedactConfig": {

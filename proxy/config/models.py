@@ -160,9 +160,12 @@ class Backoff(Strict):
 
 
 class Cooldown(Strict):
-    """A target that failed `failures` times in a row is left alone for `seconds`; then one request tries it."""
+    """A target is left alone for `seconds` when `failures` attempts of the last `window` seconds failed at it, and these
+    are at least a `share` of all; then a few requests try it."""
 
     failures: Annotated[int, NotBool, Field(ge=1, le=1_000_000)] = 5
+    share: Annotated[float, NotBool, Field(gt=0, le=1)] = 0.5
+    window: Seconds = 60
     seconds: Seconds = 30
 
 

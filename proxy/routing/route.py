@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 
 from proxy.config.models import Retries
 from proxy.config.resolve import Place
-from proxy.errors import GatewayError, UpstreamError
+from proxy.errors import GatewayError, KeyPaused, UpstreamError
 from proxy.record import Why
+from proxy.routing.breaker import Circuit
 from proxy.routing.targets import LONGEST_REST, Targets
 from proxy.routing.verdict import Verdict, is_fault, verdict
 from proxy.slots import Slots
@@ -43,21 +44,24 @@ class Step:
 @dataclass(slots=True)
 class Route:
     """Decides for one request. `groups` has at least one, each with at least one place. `retries` are the limits of
-    the configuration that the request began with. `draw` gives numbers in [0, 1)."""
+    the configuration that the request began with. `key` names whose request it is. `draw` gives numbers in [0, 1)."""
 
     groups: Sequence[Group]
     targets: Targets
     retries: Retries
+    key: str | None = None
     draw: Callable[[], float] = random.random
     _group: int = 0
     _attempts: int = 0
     _tried: list[str] = field(default_factory=list)
     _barred: set[str] = field(default_factory=set)
     _step: Step | None = None
-    _probes: bool = False
+    _probe: Circuit | None = None
+    _answered: bool = False
 
     def first(self) -> Step:
-        """The first attempt. Raises `UpstreamError` (503) when every target is cooling down."""
+        """The first attempt. Raises `UpstreamError` (503) when every target is cooling down, `KeyPaused` (429) when one
+        is so for this key alone."""
         for resting in (False, True):  # a provider that asked for a rest is tried only if there is no other
             for group in range(len(self.groups)):
                 self._group = group
@@ -84,32 +88,27 @@ class Route:
 
     # ---- what became of an attempt
     def began(self, place: Place) -> None:
-        """The attempt goes out. It will have `ended` some time; before that its target may have `answered`, and it
-        `succeeded` or `failed`."""
+        """The attempt goes out. It will have `ended` some time; before that its target may have `answered`, and it may
+        have `failed`."""
         health = self.targets.health(place)
         health.running += 1
-        self._probes = health.breaker.is_open
-        health.breaker.began()
+        self._answered = False
+        self._probe = health.breaker.began(self.key)
 
     def answered(self, place: Place, first_token: float) -> None:
         """The target's answer began, `first_token` seconds after it was asked."""
         health = self.targets.health(place)
-        health.breaker.answered()
+        self._answered = True
+        health.breaker.answered(self.key, self._probe)
         health.latency.measured(first_token)
-        self._probes = False
-
-    def succeeded(self, place: Place) -> None:
-        """The answer came to its end."""
-        self.targets.health(place).breaker.succeeded()
 
     def failed(self, place: Place, error: GatewayError) -> None:
         """The attempt failed."""
         health = self.targets.health(place)
-        self._probes = False
         if is_fault(error):
-            health.breaker.failed()
+            health.breaker.failed(self.key, self._probe, answered=self._answered)
         elif isinstance(error, UpstreamError):
-            health.breaker.succeeded()
+            health.breaker.passed(self._probe)
         if error.retry_after:
             health.rests_until = self.targets.clock() + min(error.retry_after, LONGEST_REST)
 
@@ -117,19 +116,18 @@ class Route:
         """The attempt is over, whatever became of it."""
         health = self.targets.health(place)
         health.running -= 1
-        if self._probes:
-            health.breaker.let_go()
+        health.breaker.ended(self._probe)
+        self._probe = None
 
     def slots(self, place: Place) -> Slots | None:
         """What an attempt at the target takes one of; None if it has no limit."""
         return None if place.target.max_streams is None else self.targets.health(place).slots
 
     def check(self, place: Place) -> None:
-        """Raises `UpstreamError` (503) when the target began to cool down while the request waited for its turn."""
-        wait = self.targets.health(place).breaker.opens_in()
-        if wait > 0:
-            message = f"The target {place.name} failed lately and is left alone for a while: try again later."
-            raise UpstreamError(message, status=503, code="no_target", retry_after=max(1.0, wait))
+        """Raises `UpstreamError` (503) or `KeyPaused` (429) when the target began to cool down while the request waited
+        for its turn."""
+        if not self._allows(place):
+            raise self._cooling([place])
 
     # ---- choosing
     def _in_group(self, reason: Why, *, resting: bool = True) -> Step | None:
@@ -165,7 +163,7 @@ class Route:
         places = {place.name: place for place in self.groups[self._group].places}
         for name in self._tried:
             place = places[name]
-            if name in self._barred or not self.targets.health(place).breaker.allows():
+            if name in self._barred or not self._allows(place):
                 continue
             wait = self._wait(place)
             if wait is not None and wait < patience and self.targets.budget(place.provider_name).spend():
@@ -200,7 +198,10 @@ class Route:
 
     def _may(self, place: Place) -> bool:
         untried = place.name not in self._tried and place.name not in self._barred
-        return untried and self.targets.health(place).breaker.allows()
+        return untried and self._allows(place)
+
+    def _allows(self, place: Place) -> bool:
+        return self.targets.health(place).breaker.allows(self.key)
 
     def _rest(self, place: Place) -> float:
         return self.targets.health(place).rests_until - self.targets.clock()
@@ -216,8 +217,18 @@ class Route:
         self._step = step
         return step
 
-    def _none_left(self) -> UpstreamError:
-        places = [place for group in self.groups for place in group.places]
-        wait = min(self.targets.health(place).breaker.opens_in() for place in places)
+    def _none_left(self) -> GatewayError:
+        return self._cooling([place for group in self.groups for place in group.places])
+
+    def _cooling(self, places: Sequence[Place]) -> GatewayError:
+        """The error for a request all of whose targets cool down."""
+        breakers = [self.targets.health(place).breaker for place in places]
+        wait = max(1.0, min(breaker.wait(self.key) for breaker in breakers))
+        if any(breaker.blames(self.key) for breaker in breakers):
+            message = (
+                "This key's latest requests to this model failed at the provider, while those of other keys were "
+                "answered: try again later, with shorter prompts or another model."
+            )
+            return KeyPaused(message, retry_after=wait)
         message = "Every target of this model failed lately and is left alone for a while: try again later."
-        return UpstreamError(message, status=503, code="no_target", retry_after=max(1.0, wait))
+        return UpstreamError(message, status=503, code="no_target", retry_after=wait)

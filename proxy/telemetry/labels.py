@@ -20,7 +20,7 @@ CODES = frozenset(
     | {"unsupported_parameter", "invalid_json_schema", "overloaded", "shutting_down", "internal_error"}
     | {"upstream_error", "upstream_timeout", "upstream_died", "connect_error", "connect_timeout", "tls_error"}
     | {"empty_answer", "event_too_large", "answer_too_large", "provider_auth_error", "rejected", "policy_error"}
-    | {"no_target", "unsupported_request", "no_price", "malformed_event"}
+    | {"no_target", "key_cooldown", "unsupported_request", "no_price", "malformed_event"}
     | {"rate_limit_exceeded", "budget_exceeded", "concurrency_limit", "insufficient_quota"}
     | {"context_length_exceeded", "rate_limit_error", "overloaded_error", "server_error", "api_error"}
     | {"invalid_request_error", "missing_required_parameter", "invalid_type", "unsupported_value", "provider_error"}
