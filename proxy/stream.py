@@ -147,17 +147,17 @@ class Driver:
     async def _place(self, slots: Slots, name: str, passage: Passage) -> bool:
         """Take one of a target's places; the client hears keep-alives while it waits for one. False when a policy's
         time was over before it came."""
-        taking = spawn(slots.take(f"The target {name}"))
+        taking = spawn(slots.take(f"The target {name}", self._record.client))
         try:
             while not taking.done() and not passage.over():
                 await self._wakeable(asyncio.wait({taking}), passage)
             if taking.done():
                 taking.result()
                 return True
-            slots.forgo(taking)
+            slots.forgo(taking, self._record.client)
             return False
         except BaseException:
-            slots.forgo(taking)
+            slots.forgo(taking, self._record.client)
             raise
 
     async def _wakeable(self, wait: Awaitable[object], passage: Passage) -> None:
@@ -188,7 +188,7 @@ class Driver:
                 await self._made(step, prepared, call, passage)
         finally:
             if slots is not None:
-                slots.give_back()
+                slots.give_back(self._record.client)
 
     async def _made(self, step: Step, prepared: Prepared, call: Call, passage: Passage) -> None:
         tried = self._begin(step, prepared, call)

@@ -82,15 +82,15 @@ class ChatCompletions:
         client = admit(version, connection.scope)
         record.client = client.name
         slots = self._gateway.streams.slots
-        slots.check(_WHAT)  # before the body is read, so that a flood costs little
+        slots.check(_WHAT, client.name)  # before the body is read, so that a flood costs little
         lease = self._gateway.bodies.lease(client.name)
         try:
             job = await self._job(connection, version, client, _Watched(record, observer, lease))
-            await self._place(connection, slots)
+            await self._place(connection, slots, client.name)
             try:
                 await self._drive(job, client, version.config, connection)
             finally:
-                slots.give_back()
+                slots.give_back(client.name)
         finally:
             lease.release()
 
@@ -115,19 +115,19 @@ class ChatCompletions:
         lease.hold(footprint(body, raw))
         return validate(body), len(raw)
 
-    async def _place(self, connection: "_Connection", slots: Slots) -> None:
+    async def _place(self, connection: "_Connection", slots: Slots, key: str) -> None:
         """Take one of the gateway's places. Raises `Overloaded`, and `ClientLeft` when the client leaves."""
         if slots.free:
-            await slots.take(_WHAT)
+            await slots.take(_WHAT, key)
             return
-        taking, leaving = spawn(slots.take(_WHAT)), spawn(_left(connection.receive))
+        taking, leaving = spawn(slots.take(_WHAT, key)), spawn(_left(connection.receive))
         try:
             await asyncio.wait({taking, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not taking.done():
                 raise ClientLeft
             taking.result()
         except BaseException:
-            slots.forgo(taking)
+            slots.forgo(taking, key)
             raise
         finally:
             leaving.cancel()

@@ -112,8 +112,10 @@ def _targets(targets: list[Mapping[str, Any]]) -> list[str]:
         return [f"{bold('TARGETS')}  {faint('none was used yet')}"]
     rows = [tuple(map(bold, ("TARGET", "STATE", "RUNNING", "FAILURES", "FIRST TOKEN")))]
     for target in targets:
-        up = target["state"] == "up"
-        state = good("up") if up else bad(f"{_text(target['state'])} {target['opens_in_s']:.0f} s")
+        paused = len(target["paused_keys"])
+        state = late(f"up but for {counted(paused, 'key')}") if paused else good("up")
+        if target["state"] != "up":
+            state = bad(f"{_text(target['state'])} {target['opens_in_s']:.0f} s")
         most = target["max_streams"]
         running = str(target["running"]) if most is None else f"{target['running']} of {most}"
         first = target["first_token_s"]

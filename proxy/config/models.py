@@ -160,8 +160,8 @@ class Backoff(Strict):
 
 
 class Cooldown(Strict):
-    """A target is left alone for `seconds` when `failures` attempts of the last `window` seconds failed at it, and these
-    are at least a `share` of all; then a few requests try it."""
+    """A target is left alone for `seconds` when `failures` attempts of the last `window` seconds failed at it, and they
+    are at least a `share` of all. Then a few requests try it."""
 
     failures: Annotated[int, NotBool, Field(ge=1, le=1_000_000)] = 5
     share: Annotated[float, NotBool, Field(gt=0, le=1)] = 0.5

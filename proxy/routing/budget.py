@@ -1,4 +1,6 @@
-"""A retry budget: retries are at most a share of a provider's requests, so that its outage does not multiply the load.
+"""A retry budget: retries are at most a share of a key's requests to a provider.
+
+So an outage does not multiply the load, and no key uses up what another has earned.
 
 Theory: a bucket. Each request puts its share in, each retry takes one out; what a quiet time leaves unused is bounded.
 """
@@ -8,7 +10,7 @@ MOST = 10.0
 
 
 class Budget:
-    """One provider's. `share` is retries a request."""
+    """One key's at one provider. `share` is retries a request."""
 
     def __init__(self, share: float) -> None:
         self.share = share

@@ -55,6 +55,7 @@ class Route:
     _attempts: int = 0
     _tried: list[str] = field(default_factory=list)
     _barred: set[str] = field(default_factory=set)
+    _providers: set[str] = field(default_factory=set)
     _step: Step | None = None
     _probe: Circuit | None = None
     _answered: bool = False
@@ -66,7 +67,7 @@ class Route:
             for group in range(len(self.groups)):
                 self._group = group
                 if step := self._in_group("fallback" if group else "initial", resting=resting):
-                    self.targets.budget(step.place.provider_name).earn()
+                    self.targets.budget(step.place.provider_name, self.key).earn()
                     return self._taken(step)
         raise self._none_left()
 
@@ -76,10 +77,9 @@ class Route:
         given = verdict(error)
         if given == "final" or self._step is None:
             return None
-        failed = self._step.place
         if given == "move":
-            self._barred.add(failed.name)
-        step = self._other(given, failed) or self._again(given, patience) or self._fall_back(given, failed)
+            self._barred.add(self._step.place.name)
+        step = self._other(given) or self._again(given, patience) or self._fall_back(given)
         return step and self._taken(step)
 
     def rejected(self) -> Step | None:
@@ -147,11 +147,11 @@ class Route:
         group = self.groups[self._group]
         return Step(place, reason, group.chosen if place is group.places[0] else "next")
 
-    def _other(self, given: Verdict, failed: Place, reason: Why | None = None) -> Step | None:
+    def _other(self, given: Verdict, reason: Why | None = None) -> Step | None:
         """A target of the same model that was not tried yet, and that the budget allows."""
         if given == "retry" and self._attempts >= self.retries.attempts:
             return None
-        place = next((place for place in self._open_places() if self._affords(given, failed, place)), None)
+        place = next((place for place in self._open_places() if self._affords(given, place)), None)
         if place is None:
             return None
         return self._step_to(place, reason or ("fallback" if given == "move" else "retry"))
@@ -166,28 +166,30 @@ class Route:
             if name in self._barred or not self._allows(place):
                 continue
             wait = self._wait(place)
-            if wait is not None and wait < patience and self.targets.budget(place.provider_name).spend():
+            if wait is not None and wait < patience and self._affords(given, place):
                 self._tried.remove(name)  # behind the others, if it fails again
                 return Step(place, "retry", "again", wait)
         return None
 
-    def _fall_back(self, given: Verdict, failed: Place) -> Step | None:
+    def _fall_back(self, given: Verdict) -> Step | None:
         """The next model's target."""
         while self._group + 1 < len(self.groups):
             self._group += 1
             self._attempts = 0
             self._tried.clear()
-            if step := self._other(given, failed, "fallback"):
+            if step := self._other(given, "fallback"):
                 return step
         return None
 
-    def _affords(self, given: Verdict, failed: Place, place: Place) -> bool:
-        """Whether the budget allows an attempt elsewhere. Another provider is not burdened by the outage of this."""
-        budget = self.targets.budget(place.provider_name)
-        if given == "retry" and place.provider_name == failed.provider_name:
-            return budget.spend()
-        budget.earn()
-        return True
+    def _affords(self, given: Verdict, place: Place) -> bool:
+        """Whether the budget allows an attempt. The request's first one at a provider is allowed, and earns the key a
+        share of a retry there, whatever other providers did. One after that costs a retry, but for a `move`: that
+        leaves what another attempt at the same target would not mend, and is no sign of too much load."""
+        budget = self.targets.budget(place.provider_name, self.key)
+        if place.provider_name not in self._providers:
+            budget.earn()
+            return True
+        return given == "move" or budget.spend()
 
     def _wait(self, place: Place) -> float | None:
         """Seconds before a target is tried again; None when its provider wants to rest longer than we wait."""
@@ -212,6 +214,7 @@ class Route:
 
     def _taken(self, step: Step) -> Step:
         self._attempts += 1
+        self._providers.add(step.place.provider_name)
         if step.place.name not in self._tried:
             self._tried.append(step.place.name)
         self._step = step

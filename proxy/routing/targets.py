@@ -18,6 +18,9 @@ from proxy.slots import Slots
 MOST = 4096
 """Targets that are remembered."""
 
+MAX_BUDGETS = 4096
+"""Retry budgets that are remembered, of a key at a provider each."""
+
 LONGEST_REST = 60.0
 """Seconds for which a provider's `Retry-After` keeps other requests off a target."""
 
@@ -42,7 +45,7 @@ class Targets:
     server: Server
     clock: Callable[[], float] = time.monotonic
     _health: dict[str, Health] = field(default_factory=dict)
-    _budgets: dict[str, Budget] = field(default_factory=dict)
+    _budgets: dict[tuple[str, str | None], Budget] = field(default_factory=dict)
 
     def health(self, place: Place) -> Health:
         """A target's state."""
@@ -58,9 +61,15 @@ class Targets:
             known.slots.resize(most, self.server.max_queued, self.server.queue_seconds)
         return known
 
-    def budget(self, provider: str) -> Budget:
-        """A provider's retry budget."""
-        return self._budgets.setdefault(provider, Budget(self.retries.budget))
+    def budget(self, provider: str, key: str | None) -> Budget:
+        """A key's retry budget at a provider."""
+        known = self._budgets.get((provider, key))
+        if known is None:
+            if len(self._budgets) >= MAX_BUDGETS:
+                for oldest in list(self._budgets)[: MAX_BUDGETS // 2]:
+                    del self._budgets[oldest]
+            known = self._budgets[provider, key] = Budget(self.retries.budget)
+        return known
 
     def use(self, retries: Retries, server: Server) -> None:
         """Other limits from here on; what was learnt stays."""

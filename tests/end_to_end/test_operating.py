@@ -261,12 +261,13 @@ def test_targets_that_rest_and_waiting_streams_are_pictured() -> None:
     stream = {"id": "chatcmpl-1", "key": None, "model": "密碼", "target": None, "attempts": 0, "age_s": 1.4}
     stream |= {"tokens": 0, "tokens_per_s": None, "held": 3, "state": "waiting"}
     target = {"name": "openai/m", "state": "cooling", "opens_in_s": 12.4, "failures": 5, "running": 1}
+    target |= {"paused_keys": []}
     target |= {"max_streams": 4, "first_token_s": 0.25}
     body = {
         "draining": True,
         "config": {**CONFIGURATION, "watch_trouble": "gone", "auth_taken_out": True},
         "totals": totals(),
-        "targets": [target],
+        "targets": [target, {**target, "state": "up", "paused_keys": ["one", "two"]}],
         "streams": {"in_flight": 3, "waiting": 2, "most": 3, "list": [stream]},
     }
     text = "\n".join(pictures.status(body))
@@ -275,6 +276,7 @@ def test_targets_that_rest_and_waiting_streams_are_pictured() -> None:
         "noticed late: gone",
         "auth was taken out: anyone on this machine may now use and administer the gateway",
         "cooling 12 s",
+        "up but for 2 keys",
         "1 of 4",
         "250 ms",
         "2 waiting",

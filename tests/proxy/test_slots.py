@@ -1,6 +1,7 @@
 """A bounded number of places and a queue for them."""
 
 import asyncio
+import random
 
 import pytest
 
@@ -101,3 +102,109 @@ async def test_a_cancel_and_a_place_in_the_same_moment_leave_the_queue_whole() -
     await asyncio.wait({left})
     await stays
     assert (slots.taken, slots.waiting) == (1, 0)
+
+
+# ---- keys
+async def test_the_next_place_goes_to_the_key_that_has_the_fewest() -> None:
+    slots = Slots(2, queue=9, seconds=60)
+    for _ in range(2):
+        await slots.take("It", "one")
+    order: list[str] = []
+
+    async def wait(key: str) -> None:
+        await slots.take("It", key)
+        order.append(key)
+
+    tasks = [spawn(wait(key)) for key in ("one", "one", "two", "two", "three")]
+    await waiting(slots, 5)
+    for count in range(5):
+        slots.give_back("one" if count < 2 else order[count - 2])
+        await until_served(order, count + 1)
+    await asyncio.gather(*tasks)
+    assert order == ["two", "one", "three", "two", "one"]
+
+
+async def test_a_key_that_waits_again_and_again_keeps_no_other_out() -> None:
+    slots = Slots(1, queue=9, seconds=60)
+    await slots.take("It", "one")
+    order: list[str] = []
+
+    async def visit(key: str) -> None:
+        await slots.take("It", key)
+        order.append(key)
+        slots.give_back(key)
+
+    tasks = [spawn(visit(key)) for key in ("one", "one", "one", "two", "two")]
+    await waiting(slots, 5)
+    slots.give_back("one")
+    await asyncio.gather(*tasks)
+    assert order == ["one", "two", "one", "two", "one"]
+
+
+async def until_served(order: list[str], count: int) -> None:
+    async with asyncio.timeout(2):
+        while len(order) < count:
+            await asyncio.sleep(0)
+
+
+async def test_a_key_that_fills_the_queue_makes_room_for_another() -> None:
+    slots = Slots(2, queue=3, seconds=60)
+    for _ in range(2):
+        await slots.take("It", "one")
+    crowd = [spawn(slots.take("It", "one")) for _ in range(3)]
+    await waiting(slots, 3)
+    other = spawn(slots.take("It", "two"))
+    with pytest.raises(Overloaded):
+        await crowd[2]  # its latest
+    assert slots.waiting == 3
+    slots.give_back("one")
+    await other
+    for task in crowd[:2]:
+        task.cancel()
+    await asyncio.wait(crowd[:2])
+    assert (slots.taken, slots.waiting) == (2, 0)
+
+
+@pytest.mark.parametrize("key", ["one", "two"])
+async def test_a_key_that_has_its_share_of_the_queue_is_refused(key: str) -> None:
+    slots = Slots(1, queue=3, seconds=60)
+    await slots.take("It", "one")
+    tasks = [spawn(slots.take("It", each)) for each in ("one", "one", "two")]
+    await waiting(slots, 3)
+    with pytest.raises(Overloaded):
+        await slots.take("It", key)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert (slots.taken, slots.waiting) == (1, 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_no_place_is_lost_or_made_whatever_comes_and_goes(seed: int) -> None:
+    draw = random.Random(seed)
+    slots = Slots(3, queue=4, seconds=60)
+    inside: list[str] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def visit(key: str) -> None:
+        await slots.take("It", key)
+        inside.append(key)
+        assert len(inside) <= slots.taken <= slots.most
+        try:
+            for _ in range(draw.randrange(5)):
+                await asyncio.sleep(0)
+        finally:
+            inside.remove(key)
+            slots.give_back(key)
+
+    for _ in range(200):
+        tasks.append(spawn(visit(draw.choice("abbccc"))))
+        if draw.random() < 0.3:
+            draw.choice(tasks).cancel()
+        if draw.random() < 0.6:
+            await asyncio.sleep(0)
+        assert slots.waiting <= 4
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(result) for result in results} <= {type(None), Overloaded, asyncio.CancelledError}
+    assert (slots.taken, slots.waiting, slots.free) == (0, 0, True)
+    assert not slots._turns and not slots._held

@@ -30,6 +30,6 @@ def targets(clock: Clock, **retries: object) -> Targets:
     return Targets(Retries.model_validate(limits), Server(), clock)
 
 
-def route(known: Targets, *groups: Sequence[Place]) -> Route:
+def route(known: Targets, *groups: Sequence[Place], key: str = "one") -> Route:
     """A request's way, without chance: the random part of a wait is its largest."""
-    return Route([Group(places, "only") for places in groups], known, known.retries, draw=lambda: 1.0)
+    return Route([Group(places, "only") for places in groups], known, known.retries, key, draw=lambda: 1.0)

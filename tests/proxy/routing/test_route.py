@@ -3,8 +3,10 @@
 import pytest
 
 from proxy.config.models import Target
-from proxy.errors import GatewayError, InvalidRequest, UpstreamError
+from proxy.config.resolve import Place
+from proxy.errors import GatewayError, InvalidRequest, KeyPaused, UpstreamError
 from proxy.routing.route import Route, Step
+from proxy.routing.targets import Targets
 from proxy.slots import Overloaded
 from tests.proxy.routing.places import Clock, place, route, targets
 
@@ -62,6 +64,12 @@ def test_another_target_takes_over_at_once_then_the_first_is_tried_again() -> No
         ("b", "retry", 0),
         ("a", "retry", 2),
     ]
+
+
+def test_retries_alternate_between_the_targets() -> None:
+    known = targets(Clock(), attempts=6, cooldown={"failures": 100})
+    tried = [model for model, _, _ in walked(route(known, [A, B]), *[DOWN] * 9)]
+    assert tried == ["a", "b"] * 3
 
 
 def test_a_fallback_comes_when_the_models_attempts_are_spent_and_has_its_own() -> None:
@@ -143,6 +151,49 @@ def test_a_target_that_keeps_failing_is_left_alone_until_a_probe_succeeds() -> N
     assert route(known, [A, B]).first().place is A
 
 
+def answers(known: Targets, place: Place, key: str) -> None:
+    way = route(known, [place], key=key)
+    way.began(place)
+    way.answered(place, 0.1)
+    way.ended(place)
+
+
+def test_a_key_that_fails_alone_is_told_so_and_others_go_on() -> None:
+    known = targets(Clock(), attempts=1)
+    answers(known, A, "two")
+    for _ in range(2):
+        walked(route(known, [A]), DOWN)
+    with pytest.raises(KeyPaused, match="those of other keys were answered") as error:
+        route(known, [A]).first()
+    assert (error.value.status, error.value.code, error.value.retry_after) == (429, "key_cooldown", 30)
+    assert route(known, [A], key="two").first().place is A
+    assert route(known, [A, B]).first().place is B  # the key itself goes elsewhere, where there is an elsewhere
+
+
+def test_a_key_that_began_to_be_paused_while_its_request_waited_goes_elsewhere() -> None:
+    known = targets(Clock(), attempts=1)
+    answers(known, A, "two")
+    waiting = route(known, [A], [B])
+    step = waiting.first()
+    for _ in range(2):
+        walked(route(known, [A]), DOWN)
+    with pytest.raises(KeyPaused) as error:
+        waiting.check(step.place)
+    following = waiting.after(error.value)
+    assert following is not None and following.place is B
+
+
+def test_an_answer_that_broke_off_is_no_answer_for_the_share() -> None:
+    known = targets(Clock(), attempts=1)
+    for _ in range(2):
+        way = route(known, [A])
+        way.began(A)
+        way.answered(A, 0.1)
+        way.failed(A, DOWN)
+        way.ended(A)
+    assert not known.health(A).breaker.allows("one")
+
+
 def test_a_limit_is_no_failure_of_the_target() -> None:
     known = targets(Clock(), attempts=1)
     for _ in range(9):
@@ -162,6 +213,40 @@ def test_another_target_of_the_same_provider_costs_budget_too_and_one_of_another
     attempts = sum(len(walked(route(known, [A, twin]), DOWN, DOWN)) for _ in range(1000))
     assert attempts <= 1000 + 111
     assert sum(len(walked(route(known, [A, B]), DOWN, DOWN)) for _ in range(100)) == 200
+
+
+def test_the_first_attempt_at_another_provider_earns_a_share_of_a_retry_there() -> None:
+    known = targets(Clock(), attempts=2, cooldown={"failures": 10_000}, budget=0.5)
+    there = known.budget("two", "one")
+    while there.spend():
+        pass
+    for _ in range(2):
+        walked(route(known, [A, B]), DOWN)
+    assert there.spend() and not there.spend()
+
+
+def test_a_second_attempt_at_a_provider_costs_a_retry_also_when_another_provider_came_between() -> None:
+    twin = place("one/z")
+    known = targets(Clock(), attempts=3, cooldown={"failures": 10_000}, budget=0.1)
+    attempts = [model for _ in range(1000) for model, _, _ in walked(route(known, [A, B, twin]), DOWN, DOWN)]
+    assert attempts.count("a") + attempts.count("z") <= 1000 + 111
+    assert attempts.count("b") >= 1000
+
+
+def test_what_a_retry_does_not_mend_costs_no_retry() -> None:
+    twin = place("one/z")
+    known = targets(Clock(), budget=0.01)
+    while known.budget("one", "one").spend():
+        pass
+    assert walked(route(known, [A, twin]), AUTH)[1:] == [("z", "fallback", 0)]
+
+
+def test_one_key_does_not_use_up_the_retries_of_another() -> None:
+    known = targets(Clock(), attempts=2, cooldown={"failures": 10_000}, budget=0.1)
+    for _ in range(100):
+        walked(route(known, [A], key="one"), DOWN, DOWN)
+    assert len(walked(route(known, [A], key="one"), DOWN)) == 1
+    assert len(walked(route(known, [A], key="two"), DOWN)) == 2
 
 
 def test_a_target_without_a_free_slot_comes_behind_the_others() -> None:
@@ -191,10 +276,10 @@ def test_why_a_target_was_chosen_is_told() -> None:
 def test_a_spent_budget_of_one_provider_does_not_hide_the_target_of_another() -> None:
     twin = place("one/z")
     known = targets(Clock(), attempts=2, cooldown={"failures": 10_000}, budget=0.1)
-    while known.budget("one").spend():
+    while known.budget("one", "one").spend():
         pass
     assert walked(route(known, [A, twin, B]), DOWN) == [("a", "initial", 0), ("b", "retry", 0)]
-    while known.budget("one").spend():
+    while known.budget("one", "one").spend():
         pass
     assert walked(route(known, [A], [twin, B]), DOWN)[1:] == [("b", "fallback", 0)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.errors import Cause, GatewayError, InvalidRequest, PolicyFailed, UpstreamError, UpstreamTimeout
+from proxy.errors import Cause, GatewayError, InvalidRequest, KeyPaused, PolicyFailed, UpstreamError, UpstreamTimeout
 from proxy.routing.verdict import is_fault, verdict
 from proxy.slots import Overloaded
 
@@ -31,7 +31,10 @@ def refused(status: int, cause: Cause = "provider") -> UpstreamError:
         (refused(400, "length"), "move", False),
         (refused(400, "request"), "final", False),
         (refused(403, "moderation"), "final", False),
+        (UpstreamError("no", code="answer_too_large"), "retry", False),
+        (UpstreamError("no", code="event_too_large"), "retry", False),
         (Overloaded("full"), "move", False),
+        (KeyPaused("no"), "move", False),
         (InvalidRequest("no"), "final", False),
         (PolicyFailed("no"), "final", False),
         (GatewayError("no"), "final", False),
