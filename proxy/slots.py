@@ -1,8 +1,8 @@
 """A bounded number of places, with a short and bounded queue for them, shared out among keys.
 
 Rule: of those that wait, the next place goes to the key that has the fewest places; keys that have equally many take
-turns. Within one key, who came first is served first. Waiting takes a bounded time. When the queue is full, a key that has at least two more in it than the
-newcomer's key gives up its latest; otherwise the newcomer is refused at once.
+turns. Within one key, who came first is served first. Waiting takes a bounded time. When the queue is full, a key that
+has at least two more in it than the newcomer's key gives up its latest; otherwise the newcomer is refused at once.
 """
 
 import asyncio
