@@ -195,7 +195,10 @@ def test_after_an_outage_each_key_probes_for_itself_but_only_a_few_at_once() -> 
     failed(one, 3, "one")
     failed(one, 3, "two")
     clock.now += 30
-    probes = [one.began(f"key {number}") for number in range(MAX_PROBING_KEYS)]
+    probes = []
+    for number in range(MAX_PROBING_KEYS):
+        assert one.allows(f"key {number}")
+        probes.append(one.began(f"key {number}"))
     assert all(probes) and one.wait("another") == PROBE_WAIT
     for number, probe in enumerate(probes):
         one.failed(f"key {number}", probe, answered=False)
@@ -213,6 +216,7 @@ def test_a_slow_probe_of_one_key_keeps_no_other_key_out() -> None:
     for _ in range(10):
         clock.now += 30
         slow = one.began("one")
+        assert one.allows("three")
         answered(one, 1, "three")
         one.failed("one", slow, answered=False)
         one.ended(slow)

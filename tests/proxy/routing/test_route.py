@@ -183,6 +183,18 @@ def test_a_key_that_began_to_be_paused_while_its_request_waited_goes_elsewhere()
     assert following is not None and following.place is B
 
 
+def test_the_answers_that_a_key_got_count_for_its_share() -> None:
+    known = targets(Clock(), attempts=1)
+    for _ in range(3):
+        answers(known, A, "one")
+    for _ in range(2):
+        walked(route(known, [A]), DOWN)
+    assert route(known, [A]).first().place is A
+    for _ in range(2):
+        walked(route(known, [A]), DOWN)
+    assert not known.health(A).breaker.allows("one")
+
+
 def test_an_answer_that_broke_off_is_no_answer_for_the_share() -> None:
     known = targets(Clock(), attempts=1)
     for _ in range(2):
