@@ -190,8 +190,7 @@ def test_the_answers_that_a_key_got_count_for_its_share() -> None:
     for _ in range(2):
         walked(route(known, [A]), DOWN)
     assert route(known, [A]).first().place is A
-    for _ in range(2):
-        walked(route(known, [A]), DOWN)
+    walked(route(known, [A]), DOWN)
     assert not known.health(A).breaker.allows("one")
 
 
