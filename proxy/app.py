@@ -21,6 +21,7 @@ from proxy.api.models import ModelList, ModelShown
 from proxy.api.surface import id_headers, mint_id
 from proxy.bodies import Bodies
 from proxy.config.models import Config
+from proxy.connections import Connections, allowed
 from proxy.downstream import Receive, Scope, Send
 from proxy.errors import GatewayError, NotFound
 from proxy.gateway import Gateway, body_bounds
@@ -47,13 +48,15 @@ def create_gateway(
     the telemetry that it asks for cannot be had."""
     limits = config.server
     streams = Streams(Slots(limits.max_streams, limits.max_queued, limits.queue_seconds))
-    bodies = Bodies(*body_bounds(config))
+    bodies, connections = Bodies(*body_bounds(config)), Connections(allowed(limits.max_streams))
     telemetry = Telemetry(config, streams.__len__)
     telemetry.follow_bodies(lambda: bodies.held)
+    telemetry.follow_connections(connections.__len__, lambda: connections.closed, lambda: connections.refused)
     return Gateway(
         version=make_version(config, policies, version),
         streams=streams,
         bodies=bodies,
+        connections=connections,
         targets=Targets(config.retries, limits),
         upstreams={"native": NativeUpstream(), "litellm": LiteLLMEngine()},
         recorders=recorders,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from proxy.bodies import Bodies
 from proxy.config.models import Config
 from proxy.config.resolve import Place
+from proxy.connections import Connections, allowed
 from proxy.pricing import table
 from proxy.record import Record, Recorder
 from proxy.routing.targets import Targets
@@ -36,11 +37,13 @@ def body_bounds(config: Config) -> tuple[int, int]:
 @dataclass(slots=True)
 class Gateway:
     """The running gateway. `version` is what new requests begin with. `upstreams` has a way to reach providers for each
-    engine: `native` and `litellm`. `bodies` is the memory of all requests' bodies."""
+    engine: `native` and `litellm`. `bodies` is the memory of all requests' bodies, `connections` are those from
+    clients."""
 
     version: Version
     streams: Streams
     bodies: Bodies
+    connections: Connections
     targets: Targets
     upstreams: Mapping[str, Upstream]
     recorders: Sequence[Recorder]
@@ -59,6 +62,7 @@ class Gateway:
         limits = version.config.server
         self.streams.slots.resize(limits.max_streams, limits.max_queued, limits.queue_seconds)
         self.bodies.resize(*body_bounds(version.config))
+        self.connections.most = allowed(limits.max_streams)
         self.targets.use(version.config.retries, limits)
         self.telemetry.use(version.config)
         self.version = version

@@ -19,6 +19,7 @@ import uvloop
 from proxy.app import create_app, create_gateway
 from proxy.config.load import ConfigError, Loaded, load_whole
 from proxy.config.providers import apis_in_use
+from proxy.connections import raise_limit
 from proxy.gateway import Gateway
 from proxy.logs import set_up_logs
 from proxy.output import Output
@@ -74,6 +75,7 @@ def _run(path: str, server: dict[str, Any], output: Output) -> int:
 async def _serve(loaded: Loaded, origin: Origin, output: Output) -> int:
     sys.setswitchinterval(TURN)
     _return_large_blocks()
+    raise_limit()
     config = loaded.config
     async with contextlib.AsyncExitStack() as stack:
         if config.simulator is not None:
@@ -98,7 +100,7 @@ async def _serve(loaded: Loaded, origin: Origin, output: Output) -> int:
         _warm(gateway)
         app = create_app(gateway, reloader)
         begun = functools.partial(_begun, origin.path, gateway)
-        server = make_server(app, config, gateway.streams, current=lambda: gateway.config, begun=begun)
+        server = make_server(app, gateway, begun=begun)
         stack.callback(spawn(reloader.watch()).cancel)
         try:
             await server.serve()
@@ -114,6 +116,10 @@ def _begun(path: str | os.PathLike[str], gateway: Gateway, url: str) -> None:
         version = f" {version_of('sluice-gateway')}"
     except PackageNotFoundError:  # run from its source
         version = ""
+    room, streams = gateway.connections.most, gateway.config.server.max_streams
+    if room < streams:
+        remedy = "raise the limit of open files (ulimit -n)"
+        log.warning("there is room for %d connections, fewer than server.max_streams (%d): %s", room, streams, remedy)
     log.info("sluice%s listens on %s with %s (%s)", version, url, os.fspath(path), gateway.version.id)
 
 

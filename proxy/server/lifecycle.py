@@ -9,12 +9,14 @@ from typing import Any
 
 import uvicorn
 
-from proxy.config.models import Config
+from proxy.gateway import Gateway
 from proxy.server.limits import Limits
 from proxy.server.protocol import Protocol
-from proxy.streams import Streams
 
 log = logging.getLogger("sluice")
+
+TICKS = 10
+"""Tenths of a second between looks at the connections."""
 
 
 class Server(uvicorn.Server):
@@ -26,12 +28,10 @@ class Server(uvicorn.Server):
     LAST_WORD = 0.5
     """Seconds for the error event to go out to clients that are slow to take it."""
 
-    def __init__(
-        self, config: uvicorn.Config, streams: Streams, current: Callable[[], Config], begun: Callable[[str], None]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, begun: Callable[[str], None]) -> None:
         super().__init__(config)
-        self._streams = streams
-        self._current = current
+        self._gateway = gateway
+        self._streams = gateway.streams
         self._begun = begun
         self._signalled = asyncio.Event()
         self._notice = self.NOTICE
@@ -65,6 +65,8 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         await super().on_tick(counter)
+        if counter % TICKS == 0:
+            self._gateway.connections.look()
         if not self._signalled.is_set():
             return self.should_exit
         if self._notice > 0 and not self.force_exit:
@@ -77,7 +79,7 @@ class Server(uvicorn.Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        await self._streams_end(self._current().server.drain_seconds, unless_forced=True)
+        await self._streams_end(self._gateway.config.server.drain_seconds, unless_forced=True)
         self._streams.drain()
         await self._streams_end(self.LAST_WORD)
         self.config.timeout_graceful_shutdown = 1
@@ -93,21 +95,16 @@ class Server(uvicorn.Server):
 
 
 def make_server(
-    app: Any,
-    config: Config,
-    streams: Streams,
-    limits: Limits | None = None,
-    current: Callable[[], Config] | None = None,
-    begun: Callable[[str], None] = lambda url: None,
+    app: Any, gateway: Gateway, limits: Limits | None = None, begun: Callable[[str], None] = lambda url: None
 ) -> Server:
-    """A server for `app` as `config.server` says; run it with `await server.serve()`. `current` gives the configuration
-    in use, for what may change while it runs; None: `config`. `limits` None: those of the configuration in use. `begun`
-    is called with the address once it listens."""
-    in_use = current or (lambda: config)
+    """A server for `app`, which serves `gateway`; run it with `await server.serve()`. `limits` None: those of the
+    configuration in use. `begun` is called with the address once it listens."""
+    config = gateway.config
 
     def protocol(**uvicorn_arguments: Any) -> Protocol:
-        times = in_use().timeouts
-        return Protocol(limits=limits or Limits(body=times.body, write=times.write), **uvicorn_arguments)
+        times = gateway.config.timeouts
+        chosen = limits or Limits(body=times.body, write=times.write)
+        return Protocol(limits=chosen, connections=gateway.connections, **uvicorn_arguments)
 
     settings = uvicorn.Config(
         app,
@@ -125,4 +122,4 @@ def make_server(
         timeout_keep_alive=75,
         backlog=2048,
     )
-    return Server(settings, streams, in_use, begun)
+    return Server(settings, gateway, begun)

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from proxy.api.envelope import envelope
+from proxy.api.envelope import envelope, error_headers
+from proxy.connections import Connections
 from proxy.downstream import CONNECTION
 from proxy.errors import GatewayError, InvalidRequest
 from proxy.server.framing import Framing
@@ -29,9 +30,13 @@ class Protocol(HttpToolsProtocol):
     response from a client that is still sending.
     """
 
-    def __init__(self, *, limits: Limits, **uvicorn_arguments: Any) -> None:
+    PARTING = 1.0
+    """Seconds that a client gets to take a refusal for which there was no connection left."""
+
+    def __init__(self, *, limits: Limits, connections: Connections, **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
         self._limits = limits
+        self._others = connections
         self._part: Literal["none", "head", "body"] = "none"
         """The part of a request that is being received."""
         self._head_bytes = 0
@@ -49,7 +54,12 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         notice_vanishing(transport.get_extra_info("socket"), self._limits.write)
-        self._expect(self._limits.head, self._slow)
+        if self._others.opened(self):
+            self._expect(self._limits.head, self._slow)
+        else:
+            message = "The gateway has as many connections as it may: try again shortly."
+            self._refuse(GatewayError(message, status=503, code="overloaded", retry_after=1))
+            self._expect(self.PARTING, self.abort)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -77,6 +87,7 @@ class Protocol(HttpToolsProtocol):
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._others.gone(self)
         self._expect_nothing()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # nothing may hold on to the connection: no timer, no reference cycle
@@ -128,6 +139,7 @@ class Protocol(HttpToolsProtocol):
         self._framing.turn()
         self._expect_nothing()
         self._body_until = self.loop.time() + self._limits.body
+        self._others.works(self)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -145,6 +157,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._others.waits(self)
         if not self._deaf:
             self._await_reader()
 
@@ -205,6 +218,10 @@ class Protocol(HttpToolsProtocol):
         """See `Connection.unread`. The kernel's part is counted too: it holds megabytes for a slow client, and our own
         does not move while that empties."""
         return self.transport.get_write_buffer_size() + unacknowledged(self.transport.get_extra_info("socket"))
+
+    def idle(self) -> bool:
+        """See `Closable.idle`."""
+        return bool(self.transport.get_write_buffer_size() == 0)
 
     def end(self) -> None:
         """Close behind what was written."""
@@ -270,9 +287,12 @@ class Protocol(HttpToolsProtocol):
             self.abort()
             return
         body = dumps(envelope(error))
-        head = f"HTTP/1.1 {error.status} Error\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
+        about = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        about += [*error_headers(error), (b"connection", b"close")]
+        head = b"".join(b"%b: %b\r\n" % header for header in about)
+        self.transport.write(b"HTTP/1.1 %d Error\r\n%b\r\n%b" % (error.status, head, body))
         self._mark_disconnected()
+        self._others.waits(self)
         self._deaf = True
         self.transport.write_eof()
         self._expect(self._limits.silence, self.abort)

@@ -17,6 +17,7 @@ OPERATION = "chat"
 CODES = frozenset(
     {"invalid_api_key", "forbidden", "not_found", "model_not_found", "model_not_allowed", "stream_not_found"}
     | {"host_not_allowed", "origin_not_allowed", "unsupported_content_type", "request_too_large", "invalid_body"}
+    | {"forwarded_without_keys", "no_descriptors"}
     | {"unsupported_parameter", "invalid_json_schema", "overloaded", "shutting_down", "internal_error"}
     | {"upstream_error", "upstream_timeout", "upstream_died", "connect_error", "connect_timeout", "tls_error"}
     | {"empty_answer", "event_too_large", "answer_too_large", "provider_auth_error", "rejected", "policy_error"}

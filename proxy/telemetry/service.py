@@ -98,6 +98,18 @@ class Telemetry:
         description = "Log lines that were dropped, because stdout or stderr was not read."
         self._instruments.add(Observed(names.M_LOG_DROPPED, "{line}", description, dropped, monotonic=True))
 
+    def follow_connections(
+        self, active: Callable[[], int], closed: Callable[[], int], refused: Callable[[], int]
+    ) -> None:
+        """Tell of the connections from clients: how many there are, and how many idle ones were closed, and new ones
+        refused, because there was room for no more."""
+        made, kept_out = "Idle ones that were closed to make room.", "New ones that were refused for want of room."
+        self._instruments.add(
+            Observed(names.M_CONNECTIONS, "{connection}", "Connections from clients.", active),
+            Observed(names.M_CONNECTIONS_CLOSED, "{connection}", made, closed, monotonic=True),
+            Observed(names.M_CONNECTIONS_REFUSED, "{connection}", kept_out, refused, monotonic=True),
+        )
+
     def follow_bodies(self, held: Callable[[], int]) -> None:
         """Tell of the memory that requests' bodies take."""
         described = "What requests' bodies, and what they are parsed into, take."

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 import aiohttp
 
+from proxy.connections import NO_DESCRIPTORS, no_descriptors
 from proxy.errors import UpstreamError, UpstreamTimeout
 from proxy.upstreams import failures
 from proxy.upstreams.answer import NativeAnswer, died
@@ -92,7 +93,10 @@ class NativeUpstream:
             why = "has a certificate that this gateway does not trust" if untrusted else "speaks no TLS at its address"
             message = f"The provider {call.provider_name!r} {why}: ask the operator to check it."
             raise UpstreamError(message, code="tls_error") from None
-        except aiohttp.ClientConnectorError:
+        except aiohttp.ClientConnectorError as error:
+            if error.os_error.errno in NO_DESCRIPTORS:
+                self._close_idle()
+                raise no_descriptors() from None
             message = f"The provider {call.provider_name!r} could not be reached."
             raise UpstreamError(message, code="connect_error") from None
         except (aiohttp.ClientError, OSError):
@@ -115,6 +119,13 @@ class NativeUpstream:
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             )
         return self._session
+
+    def _close_idle(self) -> None:
+        """Close the connections that wait to be used again: their descriptors are wanted."""
+        connector = self._opened().connector
+        for idle in () if connector is None else connector._conns.values():
+            while idle:
+                idle.popleft()[0].close()
 
     def _proxy(self, url: str) -> str | None:
         """The environment's proxy for `url`, looked up once for each host. (aiohttp's own `trust_env` would add netrc's

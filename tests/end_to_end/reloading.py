@@ -78,9 +78,7 @@ async def reloading(file: Path, text: str = CONFIG + RULES, *, watch: bool = Tru
         file.write_text(text.format(url=sim.url, label="first"))
         gateway = _gateway(file)
         reloader = Reloader(gateway, Origin(file))
-        server = make_server(
-            create_app(gateway, reloader), gateway.config, gateway.streams, current=lambda: gateway.config
-        )
+        server = make_server(create_app(gateway, reloader), gateway)
         serving = spawn(server.serve())
         watching = spawn(reloader.watch() if watch else asyncio.sleep(0))
         while not server.started:

@@ -79,7 +79,7 @@ async def running(
         gateway = create_gateway(parsed, policies=policies)
         if exporters:
             gateway.telemetry = Telemetry(parsed, gateway.streams.__len__, environ={}, exporters=exporters)
-        server = make_server(create_app(gateway), parsed, gateway.streams, limits)
+        server = make_server(create_app(gateway), gateway, limits)
         serving = spawn(server.serve())
         while not server.started:
             await asyncio.sleep(0.005)

@@ -270,16 +270,18 @@ async def test_origins_and_limits_follow_the_file(tmp_path: Path) -> None:
         page = {"origin": "https://app.example.com"}
         assert (await http.get("/v1/models", headers=page)).status_code == 403
         text = run.file.read_text().replace(
-            "port: 0,", 'port: 0, max_streams: 7, cors_origins: ["https://app.example.com"],'
+            "port: 0,", 'port: 0, max_streams: 7, max_inflight_mb: 200, cors_origins: ["https://app.example.com"],'
         )
-        text += "timeouts: {write: 7}\n"
+        text += "timeouts: {write: 7, body: 8}\n"
         await run.uses(run.save(text.replace("drain_seconds: 0", "drain_seconds: 9")))
         answer = await http.get("/v1/models", headers=page)
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, page["origin"])
         assert run.gateway.streams.slots.most == 7
-        assert run.server._current().server.drain_seconds == 9
+        assert run.server._gateway.config.server.drain_seconds == 9
+        assert run.gateway.bodies._most == 200 * 2**20 and run.gateway.connections.most <= 4 * 7 + 1000
         async with client(run.port) as ours:
-            await until(lambda: 7 in {each._limits.write for each in run.server.server_state.connections})
+            made = run.server.server_state.connections
+            await until(lambda: (7, 8) in {(each._limits.write, each._limits.body) for each in made})
             ours.close()
 
 

@@ -11,11 +11,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from proxy.app import create_gateway
 from proxy.config.load import parse
 from proxy.downstream import CONNECTION, Message, Receive, Scope, Send
 from proxy.server import Limits, make_server
-from proxy.slots import Slots
-from proxy.streams import Streams
 from proxy.tasks import spawn
 from tests.end_to_end.running import CONFIG, Running, running
 from tests.end_to_end.wire import Client, chat, client, post, responses, until
@@ -61,9 +60,7 @@ async def serving(app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> Asy
         else:
             await app(scope, receive, send)
 
-    server = make_server(
-        application, parse(CONFIG.format(url="http://127.0.0.1:9")), Streams(Slots(10, 0, 1)), Limits()
-    )
+    server = make_server(application, create_gateway(parse(CONFIG.format(url="http://127.0.0.1:9"))), Limits())
     ended = spawn(server.serve())
     await until(lambda: server.started)
     try:

@@ -34,6 +34,7 @@ def complete() -> Telemetry:
     telemetry.follow(lambda: 0, lambda: 0, lambda: False)
     telemetry.follow_output(lambda: 0)
     telemetry.follow_bodies(lambda: 0)
+    telemetry.follow_connections(lambda: 0, lambda: 0, lambda: 0)
     return telemetry
 
 

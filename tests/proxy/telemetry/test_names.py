@@ -31,6 +31,7 @@ gen_ai.client.operation.time_to_first_chunk gen_ai.client.token.usage sluice.cli
 sluice.stream.hold.duration sluice.request.preparation.duration sluice.stream.chunk.gap.max sluice.streams.active
 sluice.streams.finished sluice.attempts sluice.attempt.duration sluice.policy.actions sluice.cost
 sluice.config.loads sluice.config.refusals sluice.config.refused sluice.bodies.memory
+sluice.connections.active sluice.connections.closed sluice.connections.refused
 sluice.event_loop.lag sluice.log.lines.dropped sluice.telemetry.spans sluice.telemetry.metric_pushes
 
 _OTHER
