@@ -46,6 +46,21 @@ class Misconfigured(ValueError):
         self.faults = tuple(faults)
 
 
+class UnusableFile(Exception):
+    """A file that a configuration names cannot be used. `fault` says why, as the end of a sentence that begins with the
+    file, and `remedy` what to do."""
+
+    def __init__(self, fault: str, remedy: str) -> None:
+        super().__init__(f"{fault}: {remedy}")
+        self.fault = fault
+        self.remedy = remedy
+
+
+ReadFile: TypeAlias = Callable[[str], bytes]
+"""Gives what a file holds that a configuration names. Raises `UnusableFile`. A policy's model gets it as `read` of the
+validation's context: policies open no files."""
+
+
 class Tokenizer(Protocol):
     """Counts the tokens of a text, every special token's name being text like any other."""
 

@@ -5,6 +5,7 @@ set on the policy is the default for those of its rules that it can apply to. Al
 own key: the sources when a rule is read, the rest once all rules are.
 """
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -22,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from policies.base import Misconfigured
+from policies.base import Misconfigured, ReadFile
 from policies.redact.engines import Engines
 from policies.redact.entities import ENTITIES, SETS
 from policies.redact.rules import Rule, RuleError, Shared, read_rule, read_source
@@ -72,6 +73,7 @@ class RuleConfig(Defaults):
     words: tuple[str, ...] | None = None
     words_file: str | None = None
     regex: str | None = None
+    _read: ReadFile | None = PrivateAttr(default=None)
 
     @field_validator("words_file")
     @classmethod
@@ -80,9 +82,11 @@ class RuleConfig(Defaults):
         return name if name is None or folder is None else str(Path(folder, name))
 
     @model_validator(mode="after")
-    def _check_source(self) -> "RuleConfig":
+    def _check_source(self, info: ValidationInfo) -> "RuleConfig":
+        read = (info.context or {}).get("read")
+        self._read = None if read is None else functools.cache(read)
         try:
-            read_source(self.written())
+            read_source(self.written(), Shared(read=self._read))
         except RuleError as error:
             raise Misconfigured([_fault((), error)]) from None
         return self
@@ -110,10 +114,11 @@ class RedactConfig(Defaults):
         written: list[tuple[str, str]] = []
         for index, rule in enumerate(self.rules):
             try:
-                read = read_rule(index, self._spec(rule), Shared(), seen)
+                read = read_rule(index, self._spec(rule), Shared(read=rule._read), seen)
             except RuleError as error:
                 faults.append(_fault(("rules", index), error))
                 continue
+            rule._read = None  # with what it has read
             rules += read
             first = read[0]
             name = first.name.rpartition(".")[0] if rule.entity in SETS else first.name

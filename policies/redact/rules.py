@@ -8,9 +8,9 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from policies.base import ReadFile, UnusableFile
 from policies.redact.entities import ENTITIES, SETS, Validator
 from policies.redact.nfa import Nfa
 from policies.redact.remembered import SharedByStreams
@@ -43,12 +43,13 @@ class RuleError(ValueError):
 
 
 class Shared(NamedTuple):
-    """What holds for rules that do not say otherwise."""
+    """What holds for rules that do not say otherwise. `read` gives what a `words_file` holds."""
 
     normalize: bool = True
     max_hold: int = DEFAULT_HOLD
     on_overflow: str = "closed"
     hash_key: bytes = b""
+    read: ReadFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +120,11 @@ def read_rule(index: int, spec: Mapping[str, Any], shared: Shared, seen: set[str
     return rules
 
 
-def read_source(spec: Mapping[str, Any]) -> None:
+def read_source(spec: Mapping[str, Any], shared: Shared) -> None:
     """Check what a rule looks for, whatever else holds for it."""
     name = str(spec.get("name", "unnamed"))
     only = {key: spec[key] for key in SOURCES if key in spec}
-    for rule in _SOURCE[_source(name, spec)](name, only, {"action": "redact"}):
+    for rule in _SOURCE[_source(name, spec)](name, only, {"action": "redact"}, shared):
         if rule.pattern is not None and not rule.trusted:
             with blamed(rule, "regex"):
                 add_pattern(Nfa(), 0, Parsed(rule.pattern), normalize=False, budget=MAX_NODES)
@@ -145,7 +146,7 @@ def _read(index: int, spec: Mapping[str, Any], shared: Shared) -> list[Rule]:
     for key in spec:
         if key not in _KEYS:
             raise RuleError(name, f"the unknown key {key!r}", f"use one of {', '.join(sorted(_KEYS))}", key)
-    return _SOURCE[_source(name, spec)](name, spec, _common(name, spec, shared))
+    return _SOURCE[_source(name, spec)](name, spec, _common(name, spec, shared), shared)
 
 
 def _source(name: str, spec: Mapping[str, Any]) -> str:
@@ -221,7 +222,7 @@ def _label(name: str, spec: Mapping[str, Any], action: str) -> dict[str, Any]:
     return {"mask": mask, "keep_last": keep}
 
 
-def _words(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[Rule]:
+def _words(name: str, spec: Mapping[str, Any], common: dict[str, Any], _: Shared) -> list[Rule]:
     words = spec["words"]
     if isinstance(words, str) or not isinstance(words, Iterable):
         raise RuleError(name, "words that are not a list", "write a list, as in `words: [one, two]`", "words")
@@ -233,18 +234,17 @@ def _words(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[R
     return [_word_rule(name, spec, common, listed)]
 
 
-def _words_file(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[Rule]:
+def _words_file(name: str, spec: Mapping[str, Any], common: dict[str, Any], shared: Shared) -> list[Rule]:
+    file = f"the file {spec['words_file']!r}"
+    if shared.read is None:
+        raise RuleError(name, f"{file} outside a configuration", "give its lines as `words`", "words_file")
     try:
-        text = Path(str(spec["words_file"])).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        remedy = f"make it a readable UTF-8 file ({_reason(error)})"
-        raise RuleError(name, f"the file {spec['words_file']!r}", remedy, "words_file") from None
+        text = shared.read(str(spec["words_file"])).decode("utf-8-sig")
+    except UnusableFile as error:
+        raise RuleError(name, f"{file} {error.fault}", error.remedy, "words_file") from None
+    except UnicodeDecodeError as error:
+        raise RuleError(name, f"{file} is not UTF-8 at byte {error.start}", "save it as UTF-8", "words_file") from None
     return [_word_rule(name, spec, common, text)]
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    """Why a file could not be read, without what it holds."""
-    return error.strerror or "unreadable" if isinstance(error, OSError) else f"byte {error.start} is not UTF-8"
 
 
 def _word_rule(name: str, spec: Mapping[str, Any], common: dict[str, Any], source: str | tuple[str, ...]) -> Rule:
@@ -256,14 +256,14 @@ def _word_rule(name: str, spec: Mapping[str, Any], common: dict[str, Any], sourc
     return _named(name, common, words=words, whole_word=_flag(name, spec, "whole_word", False))
 
 
-def _regex(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[Rule]:
+def _regex(name: str, spec: Mapping[str, Any], common: dict[str, Any], _: Shared) -> list[Rule]:
     _only_for_words(name, spec)
     if not isinstance(spec["regex"], str):
         raise RuleError(name, "a regex that is not text", "quote it in single quotes", "regex")
     return [_named(name, common, pattern=spec["regex"])]
 
 
-def _entity(name: str, spec: Mapping[str, Any], common: dict[str, Any]) -> list[Rule]:
+def _entity(name: str, spec: Mapping[str, Any], common: dict[str, Any], _: Shared) -> list[Rule]:
     _only_for_words(name, spec)
     wanted = spec["entity"]
     if wanted in SETS:
@@ -333,7 +333,7 @@ def _directions(name: str, spec: Mapping[str, Any], action: str) -> frozenset[st
     return frozenset({"response", "request"} if value == "both" else {value})
 
 
-_SOURCE: Final[dict[str, Callable[[str, Mapping[str, Any], dict[str, Any]], list[Rule]]]] = {
+_SOURCE: Final[dict[str, Callable[[str, Mapping[str, Any], dict[str, Any], Shared], list[Rule]]]] = {
     "words": _words,
     "words_file": _words_file,
     "regex": _regex,

@@ -80,14 +80,13 @@ def _offered(context: click.Context, section: str, begun: str) -> list[Completio
 
 
 def _keys(file: Path, section: str) -> list[str]:
-    from proxy.config.source import LARGEST, Unreadable, read  # for those who press the Tab key only
+    from policies.base import UnusableFile  # for those who press the Tab key only
+    from proxy.config.files import MAX_CONFIG_BYTES, read_file
+    from proxy.config.source import Unreadable, read
 
     try:
-        if not file.is_file():
-            return []
-        with file.open("rb") as stream:
-            data: Any = read(stream.read(LARGEST).decode("utf-8-sig"), os.environ).data
-    except (OSError, UnicodeDecodeError, Unreadable):
+        data: Any = read(read_file(file, MAX_CONFIG_BYTES, "").decode("utf-8-sig"), os.environ).data
+    except (UnusableFile, UnicodeDecodeError, Unreadable):
         return []
     given = data.get(section) if isinstance(data, dict) else None
     return list(given) if isinstance(given, dict) else []

@@ -9,13 +9,12 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import click
 
 from policies import POLICIES
-from policies.base import Context, Refuse, Request, Target
+from policies.base import Context, Refuse, Request, Target, UnusableFile
 from policies.chain import Chain
 from policies.events import End, Event, Finish, Text
 from policies.steps import finished
@@ -25,6 +24,7 @@ from proxy.cli.report import as_json, told
 from proxy.cli.rules import compiled
 from proxy.cli.terminal import bad, json_text, late
 from proxy.config.chains import make_chain, policy_ids
+from proxy.config.files import read_file
 from proxy.config.load import ConfigError, load
 from proxy.config.models import Config
 from proxy.config.names import did_you_mean
@@ -34,6 +34,7 @@ from proxy.upstreams import tokenizers
 
 LONGEST = 8 * 1024 * 1024
 """Bytes of an answer or a request that is tried."""
+_TOO_LONG = "try a part of it"
 _CHUNK = 4
 
 
@@ -167,21 +168,16 @@ def _input(ask: Ask) -> bytes:
     if sys.stdin.isatty():
         click.echo("Type the text; end it with Ctrl-D on a line of its own.", err=True)
     data = sys.stdin.buffer.read(LONGEST + 1)
-    return _bounded(data, "the input")
+    if len(data) > LONGEST:
+        raise Refused(f"the input is larger than {LONGEST // 2**20} MiB: {_TOO_LONG}")
+    return data
 
 
 def _read(file: str) -> bytes:
     try:
-        with Path(file).open("rb") as stream:
-            return _bounded(stream.read(LONGEST + 1), file)
-    except OSError as error:
-        raise Refused(f"{file} cannot be read: {error.strerror}") from None
-
-
-def _bounded(data: bytes, name: str) -> bytes:
-    if len(data) > LONGEST:
-        raise Refused(f"{name} is larger than {LONGEST // 2**20} MiB: try a part of it")
-    return data
+        return read_file(file, LONGEST, _TOO_LONG)
+    except UnusableFile as error:
+        raise Refused(f"{file} {error}") from None
 
 
 def _decoded_text(data: bytes) -> str:

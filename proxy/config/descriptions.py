@@ -178,7 +178,8 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "name": "shown in the record, never the text; `#1`, `#2`, … when left out",
         "entity": "a built-in rule, or a set of them: `pii`, `secrets`, `dangerous_code`",
         "words": "words to find",
-        "words_file": "a file with one word a line, relative to the configuration's folder",
+        "words_file": "a file with one word a line, relative to the configuration's folder; all "
+        "lists of a configuration may have 50 MiB together",
         "regex": "a pattern, as in Python's `re`",
         **_ON_A_RULE,
     },

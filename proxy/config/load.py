@@ -14,12 +14,13 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from policies import POLICIES
-from policies.base import PolicyType
+from policies.base import PolicyType, UnusableFile
 from proxy.config import references
+from proxy.config.files import MAX_CONFIG_BYTES, MAX_WORDS_BYTES, digest_of, read_file
 from proxy.config.models import Config
 from proxy.config.problems import ConfigError, Fault, Path, Place, Problem, written
 from proxy.config.providers import complete
-from proxy.config.source import LARGEST, Source, Unreadable, read
+from proxy.config.source import Source, Unreadable, read
 from proxy.config.validation import validate
 
 __all__ = ["ConfigError", "Loaded", "files_of", "load", "load_whole", "parse", "version_of"]
@@ -88,12 +89,15 @@ def _beside(file: str, names: Iterable[str]) -> tuple[FilePath, ...]:
 
 
 def _digest(files: Iterable[FilePath]) -> str:
-    digest = hashlib.sha256()
+    digest, left = hashlib.sha256(), MAX_CONFIG_BYTES + MAX_WORDS_BYTES
     for file in files:
         try:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-        except OSError:
-            digest.update(b"unreadable")
+            found, size = digest_of(file, left)
+        except UnusableFile as error:
+            digest.update(str(error).encode())
+        else:
+            digest.update(found)
+            left -= size
     return digest.hexdigest()[:_VERSION_DIGITS]
 
 
@@ -147,8 +151,8 @@ def _made(source: Source, file: str, policies: Mapping[str, PolicyType], server:
         raise _refusal(file, "must be a mapping with `providers` and `models`", Place(1, 1))
     given = _override(source, server)
     config, faults = validate(Config, source.data)
-    folder = str(FilePath(file).parent)
-    built, policy_faults = _policies(source.data.get("policies"), policies, folder)
+    context = {"folder": str(FilePath(file).parent), "read": _Words().read}
+    built, policy_faults = _policies(source.data.get("policies"), policies, context)
     faults += [*references.check(source.data, policies), *policy_faults]
     problems = [*source.faults, *_unrelated(faults, source.broken)]
     if config is None or problems:
@@ -159,12 +163,9 @@ def _made(source: Source, file: str, policies: Mapping[str, PolicyType], server:
 
 def _text(file: str) -> str:
     try:
-        with FilePath(file).open("rb") as stream:
-            raw = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise _refusal(file, f"cannot be read: {error.strerror}") from None
-    if len(raw) > LARGEST:
-        raise _refusal(file, f"is larger than {LARGEST // 1024} KiB")
+        raw = read_file(file, MAX_CONFIG_BYTES, "move long lists of words to a `words_file`")
+    except UnusableFile as error:
+        raise _refusal(file, str(error)) from None
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -173,8 +174,24 @@ def _text(file: str) -> str:
         raise _refusal(file, "is not UTF-8 here: save it as UTF-8", place) from None
 
 
-def _policies(data: Any, types: Mapping[str, PolicyType], folder: str) -> tuple[dict[str, Any], list[Fault]]:
-    """Each policy's own frozen config by id; file names in them are relative to `folder`. What is wrong with the ids is
+class _Words:
+    """The files of a configuration's word lists, all of which may hold `MAX_WORDS_BYTES` together."""
+
+    def __init__(self) -> None:
+        self._left = MAX_WORDS_BYTES
+
+    def read(self, name: str) -> bytes:
+        """See `policies.base.ReadFile`."""
+        beyond = f"use fewer words: all lists of a configuration may have {MAX_WORDS_BYTES // 2**20} MiB together"
+        found = read_file(name, self._left, beyond)
+        self._left -= len(found)
+        return found
+
+
+def _policies(
+    data: Any, types: Mapping[str, PolicyType], context: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Fault]]:
+    """Each policy's own frozen config by id; `context` is what their models may know. What is wrong with the ids is
     told by `references`."""
     built: dict[str, Any] = {}
     faults: list[Fault] = []
@@ -184,7 +201,7 @@ def _policies(data: Any, types: Mapping[str, PolicyType], folder: str) -> tuple[
         if policy_type is None:
             continue
         values = {} if raw is None else raw
-        built[policy_id], found = validate(policy_type.config, values, ("policies", policy_id), {"folder": folder})
+        built[policy_id], found = validate(policy_type.config, values, ("policies", policy_id), context)
         faults += found
     return built, faults
 

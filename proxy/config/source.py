@@ -20,9 +20,6 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from proxy.config.problems import Fault, Path, Place
 
-LARGEST = 1024 * 1024
-"""Bytes of a configuration."""
-
 _DEEPEST = 32
 _LONGEST_SHOWN = 200
 _MOST_VALUES = 100_000

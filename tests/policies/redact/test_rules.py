@@ -1,11 +1,13 @@
 """What is refused, when, and in which words."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from policies.base import UnusableFile
 from policies.redact import Redactor, RuleError
+from policies.redact.config import RedactConfig
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"regex": r"(a)\1"}, "back-reference"),
@@ -31,7 +33,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"words": ["a", 5]}, "the word 5"),
     ({"words": ["\u200b"]}, "visible"),
     ({"words": "abc"}, "list"),
-    ({"words_file": "/nowhere/at/all"}, "file"),
+    ({"words_file": "/nowhere/at/all"}, "outside a configuration"),
     ({"regex": "a", "ignore_case": True}, "without words"),
     ({"regex": "a", "replace": "x", "mask": "*"}, "beside"),
     ({"regex": "a", "keep_last": 4}, "without 'mask'"),
@@ -69,11 +71,40 @@ def test_a_bound_that_cannot_hold_is_refused(options: dict[str, Any]) -> None:
         Redactor([{"name": "iban", "entity": "iban"}], **options)
 
 
-def test_words_come_from_a_file_a_line_each(tmp_path: Path) -> None:
-    file = tmp_path / "words.txt"
-    file.write_text("\ufeffalpha\n\n  beta gamma \n", encoding="utf-8")
-    redactor = Redactor([{"name": "w", "words_file": str(file)}])
-    assert redactor.apply("ALPHA beta gamma beta") == "[W] [W] beta"
+FILES = {"words.txt": "\ufeffalpha\n\n  beta gamma \n".encode(), "empty": b" \n\t\n", "latin": b"caf\xe9\n"}
+
+
+def reading(name: str) -> RedactConfig:
+    read: list[str] = []
+
+    def read_once(file: str) -> bytes:
+        assert file not in read, "it is read once"
+        read.append(file)
+        if file not in FILES:
+            raise UnusableFile("is not there", "make one")
+        return FILES[file]
+
+    return RedactConfig.model_validate({"rules": [{"name": "w", "words_file": name}]}, context={"read": read_once})
+
+
+def test_words_come_from_a_file_a_line_each() -> None:
+    config = reading("words.txt")
+    engine = config.engines([("redact/w", config)]).channels["content"]
+    assert engine is not None and engine.apply("ALPHA beta gamma beta") == "[W] [W] beta"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("other.txt", "rule 'w': the file 'other.txt' is not there: make one"),
+        ("empty", "rule 'w': an empty list of words: give at least one word"),
+        ("latin", "rule 'w': the file 'latin' is not UTF-8 at byte 3: save it as UTF-8"),
+    ],
+)
+def test_a_file_without_usable_words_is_refused(name: str, message: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        reading(name)
+    assert message in str(refusal.value)
 
 
 def test_the_size_of_each_rule_is_told() -> None:

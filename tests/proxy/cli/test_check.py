@@ -65,7 +65,7 @@ ODD: list[tuple[str | bytes, str]] = [
     ("a: \x07\n", "1:4: holds a character that YAML does not allow (U+0007)"),
     ("a: \U0010ff41\n", "1:4: holds the private-use character U+10FF41: remove it"),
     (b"server:\n  host: \xff\n", "2:9: is not UTF-8 here: save it as UTF-8"),
-    ("#" * (1024 * 1024 + 1), "1:1: is larger than 1024 KiB"),
+    ("#" * (1024 * 1024 + 1), "1:1: is larger than 1 MiB: move long lists of words to a `words_file`"),
     ("a: " + "[" * 40 + "]" * 40, "1:36: is nested deeper than 32 levels here"),
     (
         "a: &a [" + "1, " * 400 + "1]\nb: &b [" + "*a, " * 300 + "1]\n",
@@ -89,7 +89,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["check", str(tmp_path / "no.yaml")])
     assert (result.exit_code, result.stdout) == (
         1,
-        f"{tmp_path}/no.yaml:1:1: cannot be read: No such file or directory\n",
+        f"{tmp_path}/no.yaml:1:1: cannot be read (No such file or directory): check its name and its permissions\n",
     )
 
 

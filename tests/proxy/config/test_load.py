@@ -165,8 +165,8 @@ GOOD = b"providers: {openai: {api_key: k}}\nmodels: {m: {target: openai/x}}\n"
     ("content", "message"),
     [
         (b"# \xff\n" + GOOD, "c.yaml:1:3: is not UTF-8 here"),
-        (b"#" * (1024 * 1024 + 1), "c.yaml:1:1: is larger than 1024 KiB"),
-        (None, "c.yaml:1:1: cannot be read: No such file or directory"),
+        (b"#" * (1024 * 1024 + 1), "c.yaml:1:1: is larger than 1 MiB: move long lists"),
+        (None, "c.yaml:1:1: cannot be read (No such file or directory): check"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
@@ -185,7 +185,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> N
 
 
 def test_a_directory_is_no_configuration(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigError, match="is a directory: name a regular file"):
         load(tmp_path)
 
 
@@ -206,5 +206,5 @@ def test_a_words_file_is_looked_for_beside_the_configuration(tmp_path: Path) -> 
     )
     assert "redact/words" in load(file, environ={}).policies
     (tmp_path / "blocked.txt").unlink()
-    with pytest.raises(ConfigError, match=r"config.yaml:4:.*'w'.*readable UTF-8 file"):
+    with pytest.raises(ConfigError, match=r"config.yaml:4:.*'w'.*blocked.txt' cannot be read \(No such file"):
         load(file, environ={})
