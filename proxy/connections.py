@@ -1,8 +1,9 @@
 """The connections from clients: how many there may be, and which of them make room for others.
 
 Rule: file descriptors are left for the providers: half of them, but for a few. Where there are as many connections as
-may be, the one that has waited longest for a request is closed for each new one. Where all are at work, a new one is
-refused. The log tells when this begins and when it is over, not each connection.
+may be, one is closed for each new one: that which has waited longest for a request, or else that whose request has
+been arriving longest. Where all are at work, a new one is refused. The log tells when this begins and when it is over,
+not each connection.
 """
 
 import errno
@@ -35,6 +36,9 @@ ROOM: Final = 0.9
 CALM: Final = 10.0
 """Seconds from when room became short until it is told that there is room again, at the least."""
 
+GRACE: Final = 1.0
+"""Seconds that a connection gets to bring a request's head, or its body, if there is another to close."""
+
 MADE_FREE: Final = 16
 """Connections that are closed when the system has no descriptor left."""
 
@@ -54,14 +58,15 @@ class Closable(Protocol):
 
 
 class Connections:
-    """All connections; at most `most`. `closed` ones were closed while they waited, `refused` ones were new."""
+    """All connections; at most `most`. `closed` ones made room, `refused` ones were new."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.closed = 0
         self.refused = 0
         self._all: set[Closable] = set()
-        self._waiting: dict[Closable, None] = {}
+        self._waiting: dict[Closable, float] = {}
+        self._receiving: dict[Closable, float] = {}
         self._leaving: set[Closable] = set()
         self._short_since: float | None = None
         self._told = (0, 0)
@@ -77,7 +82,7 @@ class Connections:
         if excess > 0:
             self._is_short(f"the {self.most} that the limit of open files leaves for clients are in use")
             excess -= self._make_room(excess)
-        self._waiting[connection] = None  # even if it is refused: it is the first to go if it stays
+        self._waiting[connection] = time.monotonic()  # even if it is refused: it is the first to go if it stays
         if excess > 0:
             self.refused += 1
         return excess <= 0
@@ -85,18 +90,26 @@ class Connections:
     def waits(self, connection: Closable) -> None:
         """It waits for its next request, or for the client to end it."""
         if connection in self._all and connection not in self._leaving:
+            self._receiving.pop(connection, None)
             self._waiting.pop(connection, None)
-            self._waiting[connection] = None
+            self._waiting[connection] = time.monotonic()
+
+    def receives(self, connection: Closable) -> None:
+        """It has a request's head, and the body is to come."""
+        self._waiting.pop(connection, None)
+        if connection not in self._leaving:
+            self._receiving[connection] = time.monotonic()
 
     def works(self, connection: Closable) -> None:
-        """It has a request."""
-        self._waiting.pop(connection, None)
+        """It has a whole request."""
+        self._receiving.pop(connection, None)
 
     def gone(self, connection: Closable) -> None:
         """It is closed."""
         self._all.discard(connection)
         self._leaving.discard(connection)
         self._waiting.pop(connection, None)
+        self._receiving.pop(connection, None)
 
     def look(self) -> None:
         """Look whether the system has descriptors left, and whether there is room again. To be called now and then."""
@@ -117,17 +130,25 @@ class Connections:
             log.warning("connections: %s; idle ones are closed first, then new ones refused: %s", why, remedy)
 
     def _make_room(self, wanted: int) -> int:
-        """Close up to so many that wait; how many were."""
+        """Close up to so many that are not at work; how many were."""
         made = 0
-        while made < wanted and self._waiting:
-            oldest = list(itertools.islice(self._waiting, MAX_LOOKED_AT))
+        while made < wanted and (those := self._least_wanted()):
+            oldest = list(itertools.islice(those, MAX_LOOKED_AT))
             chosen = next((one for one in oldest if one.idle()), oldest[0])
-            del self._waiting[chosen]
+            del those[chosen]
             self._leaving.add(chosen)
             self.closed += 1
             made += 1
             chosen.abort()
         return made
+
+    def _least_wanted(self) -> dict[Closable, float]:
+        """Those that wait; but where all have come just now, those whose requests have been arriving for longer."""
+        late = time.monotonic() - GRACE
+        for those in (self._waiting, self._receiving):
+            if those and next(iter(those.values())) <= late:
+                return those
+        return self._waiting or self._receiving
 
 
 def no_descriptors() -> Overloaded:

@@ -139,7 +139,7 @@ class Protocol(HttpToolsProtocol):
         self._framing.turn()
         self._expect_nothing()
         self._body_until = self.loop.time() + self._limits.body
-        self._others.works(self)
+        self._others.receives(self)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -153,6 +153,7 @@ class Protocol(HttpToolsProtocol):
             self._part = "none"
             self._framing.turn()
             self._expect_nothing()
+            self._others.works(self)
             super().on_message_complete()
 
     def on_response_complete(self) -> None:

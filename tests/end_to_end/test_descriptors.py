@@ -71,6 +71,17 @@ async def test_a_connection_that_is_used_again_is_not_the_one_that_goes(tmp_path
             await stack.enter_async_context(client(port))
 
 
+async def test_slow_bodies_shut_nobody_out(tmp_path: Path) -> None:
+    async with few_descriptors(tmp_path) as (_, port, _), AsyncExitStack() as stack:
+        for _ in range(ROOM):
+            slow = await stack.enter_async_context(client(port))
+            await slow.send(chat("openai-sim-chat")[:-1])
+        for _ in range(10):
+            async with client(port) as asker:
+                await asker.send(chat("openai-sim-chat"))
+                assert (await asker.response(5)).events[-1] == "[DONE]"
+
+
 async def test_where_all_are_at_work_new_ones_are_refused_and_providers_are_reached(tmp_path: Path) -> None:
     async with few_descriptors(tmp_path) as (_, port, sim), AsyncExitStack() as stack:
         streams: list[Client] = []

@@ -39,6 +39,7 @@ def opened(among: Connections, count: int) -> list[Connection]:
 def test_the_one_that_has_waited_longest_makes_room() -> None:
     among = Connections(3)
     first, second, third = opened(among, 3)
+    among.receives(first)
     among.works(first)
     among.waits(first)  # its request was answered just now
     opened(among, 1)
@@ -50,6 +51,7 @@ def test_one_at_work_is_left_alone_and_a_new_one_refused_when_all_are() -> None:
     among = Connections(2)
     working = opened(among, 2)
     for one in working:
+        among.receives(one)
         among.works(one)
     new = Connection(among)
     assert not among.opened(new)
@@ -59,6 +61,25 @@ def test_one_at_work_is_left_alone_and_a_new_one_refused_when_all_are() -> None:
     assert new.aborted  # it lingers no longer than that
     among.gone(working[0])
     assert among.opened(Connection(among))
+
+
+def test_where_none_has_waited_for_long_the_slowest_requests_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many slow bodies must not cost new connections the time to ask."""
+    now = 100.0
+    monkeypatch.setattr(connections.time, "monotonic", lambda: now)
+    among = Connections(4)
+    slow, slower, fresh, working = opened(among, 4)
+    for one in (slower, slow, working):
+        among.receives(one)
+    among.works(working)
+    among.waits(fresh)
+    now += 2
+    among.receives(fresh)
+    new = opened(among, 2)
+    assert [one.aborted for one in (slow, slower, fresh, working)] == [True, True, False, False]
+    now += 2
+    opened(among, 2)
+    assert [one.aborted for one in (*new, fresh)] == [True, True, False]
 
 
 def test_one_with_something_left_to_send_stays_if_another_can_go() -> None:
@@ -82,7 +103,9 @@ def test_one_that_was_told_to_go_comes_back_to_no_list() -> None:
 
 
 @settings(max_examples=200, derandomize=True)
-@given(st.lists(st.tuples(st.sampled_from(["open", "work", "wait", "gone"]), st.integers(0, 9)), max_size=60))
+@given(
+    st.lists(st.tuples(st.sampled_from(["open", "receive", "work", "wait", "gone"]), st.integers(0, 9)), max_size=60)
+)
 def test_there_are_never_more_than_may_be_but_for_those_being_refused(steps: list[tuple[str, int]]) -> None:
     among, alive = Connections(4), list[Connection]()
     refused: set[Connection] = set()
@@ -95,7 +118,9 @@ def test_there_are_never_more_than_may_be_but_for_those_being_refused(steps: lis
         elif alive:
             one = alive[number % len(alive)]
             match step:
-                case "work" if not one.aborted and one not in refused:
+                case "receive" if one not in refused:
+                    among.receives(one)
+                case "work" if one not in refused:
                     among.works(one)
                 case "wait":
                     among.waits(one)
@@ -105,10 +130,11 @@ def test_there_are_never_more_than_may_be_but_for_those_being_refused(steps: lis
         there = [one for one in alive if not one.aborted and one not in refused]
         assert len(there) <= 4
         assert len(among) == len([one for one in alive if not one.aborted]) <= 5
-        assert not [one for one in among._waiting if one not in alive]  # type: ignore[comparison-overlap]
+        assert not among._waiting.keys() & among._receiving.keys()
+        assert {*among._waiting, *among._receiving} <= set(alive)
     for one in alive:
         among.gone(one)
-    assert not among._all and not among._waiting and not among._leaving
+    assert not among._all and not among._waiting and not among._receiving and not among._leaving
 
 
 # ---- what is told
