@@ -15,7 +15,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("policies.events",),
     ("policies",),
-    ("proxy.errors", "proxy.tasks", "proxy.output", "proxy.litellm_files", "proxy.turns"),
+    ("proxy.errors", "proxy.jsonmarks", "proxy.tasks", "proxy.output", "proxy.litellm_files", "proxy.turns"),
     ("proxy.slots", "proxy.bodies", "proxy.connections"),
     ("proxy.logs",),
     ("proxy.wire", "proxy.api.envelope"),

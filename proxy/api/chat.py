@@ -7,6 +7,7 @@ import asyncio
 import logging
 from typing import Any, NamedTuple
 
+from policies.steps import Steps
 from policies.work import Work
 from proxy.access.keys import Client
 from proxy.api.footprint import footprint
@@ -111,9 +112,8 @@ class ChatCompletions:
         most = int(version.config.server.max_body_mb * 2**20)
         raw = await read_body(connection.scope, connection.receive, most, lease)
         connection.unread = False
-        body = parse_body(raw)
-        lease.hold(footprint(body, raw))
-        return validate(body), len(raw)
+        request = await self._gateway.turns.take(_read(raw, lease), _nothing)
+        return request, len(raw)
 
     async def _place(self, connection: "_Connection", slots: Slots, key: str) -> None:
         """Take one of the gateway's places. Raises `Overloaded`, and `ClientLeft` when the client leaves."""
@@ -182,6 +182,17 @@ class _Watched(NamedTuple):
     record: Record
     observer: Observer
     lease: Lease
+
+
+def _read(raw: bytes, lease: Lease) -> Steps[ChatRequest]:
+    """The request that a body holds. Raises `InvalidRequest`."""
+    body = yield from parse_body(raw)
+    lease.hold(footprint(body, raw))
+    return (yield from validate(body))
+
+
+async def _nothing() -> None:
+    """What is to be done between two slices of reading a request."""
 
 
 async def _watch(receive: Receive, interrupts: Interrupts) -> None:

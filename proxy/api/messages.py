@@ -1,14 +1,17 @@
 """What the messages of a request must be.
 
 Rule: what a policy or a provider's mapping reads has the type that they rely on; members that Sluice does not know
-pass. An error names the place, as `messages[3].content[0].text`.
+pass. An error names the place, as `messages[3].content[0].text`. A conversation may be long: it is checked in steps.
 """
 
 from typing import Any
 
+from policies.steps import Steps
 from proxy.api.faults import missing, shown, wrong_type, wrong_value
 
 MOST_MESSAGES = 10_000
+
+_PARTS_IN_A_STEP = 64
 
 _ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 _INSTEAD_OF_CONTENT = ("tool_calls", "function_call", "refusal", "audio", "reasoning_content", "thinking_blocks")
@@ -16,7 +19,7 @@ _PART_MEMBERS = {"text": ("text", str), "refusal": ("refusal", str), "image_url"
 _TYPE_NAMES = {str: "a string", dict: "an object"}
 
 
-def check_messages(messages: Any) -> None:
+def check_messages(messages: Any) -> Steps[None]:
     """Raises `InvalidRequest` for the first thing that is wrong with a request's `messages`."""
     if not isinstance(messages, list):
         raise wrong_type("messages", "an array of objects", messages)
@@ -26,10 +29,10 @@ def check_messages(messages: Any) -> None:
         why = f"array too long. Expected at most {MOST_MESSAGES} messages."
         raise wrong_value("messages", why, "array_above_max_length")
     for index, message in enumerate(messages):
-        _check_message(message, f"messages[{index}]")
+        yield from _check_message(message, f"messages[{index}]")
 
 
-def _check_message(message: Any, at: str) -> None:
+def _check_message(message: Any, at: str) -> Steps[None]:
     if not isinstance(message, dict):
         raise wrong_type(at, "an object", message)
     role = message.get("role")
@@ -40,12 +43,12 @@ def _check_message(message: Any, at: str) -> None:
     _check_text(message, "name", at)
     match role:
         case "user" | "system" | "developer":
-            _check_content(message, at)
+            yield from _check_content(message, at)
         case "assistant":
-            _check_assistant(message, at)
+            yield from _check_assistant(message, at)
         case "tool":
             _check_text(message, "tool_call_id", at, required=True)
-            _check_content(message, at)
+            yield from _check_content(message, at)
         case "function":
             _check_text(message, "name", at, required=True)
             _check_text(message, "content", at)
@@ -54,14 +57,15 @@ def _check_message(message: Any, at: str) -> None:
             raise wrong_value(f"{at}.role", f"{shown(role)} is no role. Supported values are: {known}.")
 
 
-def _check_assistant(message: dict[str, Any], at: str) -> None:
+def _check_assistant(message: dict[str, Any], at: str) -> Steps[None]:
     if message.get("content") is not None or not any(message.get(member) for member in _INSTEAD_OF_CONTENT):
-        _check_content(message, at)
+        yield from _check_content(message, at)
     calls = message.get("tool_calls")
     if calls is not None and not isinstance(calls, list):
         raise wrong_type(f"{at}.tool_calls", "an array of objects", calls)
     for index, call in enumerate(calls or ()):
         _check_call(call, f"{at}.tool_calls[{index}]")
+        yield
     legacy = message.get("function_call")
     if legacy is not None:
         _check_function(legacy, f"{at}.function_call")
@@ -83,8 +87,9 @@ def _check_function(function: Any, at: str) -> None:
     _check_text(function, "arguments", at)
 
 
-def _check_content(message: dict[str, Any], at: str) -> None:
+def _check_content(message: dict[str, Any], at: str) -> Steps[None]:
     content = message.get("content")
+    yield
     if isinstance(content, str):
         return
     if not isinstance(content, list):
@@ -93,6 +98,8 @@ def _check_content(message: dict[str, Any], at: str) -> None:
         raise wrong_value(f"{at}.content", "empty array. Expected at least one part.", "empty_array")
     for index, part in enumerate(content):
         _check_part(part, f"{at}.content[{index}]")
+        if not index % _PARTS_IN_A_STEP:
+            yield
 
 
 def _check_part(part: Any, at: str) -> None:

@@ -4,8 +4,8 @@ Rule: what passes can be encoded again: no lone surrogates, no NaN or infinity, 
 NUL characters, and nesting is bounded before anything recurses. Of a name given twice the last value counts, and only
 that one goes on.
 
-Cost: everything that depends on the body's length runs in C and is linear, and Python looks only at containers. The
-number of values is bounded before the body is parsed, so the one call that cannot be interrupted is short
+Cost: everything that depends on the body's length runs in C and is linear, and Python looks only at containers. All of
+it is done in steps. The number of values is bounded before the body is parsed, because the parser is one step
 (docs/limits.md has the figures).
 """
 
@@ -15,8 +15,9 @@ from typing import Any
 
 import orjson
 
+from policies.steps import Steps
+from proxy import jsonmarks
 from proxy.errors import InvalidRequest
-from proxy.wire import jsonmarks
 
 MAX_DEPTH = 64
 """Levels of nesting, the body's own object being the first."""
@@ -39,24 +40,25 @@ _INTEGER = re.compile(rb"(?<![0-9.eE+])[0-9]{19,}(?![0-9.eE])")
 _IN_NUMBERS = b"0123456789.eE+-"
 
 
-def parse_body(raw: bytes) -> dict[str, Any]:
+def parse_body(raw: bytes) -> Steps[dict[str, Any]]:
     """The JSON object of a request's body. Raises `InvalidRequest`."""
     raw = raw.removeprefix(_BOM)
     if not raw or raw.isspace():
         raise _refusal("The body is empty: send a JSON object with `model` and `messages`.")
-    containers = jsonmarks.containers(raw, MAX_CONTAINERS)
+    containers = yield from jsonmarks.containers(raw, MAX_CONTAINERS)
     if containers > MAX_CONTAINERS:
         raise _refusal(f"The body holds more than {MAX_CONTAINERS} objects and arrays: send less.")
-    if jsonmarks.values(raw, MAX_VALUES) > MAX_VALUES:
+    if (yield from jsonmarks.values(raw, MAX_VALUES)) > MAX_VALUES:
         raise _refusal(f"The body holds more than {MAX_VALUES} values and names of members: send less.")
     body = _parsed(raw)
+    yield
     if not isinstance(body, dict):
         raise _refusal("The body must be a JSON object with `model` and `messages`.")
     if containers > MAX_DEPTH and _is_deep(body):
         raise _too_deep()
-    if _holds_nul(raw):
+    if (yield from _holds_nul(raw)):
         raise _refusal("The body holds a NUL character (\\u0000), which providers refuse: remove it.")
-    if _LONG_INTEGER in raw.translate(_DIGITS_AS_ZEROS) and _holds_long_integer(raw):
+    if _LONG_INTEGER in raw.translate(_DIGITS_AS_ZEROS) and (yield from _holds_long_integer(raw)):
         return _exact(raw)
     return body
 
@@ -94,23 +96,26 @@ def _is_deep(body: dict[str, Any]) -> bool:
     return True
 
 
-def _holds_nul(raw: bytes) -> bool:
+def _holds_nul(raw: bytes) -> Steps[bool]:
     """Whether a string has the escape; in a run of backslashes each pair stands for one that escapes nothing."""
     if _NUL not in raw:
         return False
+    yield
     before = b""
     for piece in jsonmarks.without_escaped_backslashes(raw):
+        yield
         if _NUL in before + piece:
             return True
         before = (before + piece)[-len(_NUL) + 1 :]
     return False
 
 
-def _holds_long_integer(raw: bytes) -> bool:
+def _holds_long_integer(raw: bytes) -> Steps[bool]:
     """Whether a number outside of strings is an integer of 19 digits or more."""
     begun = b""  # the number at the end of a slice, which may go on in the next one
     for piece in jsonmarks.outside_strings(raw):
         text = begun + piece
+        yield
         whole = text.rstrip(_IN_NUMBERS)
         if _INTEGER.search(whole):
             return True

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from policies.steps import Steps
 from proxy.api.faults import missing, shown, wrong_type, wrong_value
 from proxy.api.messages import check_messages
 from proxy.api.parse import parse_body
@@ -43,7 +44,7 @@ class ChatRequest:
     json_answer: bool
 
 
-def validate(body: dict[str, Any]) -> ChatRequest:
+def validate(body: dict[str, Any]) -> Steps[ChatRequest]:
     """Check a request's body. Raises `InvalidRequest` for the first thing that is wrong with it."""
     if len(body) > MOST_FIELDS:
         raise InvalidRequest(f"The body has more than {MOST_FIELDS} fields: send fewer.", code="invalid_body")
@@ -51,7 +52,7 @@ def validate(body: dict[str, Any]) -> ChatRequest:
     model = _model(body)
     if "messages" not in body:
         raise missing("messages")
-    check_messages(body["messages"])
+    yield from check_messages(body["messages"])
     for name, check in _CHECKS.items():
         value = body.get(name)
         if value is not None:

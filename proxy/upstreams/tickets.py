@@ -10,8 +10,9 @@ that object, any other one as `{"content": <text>}`.
 
 from typing import Any, Final
 
+from policies.steps import finished
 from policies.work import OverBudget
-from proxy.wire import jsonmarks
+from proxy import jsonmarks
 from proxy.wire.jsontext import loads
 
 MAX_VALUES: Final = 100_000
@@ -55,7 +56,7 @@ class Tickets:
 
     def _fits(self, raw: bytes) -> bool:
         """Take the text's values from the bound, if they are within it."""
-        values = jsonmarks.values(raw, self._left)
+        values = finished(jsonmarks.values(raw, self._left))
         if values > self._left:
             return False
         self._left -= values

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from policies.steps import finished
 from proxy.api.messages import check_messages
 from proxy.errors import InvalidRequest
 
@@ -46,10 +47,10 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}
 def test_what_clients_send_is_accepted(message: dict[str, Any]) -> None:
     messages = [{"role": "user", "content": "first"}, message]
     sent = copy.deepcopy(messages)
-    check_messages(messages)
+    finished(check_messages(messages))
     assert messages == sent, "it is read, never changed"
     with pytest.raises(InvalidRequest) as refusal:
-        check_messages([*messages, {"role": "robot"}])
+        finished(check_messages([*messages, {"role": "robot"}]))
     assert refusal.value.param == "messages[2].role", "the messages before it were passed one by one"
 
 
@@ -127,7 +128,7 @@ def user(content: Any) -> dict[str, Any]:
 )
 def test_what_is_wrong_is_told_with_its_place(message: Any, param: str, code: str, reason: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        check_messages([user("first"), message])
+        finished(check_messages([user("first"), message]))
     assert (refusal.value.param, refusal.value.code) == (f"messages[1]{param}", code)
     assert reason in refusal.value.message
 
@@ -144,5 +145,18 @@ def test_what_is_wrong_is_told_with_its_place(message: Any, param: str, code: st
 )
 def test_messages_are_a_list_of_a_bounded_length(messages: Any, code: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        check_messages(messages)
+        finished(check_messages(messages))
     assert (refusal.value.param, refusal.value.code) == ("messages", code)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [user("x")] * 1_000,
+        [user([{"type": "text", "text": "x"}] * 64_000)],
+        [{"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f"}}] * 1_000}],
+    ],
+    ids=["messages", "parts", "calls"],
+)
+def test_a_long_conversation_is_checked_in_steps(messages: Any) -> None:
+    assert sum(1 for _ in check_messages(messages)) >= 1_000

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.steps import finished
+from proxy import jsonmarks
 from proxy.api.parse import parse_body
 from proxy.errors import InvalidRequest
 
@@ -43,7 +45,7 @@ BIG = 2_000_000
     ],
 )
 def test_what_a_client_may_send_is_read_exactly(raw: bytes, expected: Any) -> None:
-    body = parse_body(raw)
+    body = finished(parse_body(raw))
     assert expected is None or (body == expected and repr(body) == repr(expected))
 
 
@@ -92,7 +94,7 @@ def test_what_a_client_may_send_is_read_exactly(raw: bytes, expected: Any) -> No
 )
 def test_anything_else_is_400_with_its_reason(raw: bytes, message: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        parse_body(raw)
+        finished(parse_body(raw))
     assert (refusal.value.status, refusal.value.code) == (400, "invalid_body")
     assert message in refusal.value.message
 
@@ -116,8 +118,14 @@ def test_anything_else_is_400_with_its_reason(raw: bytes, message: str) -> None:
 def test_no_body_takes_more_than_linear_time(raw: bytes) -> None:
     begin = time.monotonic()
     with contextlib.suppress(InvalidRequest):
-        parse_body(raw)
+        finished(parse_body(raw))
     assert time.monotonic() - begin < 2
+
+
+def test_a_large_body_is_read_in_steps() -> None:
+    """What is looked for in all of it is looked for slice by slice: NUL characters, long integers, values."""
+    raw = b'{"a":"' + b"\\\\u0000[" * (BIG // 8) + b'","b":[' + b'"[",' * 1_000 + b"1.0000000000000000000000]}"
+    assert sum(1 for _ in parse_body(raw)) > 3 * len(raw) // jsonmarks.SLICE
 
 
 JSON_VALUES = st.recursive(
@@ -136,7 +144,7 @@ def test_whatever_passes_is_what_the_standard_library_reads_and_can_be_sent_on(
     except UnicodeEncodeError:
         return
     try:
-        body = parse_body(raw)
+        body = finished(parse_body(raw))
     except InvalidRequest as refusal:
         assert "\\u0000" in raw.decode() or "surrogate" in refusal.message
         return
@@ -147,7 +155,7 @@ def test_whatever_passes_is_what_the_standard_library_reads_and_can_be_sent_on(
 @given(st.binary(max_size=80))
 def test_no_bytes_do_anything_but_parse_or_be_refused(raw: bytes) -> None:
     try:
-        body = parse_body(raw)
+        body = finished(parse_body(raw))
     except InvalidRequest:
         return
     assert body == orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))

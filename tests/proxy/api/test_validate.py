@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.steps import finished
 from proxy.api.validate import ChatRequest, parse_body, validate
 from proxy.errors import InvalidRequest
 
@@ -17,7 +18,7 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
 
 
 def test_the_smallest_request() -> None:
-    request = validate(SMALL)
+    request = finished(validate(SMALL))
     assert request == ChatRequest(SMALL, "m", stream=False, include_usage=False, n=1, json_answer=False)
     assert request.body is SMALL
 
@@ -39,7 +40,7 @@ def test_the_smallest_request() -> None:
     ],
 )
 def test_what_the_gateway_needs_to_know_is_read(fields: dict[str, Any], expected: dict[str, Any]) -> None:
-    request = validate({**SMALL, **fields})
+    request = finished(validate({**SMALL, **fields}))
     assert {name: getattr(request, name) for name in expected} == expected
 
 
@@ -64,7 +65,7 @@ def test_what_the_gateway_needs_to_know_is_read(fields: dict[str, Any], expected
 def test_openais_parameters_are_accepted(fields: dict[str, Any]) -> None:
     body = {**SMALL, **fields}
     sent = copy.deepcopy(body)
-    request = validate(body)
+    request = finished(validate(body))
     assert request.body is body and body == sent
     assert (request.model, request.stream, request.n) == ("m", False, 1)
 
@@ -130,7 +131,7 @@ def test_openais_parameters_are_accepted(fields: dict[str, Any]) -> None:
 def test_fields_that_nobody_here_knows_survive(name: str, value: Any) -> None:
     body = {**SMALL, name: value}
     before = copy.deepcopy(body)
-    assert validate(body).body == before
+    assert finished(validate(body)).body == before
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_fields_that_nobody_here_knows_survive(name: str, value: Any) -> None:
 )
 def test_a_wrong_field_is_told_as_openai_tells_it(name: str, value: Any, param: str, code: str, reason: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        validate({**SMALL, name: value})
+        finished(validate({**SMALL, name: value}))
     assert (refusal.value.status, refusal.value.type) == (400, "invalid_request_error")
     assert (refusal.value.param, refusal.value.code) == (param, code)
     assert f"'{param}'" in refusal.value.message and reason in refusal.value.message
@@ -208,7 +209,7 @@ def test_a_wrong_field_is_told_as_openai_tells_it(name: str, value: Any, param: 
 @pytest.mark.parametrize("name", ["model", "messages"])
 def test_a_missing_field_is_told(name: str) -> None:
     with pytest.raises(InvalidRequest, match=f"Missing required parameter: '{name}'."):
-        validate({key: value for key, value in SMALL.items() if key != name})
+        finished(validate({key: value for key, value in SMALL.items() if key != name}))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,7 @@ def test_a_missing_field_is_told(name: str) -> None:
 )
 def test_a_model_name_that_could_change_a_path_is_refused(model: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        validate({**SMALL, "model": model})
+        finished(validate({**SMALL, "model": model}))
     assert (refusal.value.param, refusal.value.code) == ("model", "invalid_value")
     assert len(refusal.value.message) < 250
 
@@ -233,21 +234,21 @@ def test_a_model_name_that_could_change_a_path_is_refused(model: str) -> None:
 @pytest.mark.parametrize("value", ["x", None, 0])
 def test_a_field_that_steers_the_gateway_is_refused(name: str, value: object) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        validate({**SMALL, name: value})
+        finished(validate({**SMALL, name: value}))
     assert (refusal.value.param, refusal.value.code) == (name, "unsupported_parameter")
     assert "is set in the gateway's configuration" in refusal.value.message
 
 
 def test_the_number_of_fields_is_bounded() -> None:
     with pytest.raises(InvalidRequest, match="more than 256 fields"):
-        validate({**SMALL, **{f"x{n}": 1 for n in range(300)}})
+        finished(validate({**SMALL, **{f"x{n}": 1 for n in range(300)}}))
 
 
 def test_a_large_request_is_checked_quickly() -> None:
     prompt = "The quick brown fox (jumps) over 12345 \\n 中文字. " * 40_000
     body = {**SMALL, "messages": [{"role": "user", "content": prompt}] * 2 + MESSAGES * 9_000}
     begin = time.monotonic()
-    validate(body)
+    finished(validate(body))
     assert time.monotonic() - begin < 2
 
 
@@ -264,7 +265,7 @@ FIELDS = st.sampled_from(
 @given(st.dictionaries(FIELDS, ANY, max_size=4))
 def test_no_values_do_anything_but_pass_or_be_refused(fields: dict[str, Any]) -> None:
     try:
-        request = validate({**SMALL, **fields})
+        request = finished(validate({**SMALL, **fields}))
     except InvalidRequest:
         return
     assert 1 <= request.n <= 128
@@ -274,10 +275,11 @@ def test_no_values_do_anything_but_pass_or_be_refused(fields: dict[str, Any]) ->
 def test_no_message_does_anything_but_pass_or_be_refused(message: dict[str, Any]) -> None:
     for role in ("user", "assistant", "tool", "function", None):
         try:
-            validate({**SMALL, "messages": [{**message, "role": role}]})
+            finished(validate({**SMALL, "messages": [{**message, "role": role}]}))
         except InvalidRequest as refusal:
             assert refusal.param is not None and refusal.param.startswith("messages[0]")
 
 
 def test_a_body_goes_the_whole_way() -> None:
-    assert validate(parse_body(b'{"model":"m","messages":[{"role":"user","content":"hi"}],"n":2}')).n == 2
+    body = finished(parse_body(b'{"model":"m","messages":[{"role":"user","content":"hi"}],"n":2}'))
+    assert finished(validate(body)).n == 2

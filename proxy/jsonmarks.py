@@ -1,16 +1,17 @@
 """What a JSON text is made of, counted without parsing it.
 
 Rule: the counts are taken before a parser makes objects of the text, so that a bound on them is a bound on the memory
-and the time that parsing takes. Everything runs in C, in slices of a megabyte: a thread that counts lets others run
-between the slices. A count of text that is not JSON is right up to where the text stops being JSON, and so is any
-parser.
+and the time that parsing takes. Everything runs in C, in slices, and counting yields between them. A count of text that
+is not JSON is right up to where the text stops being JSON, and so is any parser.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
-SLICE: Final = 1 << 20
-"""Bytes that are looked at in one call of C."""
+from policies.steps import Steps
+
+SLICE: Final = 1 << 18
+"""Bytes that are looked at in one step."""
 
 _VALUES: Final = b",:[{"
 _CONTAINERS: Final = b"[{"
@@ -24,19 +25,20 @@ _NO_VALUES: Final = _others(_VALUES)
 _NO_CONTAINERS: Final = _others(_CONTAINERS)
 
 
-def values(raw: bytes, most: int) -> int:
+def values(raw: bytes, most: int) -> Steps[int]:
     """Values and names of members in `raw`, at least as many as there are, but for one. Exact counting stops above
     `most`."""
     return _counted(raw, _NO_VALUES, most)
 
 
-def containers(raw: bytes, most: int) -> int:
+def containers(raw: bytes, most: int) -> Steps[int]:
     """Objects and arrays in `raw`, at least as many as there are. Exact counting stops above `most`."""
     return _counted(raw, _NO_CONTAINERS, most)
 
 
-def _counted(raw: bytes, others: bytes, most: int) -> int:
+def _counted(raw: bytes, others: bytes, most: int) -> Steps[int]:
     count = _marks(raw, others)
+    yield
     if count <= most:  # those in strings included: the usual case is over here
         return count
     count = 0
@@ -44,6 +46,7 @@ def _counted(raw: bytes, others: bytes, most: int) -> int:
         count += _marks(part, others)
         if count > most:
             break
+        yield
     return count
 
 
