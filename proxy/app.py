@@ -35,6 +35,7 @@ from proxy.telemetry.service import Telemetry
 from proxy.upstreams.engine import LiteLLMEngine
 from proxy.upstreams.native import NativeUpstream
 from proxy.version import make_version
+from proxy.workers import Workers
 
 
 def create_gateway(
@@ -47,6 +48,7 @@ def create_gateway(
     """Everything that a running gateway consists of, for `config`, whose id is `version`. Raises `TelemetryError` when
     the telemetry that it asks for cannot be had."""
     limits = config.server
+    workers = Workers()
     streams = Streams(Slots(limits.max_streams, limits.max_queued, limits.queue_seconds))
     bodies, connections = Bodies(*body_bounds(config)), Connections(allowed(limits.max_streams))
     telemetry = Telemetry(config, streams.__len__)
@@ -58,7 +60,7 @@ def create_gateway(
         bodies=bodies,
         connections=connections,
         targets=Targets(config.retries, limits),
-        upstreams={"native": NativeUpstream(), "litellm": LiteLLMEngine()},
+        upstreams={"native": NativeUpstream(workers), "litellm": LiteLLMEngine(workers)},
         recorders=recorders,
         telemetry=telemetry,
     )

@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("policies",),
     ("proxy.errors", "proxy.jsonmarks", "proxy.tasks", "proxy.output", "proxy.litellm_files", "proxy.turns"),
     ("proxy.slots", "proxy.bodies", "proxy.connections"),
+    ("proxy.workers",),
     ("proxy.logs",),
     ("proxy.wire", "proxy.api.envelope"),
     ("proxy.config", "proxy.pricing"),

@@ -11,7 +11,8 @@ from policies.steps import Steps
 from policies.work import Work
 from proxy.access.keys import Client
 from proxy.api.footprint import footprint
-from proxy.api.plan import Plan, find
+from proxy.api.parse import is_large, parse_body
+from proxy.api.plan import Plan, Weight, find
 from proxy.api.surface import (
     ClientLeft,
     admit,
@@ -23,7 +24,7 @@ from proxy.api.surface import (
     refuse,
     respond,
 )
-from proxy.api.validate import ChatRequest, parse_body, validate
+from proxy.api.validate import ChatRequest, validate
 from proxy.bodies import Lease
 from proxy.config.models import Config
 from proxy.downstream import Downstream, Headers, Receive, Scope, Send
@@ -97,23 +98,22 @@ class ChatCompletions:
 
     async def _job(self, connection: "_Connection", version: Version, client: Client, watched: "_Watched") -> Job:
         record, observer, lease = watched
-        request, size = await self._request(connection, version, lease)
+        request, weight = await self._request(connection, version, lease)
         record.model, record.stream = request.model, request.stream
         standing = find(version, request.model, client)
-        plan = Plan(self._gateway, version, request, standing, record, observer, Work.of_body(size), size)
+        plan = Plan(self._gateway, version, request, standing, record, observer, weight)
         route = plan.route()
         for basis in standing.bases:
             await self._gateway.ready(basis)
         turns, body = self._gateway.turns, request.body
         return Job(request.stream, request.n, route, plan.prepare, record, observer, turns, body, lease, plan.redact)
 
-    async def _request(self, connection: "_Connection", version: Version, lease: Lease) -> tuple[ChatRequest, int]:
-        """The request, and the size of its body. The body's bytes are dropped with that."""
+    async def _request(self, connection: "_Connection", version: Version, lease: Lease) -> tuple[ChatRequest, Weight]:
+        """The request, and what its body weighs. The body's bytes are dropped with that."""
         most = int(version.config.server.max_body_mb * 2**20)
         raw = await read_body(connection.scope, connection.receive, most, lease)
         connection.unread = False
-        request = await self._gateway.turns.take(_read(raw, lease), _nothing)
-        return request, len(raw)
+        return await self._gateway.turns.take(_read(raw, lease), _nothing)
 
     async def _place(self, connection: "_Connection", slots: Slots, key: str) -> None:
         """Take one of the gateway's places. Raises `Overloaded`, and `ClientLeft` when the client leaves."""
@@ -184,11 +184,13 @@ class _Watched(NamedTuple):
     lease: Lease
 
 
-def _read(raw: bytes, lease: Lease) -> Steps[ChatRequest]:
-    """The request that a body holds. Raises `InvalidRequest`."""
+def _read(raw: bytes, lease: Lease) -> Steps[tuple[ChatRequest, Weight]]:
+    """The request that a body holds, and its weight. Raises `InvalidRequest`."""
     body = yield from parse_body(raw)
     lease.hold(footprint(body, raw))
-    return (yield from validate(body))
+    request = yield from validate(body)
+    large = yield from is_large(raw)
+    return request, Weight(len(raw), large, Work.of_body(len(raw)))
 
 
 async def _nothing() -> None:

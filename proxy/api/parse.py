@@ -31,6 +31,10 @@ MAX_VALUES = 300_000
 MAX_EXACT_BYTES = 2 * 2**20
 """Size of a body with integers beyond 64 bits. The parser that reads them exactly is slow."""
 
+MAX_SMALL_BYTES = 256 * 2**10
+MAX_SMALL_CONTAINERS = 400
+"""A body beyond either takes a provider's mapping more than a few milliseconds."""
+
 _BOM = b"\xef\xbb\xbf"
 _NUL = b"\\u0000"
 _CONTAINERS = frozenset({dict, list})
@@ -61,6 +65,13 @@ def parse_body(raw: bytes) -> Steps[dict[str, Any]]:
     if _LONG_INTEGER in raw.translate(_DIGITS_AS_ZEROS) and (yield from _holds_long_integer(raw)):
         return _exact(raw)
     return body
+
+
+def is_large(raw: bytes) -> Steps[bool]:
+    """Whether mapping the request takes too long for the event loop."""
+    if len(raw) > MAX_SMALL_BYTES:
+        return True
+    return (yield from jsonmarks.containers(raw, MAX_SMALL_CONTAINERS)) > MAX_SMALL_CONTAINERS
 
 
 def _parsed(raw: bytes) -> Any:

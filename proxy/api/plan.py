@@ -9,6 +9,7 @@ import functools
 import logging
 import time
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from policies.base import Context, Refuse, Request
 from policies.chain import Chain
@@ -49,6 +50,15 @@ def find(version: Version, name: str, client: Client) -> Standing:
     return standing
 
 
+class Weight(NamedTuple):
+    """What a request weighs: the bytes of its body, whether mapping it takes too long for the event loop, and its
+    budget for work."""
+
+    size: int
+    large: bool
+    work: Work
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One request's."""
@@ -59,13 +69,11 @@ class Plan:
     standing: Standing
     record: Record
     observer: Observer
-    work: Work
-    size: int
-    """Bytes of the request's body."""
+    weight: Weight
 
     def route(self) -> Route:
         """The request's way. Raises `InvalidRequest` when no target can serve it."""
-        known = Known(self.gateway.targets, self.version.config.prices, needs(self.request.body, self.size))
+        known = Known(self.gateway.targets, self.version.config.prices, needs(self.request.body, self.weight.size))
         models = [self.standing.model, *self.standing.fallbacks]
         return Route(groups(models, known), self.gateway.targets, self.version.config.retries, self.record.client)
 
@@ -103,8 +111,9 @@ class Plan:
             timeouts=self.version.config.timeouts,
             stream=self.request.stream,
             guarded=chain.guarded,
-            work=self.work,
-            size=self.size,
+            work=self.weight.work,
+            size=self.weight.size,
+            large=self.weight.large,
         )
 
     def redact(self, text: str) -> str:
@@ -134,7 +143,7 @@ class Plan:
             target=target(self.version.config.prices, place.provider_name, place.api, place.model),
             tokenizer=functools.partial(tokenizers.load, tokenizers.basis(place.model)),
             spent=spent,
-            work=self.work,
+            work=self.weight.work,
         )
 
     def _sink(self, place: Place) -> Sink:

@@ -12,12 +12,9 @@ from typing import Any, TypeAlias
 from policies.steps import Steps
 from proxy.api.faults import missing, shown, wrong_type, wrong_value
 from proxy.api.messages import check_messages
-from proxy.api.parse import parse_body
 from proxy.api.reserved import reserved
 from proxy.config.names import model_name_fault
 from proxy.errors import InvalidRequest
-
-__all__ = ["ChatRequest", "parse_body", "validate"]
 
 MOST_CHOICES = 128
 MOST_TOOLS = 128

@@ -21,12 +21,14 @@ from proxy.tasks import spawn
 from proxy.upstreams import litellm
 from proxy.upstreams.arguments import arguments
 from proxy.upstreams.base import Answer, AtOnce, Call
+from proxy.upstreams.boundary import mapped
 from proxy.upstreams.failures import judged
 from proxy.upstreams.litellm_chunks import Chunks
 from proxy.upstreams.litellm_failures import litellm_failure
 from proxy.wire.base import Fault, Meta
 from proxy.wire.jsontext import dumps
 from proxy.wire.openai import OpenAIDecoder
+from proxy.workers import Workers
 
 _AHEAD = 1
 """Chunks that LiteLLM may be ahead of the reader."""
@@ -40,9 +42,12 @@ class LiteLLMEngine:
 
     keeps_body = True
 
+    def __init__(self, workers: Workers | None = None) -> None:
+        self._workers = workers or Workers()
+
     async def open(self, call: Call) -> Answer:
         """See `Upstream.open`. Waits for the first chunk."""
-        answer = LiteLLMAnswer(call, arguments(call))
+        answer = LiteLLMAnswer(call, await mapped(arguments, call, self._workers))
         try:
             await answer.begun()
         except BaseException:

@@ -23,11 +23,12 @@ from proxy.upstreams import failures
 from proxy.upstreams.answer import NativeAnswer, died
 from proxy.upstreams.base import Answer, Call
 from proxy.upstreams.connection import Connection
-from proxy.upstreams.requests import HttpRequest, prepare
+from proxy.upstreams.requests import HttpRequest, prepared
 from proxy.wire.anthropic import AnthropicDecoder
 from proxy.wire.base import Decoder
 from proxy.wire.gemini import GeminiDecoder
 from proxy.wire.openai import OpenAIDecoder
+from proxy.workers import Workers
 
 MOST_ERROR_BYTES = 64 * 1024
 """How much of a provider's error body is read."""
@@ -44,7 +45,8 @@ class NativeUpstream:
 
     keeps_body = False
 
-    def __init__(self) -> None:
+    def __init__(self, workers: Workers | None = None) -> None:
+        self._workers = workers or Workers()
         self._session: aiohttp.ClientSession | None = None
         self._proxies: dict[str, str | None] = {}
 
@@ -64,7 +66,7 @@ class NativeUpstream:
             await self._session.close()
 
     async def _attempt(self, call: Call) -> Answer:
-        request = prepare(call)
+        request = await prepared(call, self._workers)
         response = await self._send(call, request)
         if response.status == 200:
             return NativeAnswer(response, _decoder(call, request), call, streamed=request.stream)

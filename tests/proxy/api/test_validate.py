@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.steps import finished
-from proxy.api.validate import ChatRequest, parse_body, validate
+from proxy.api.parse import parse_body
+from proxy.api.validate import ChatRequest, validate
 from proxy.errors import InvalidRequest
 
 MESSAGES = [{"role": "user", "content": "hi"}]

@@ -20,7 +20,8 @@ HELLO = [{"role": "user", "content": "hello"}]
 
 def call(api: str, body: dict[str, Any] | None = None, **changes: Any) -> Call:
     """A call of `api` with `body` over a minimal one. `changes`: model, stream, headers, guarded, provider (a dict),
-    settings (a dict), timeouts (a dict), work, size."""
+    settings (a dict), timeouts (a dict), work, size,
+    large."""
     provider: dict[str, Any] = {"api": api, "api_key": SecretStr(KEY), "base_url": BASE_URLS.get(api)}
     return Call(
         id="chatcmpl-1",
@@ -35,4 +36,5 @@ def call(api: str, body: dict[str, Any] | None = None, **changes: Any) -> Call:
         headers=changes.get("headers", {}),
         work=changes.get("work") or Work(),
         size=changes.get("size", 0),
+        large=changes.get("large", False),
     )
