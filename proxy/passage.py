@@ -166,9 +166,12 @@ class Passage:
     def _at_once(self, events: Sequence[Event | Fault]) -> Sequence[Event | Fault] | None:
         """The way of nearly every batch, within the event loop's callback: nothing in it takes long or ends anything,
         and the client takes what comes out at once. See `proxy.upstreams.base.AtOnce`."""
-        out = self._folded(events) if self._begun else None
+        out = self._folded(events) if self._begun and events else None
         if out is None:
-            return events
+            if events:
+                return events
+            self._interrupts.heard()
+            return None
         self._interrupts.heard()
         if self._watched and (due := self.chain.deadline()) != self._due:
             self._due = due

@@ -48,7 +48,7 @@ PURE = ("policies", "proxy.wire", "proxy.api.envelope")
 IMPURE = frozenset({"asyncio", "http", "logging", "socket", "ssl", "subprocess", "threading", "time"})
 
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("proxy.upstreams.answer", "proxy.upstreams.connection", "proxy.upstreams.native"),
+    "aiohttp": ("proxy.upstreams.connection", "proxy.upstreams.native", "proxy.upstreams.writing"),
     "click": ("proxy.cli",),
     "jsonschema": ("policies.json_guard.whole",),
     "httptools": ("proxy.server", "proxy.simulator"),

@@ -19,10 +19,11 @@ import aiohttp
 
 from proxy.connections import NO_DESCRIPTORS, no_descriptors
 from proxy.errors import UpstreamError, UpstreamTimeout
-from proxy.upstreams import failures
+from proxy.upstreams import failures, writing
 from proxy.upstreams.answer import NativeAnswer, died
 from proxy.upstreams.base import Answer, Call
-from proxy.upstreams.connection import Connection
+from proxy.upstreams.body import Body
+from proxy.upstreams.connection import Connection, Refused, Stale
 from proxy.upstreams.requests import HttpRequest, prepared
 from proxy.wire.anthropic import AnthropicDecoder
 from proxy.wire.base import Decoder
@@ -35,6 +36,9 @@ MOST_ERROR_BYTES = 64 * 1024
 
 ERROR_SECONDS = 5
 """How long reading it may take."""
+
+MAX_STALE = 8
+"""Connections that are tried when the provider closes each before anything is written on it."""
 
 WHOLE = {"whole": "native"}
 _NAMES_STREAM = re.compile(r"\bstream(ing|ed)?\b(?!_)", re.IGNORECASE)
@@ -68,25 +72,41 @@ class NativeUpstream:
     async def _attempt(self, call: Call) -> Answer:
         request = await prepared(call, self._workers)
         response = await self._send(call, request)
+        body = _body(response)
+        if response.status == 200 and body is not None:
+            return NativeAnswer(response, body, _decoder(call, request), call, streamed=request.stream)
         if response.status == 200:
-            return NativeAnswer(response, _decoder(call, request), call, streamed=request.stream)
+            raise died(call.provider_name, "sent no answer")
         try:
-            body = await _read_error(response)
-            raise failures.failure(call, response.status, response.headers, body)
+            said = b"" if body is None else await _read_error(body)
+            raise failures.failure(call, response.status, response.headers, said)
         finally:
+            if body is not None and body.over:
+                response.release()
             response.close()
 
     async def _send(self, call: Call, request: HttpRequest) -> aiohttp.ClientResponse:
+        """The response's head. A connection that turns out to be closed before anything was written is no failure."""
+        for _ in range(MAX_STALE):
+            with contextlib.suppress(Stale):
+                return await self._post(call, request)
+        raise died(call.provider_name)
+
+    async def _post(self, call: Call, request: HttpRequest) -> aiohttp.ClientResponse:
         timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=call.timeouts.connect)
         try:
             return await self._opened().post(
                 request.url,
-                data=request.body,
+                data=writing.Body(request.body),
                 headers=request.headers,
                 timeout=timeout,
                 allow_redirects=False,
                 proxy=self._proxy(request.url),
             )
+        except Stale:
+            raise
+        except Refused as refused:
+            raise died(call.provider_name, str(refused)) from None
         except (TimeoutError, aiohttp.ConnectionTimeoutError):
             message = f"The provider {call.provider_name!r} could not be reached in time (timeouts.connect)."
             raise UpstreamTimeout(message, code="connect_timeout") from None
@@ -117,7 +137,7 @@ class NativeUpstream:
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=True,
+                auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             )
         return self._session
@@ -150,14 +170,21 @@ def _decoder(call: Call, request: HttpRequest) -> Decoder:
             return OpenAIDecoder(call.guarded)
 
 
-async def _read_error(response: aiohttp.ClientResponse) -> bytes:
+def _body(response: aiohttp.ClientResponse) -> Body | None:
+    """The response's body; None if it has none, and its connection is given back."""
+    protocol = None if response.connection is None else response.connection.protocol
+    return protocol.body if isinstance(protocol, Connection) else None
+
+
+async def _read_error(body: Body) -> bytes:
     """What the provider says of its refusal, as much of it as came and is worth reading."""
-    body = b""
-    with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+    said = b""
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ERROR_SECONDS):
-            while len(body) < MOST_ERROR_BYTES and (data := await response.content.readany()):
-                body += data
-    return body[:MOST_ERROR_BYTES]
+            while len(said) < MOST_ERROR_BYTES and not body.over and not body.broken:
+                await body.ready()
+                said += body.take()
+    return said[:MOST_ERROR_BYTES]
 
 
 def _refuses_to_stream(error: UpstreamError) -> bool:

@@ -37,6 +37,11 @@ class Parser:
         """Whether nothing is left of what came before: what comes next begins an event."""
         return self._head is None and not self._rest and not self._after_cr
 
+    @property
+    def blank(self) -> bool:
+        """Whether what is left are blank lines."""
+        return not self._rest.strip()
+
     def feed(self, data: bytes) -> list[Record]:
         """The events that these bytes complete. Raises `EventTooLarge`."""
         if self._dead:

@@ -14,7 +14,6 @@ from types import FrameType, SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from aiohttp import StreamReader
 
 from policies import POLICIES
 from policies.base import Context
@@ -40,6 +39,7 @@ from proxy.wire.gemini import GeminiDecoder
 from proxy.wire.openai import OpenAIDecoder
 from tests.proxy.driving import LONG, only_route, seen
 from tests.proxy.upstreams.calls import call
+from tests.proxy.upstreams.wires import Wire
 
 CHUNKS = 400
 WORDS = ("The ", "quick ", "brown ", "fox ", "jumps ", "over ", "the ", "lazy ", "dog, ", "while ", "it ", "rains. ")
@@ -121,29 +121,24 @@ class Recorded:
         self.reads = iter(reads)
         loop = asyncio.get_running_loop()
         connection = Connection(loop)
-        connection.connection_made(asyncio.Transport())
-        connection._bounds.follow(HEAD)
-        content = StreamReader(connection, 2**16, loop=loop)
-        response = SimpleNamespace(
-            content=content,
-            content_type="text/event-stream",
-            headers={"transfer-encoding": "chunked"},
-            connection=SimpleNamespace(protocol=connection),
-            release=lambda: None,
-            close=lambda: None,
-        )
-        loop.call_soon(self._play, connection, content, loop)
-        return NativeAnswer(response, decoder(asked.guarded), asked, streamed=True)  # type: ignore[arg-type]
+        connection.connection_made(Wire())
+        connection.start_timeout()
+        connection.set_response_params(read_until_eof=True)
+        connection.data_received(HEAD)
+        body = connection.body
+        assert body is not None
+        response = SimpleNamespace(content_type="text/event-stream", release=lambda: None, close=lambda: None)
+        loop.call_soon(self._play, connection, loop)
+        return NativeAnswer(response, body, decoder(asked.guarded), asked, streamed=True)
 
-    def _play(self, connection: Connection, content: StreamReader, loop: asyncio.AbstractEventLoop) -> None:
-        if connection.listener is not None:
+    def _play(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        if connection.short is not None:
             read = next(self.reads, None)
             if read is None:
-                content.feed_eof()
-                connection.listener(None)
+                connection.data_received(b"0\r\n\r\n")
                 return
             connection.data_received(b"%x\r\n%b\r\n" % (len(read), read))
-        loop.call_soon(self._play, connection, content, loop)
+        loop.call_soon(self._play, connection, loop)
 
     async def aclose(self) -> None:
         return None

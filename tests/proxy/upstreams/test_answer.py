@@ -58,22 +58,17 @@ class Heard:
         loop = asyncio.get_running_loop()
         self.connection = Connection(loop)
         self.connection.connection_made(Wire())
+        self.connection._stage = type(self.connection._stage).ASKED
         self.connection.set_response_params(read_until_eof=True)
 
     async def begin(self) -> None:
         """The head comes, and the reader begins."""
         self.connection.data_received(HEAD)
-        message, body = await self.connection.read()
-        response: Any = SimpleNamespace(
-            content=body,
-            content_type="text/event-stream",
-            headers=message.headers,
-            connection=SimpleNamespace(protocol=self.connection),
-            release=lambda: None,
-            close=lambda: None,
-        )
+        body = self.connection.body
+        assert body is not None
+        response: Any = SimpleNamespace(content_type="text/event-stream", release=lambda: None, close=lambda: None)
         asked = call("openai")
-        self.answer = NativeAnswer(response, OpenAIDecoder(False), asked, streamed=True)
+        self.answer = NativeAnswer(response, body, OpenAIDecoder(False), asked, streamed=True)
         self.task = spawn(self._read())
         await asyncio.sleep(0)
 
@@ -93,6 +88,8 @@ class Heard:
                 self.raised.append(error)
 
     def _take(self, batch: Batch) -> Batch | None:
+        if not batch:
+            return None
         self.at_once += 1
         left = self.leaves(batch)
         if not left:

@@ -63,6 +63,8 @@ class Taker:
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __call__(self, batch: Batch) -> Batch | None:
+        if not batch:
+            return None
         if isinstance(batch[-1], End):
             return batch
         self.batches.append(batch)
@@ -77,6 +79,12 @@ class Taker:
     @property
     def text(self) -> str:
         return text_of([event for batch in self.batches for event in batch])
+
+
+async def read_on(answer: Any, taker: Taker) -> None:
+    """Read until it raises."""
+    while True:
+        await answer.read(taker)
 
 
 async def test_batches_come_at_once_and_a_connection_is_used_again_without_its_old_reader(
@@ -108,7 +116,7 @@ async def test_a_provider_that_dies_while_somebody_listens_is_a_failure(
     async with told() as provider:
         answer = await upstream.open(at(provider.url))
         taker = Taker()
-        reading = spawn(answer.read(taker))
+        reading = spawn(read_on(answer, taker))
         await asyncio.sleep(0.01)
         provider.say(chunk(said("Hel")))
         await taker.next()
@@ -196,7 +204,7 @@ async def test_a_flood_that_nobody_reads_stops_at_the_buffers_bound_and_comes_wh
             provider.say(chunk(said(words)))
         provider.say(chunk(DONE) + LAST)
         await asyncio.sleep(0.05)
-        assert answer._content.total_bytes < 2_000_000 and len(taker.batches) == 1
+        assert len(answer._bytes._raw) < 400_000 and len(taker.batches) == 1
         events: list[Event | Fault] = []
         async with asyncio.timeout(5):
             while not events or not isinstance(events[-1], End):

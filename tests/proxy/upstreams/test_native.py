@@ -11,10 +11,10 @@ from policies.events import End, Event, Finish
 from proxy.simulator import Answer, Simulator
 from proxy.tasks import spawn
 from proxy.upstreams import litellm
-from proxy.upstreams.answer import LINGER
 from proxy.upstreams.native import NativeUpstream
 from proxy.wire.base import Fault
-from tests.proxy.upstreams.serving import APIS, LAST, STREAM, at, drained, refused, server, text_of
+from tests.proxy.upstreams.hostile import sse
+from tests.proxy.upstreams.serving import APIS, HEAD, LAST, STREAM, at, chunk, drained, refused, server, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -122,27 +122,59 @@ async def test_an_opening_that_is_cancelled_closes_its_connection(sim: Simulator
 
 @pytest.mark.parametrize("late", [True, False])
 async def test_a_body_that_ends_a_little_late_keeps_its_connection(upstream: NativeUpstream, late: bool) -> None:
+    """Nobody waits for it: the answer is closed at once, its connection gives itself back."""
+    said = asyncio.Event()
+
     async def play(writer: asyncio.StreamWriter) -> None:
         writer.write(STREAM.removesuffix(LAST))
         if late:
             await asyncio.sleep(0.05)
             writer.write(LAST)
+        said.set()
 
     async with server(play) as provider:
         for _ in range(2):
+            said.clear()
             await drained(await upstream.open(at(provider.url)))
+            assert said.is_set() is not late
+            async with asyncio.timeout(2):
+                await (said if late else provider.closed).wait()
+            await asyncio.sleep(0.01)
         assert provider.connections == (1 if late else 2)
 
 
-async def test_a_wait_for_the_bodys_end_that_is_cancelled_closes(upstream: NativeUpstream) -> None:
-    async with server(STREAM.removesuffix(LAST)) as provider:
-        answer = await upstream.open(at(provider.url))
-        await answer.read()
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(LINGER / 5):
-                await answer.aclose()
-        async with asyncio.timeout(2):
-            await provider.closed.wait()
+@pytest.mark.parametrize("behind", [b": bye\n\n", b"\n\n", b"data: more\n\n", b"HTTP/1.1 200 OK"])
+@pytest.mark.parametrize("later", [True, False])
+async def test_behind_the_end_of_an_answer_its_body_may_have_blank_lines_and_no_more(
+    upstream: NativeUpstream, behind: bytes, later: bool
+) -> None:
+    async def play(writer: asyncio.StreamWriter) -> None:
+        writer.write(STREAM.removesuffix(LAST) + (b"" if later else chunk(behind) + LAST))
+        if later:
+            await asyncio.sleep(0.05)
+            writer.write(chunk(behind) + LAST)
+
+    async with server(play) as provider:
+        for _ in range(2):
+            assert text_of(await drained(await upstream.open(at(provider.url)))) == "Hello"
+            await asyncio.sleep(0.1)
+        assert provider.connections == (1 if not behind.strip() else 2)
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])  # Gemini's format has no end but that of its bytes
+async def test_events_behind_the_end_are_ignored_and_close(upstream: NativeUpstream, kind: str) -> None:
+    stream = b"".join(sse(kind, "Hello")) + sse(kind, "Bye")[0]
+    async with server(HEAD + chunk(stream) + LAST) as provider:
+        for _ in range(2):
+            assert text_of(await drained(await upstream.open(at(provider.url, kind)))) == "Hello"
+        assert provider.connections == 2
+
+
+async def test_a_refusal_that_is_read_to_its_end_keeps_its_connection(upstream: NativeUpstream) -> None:
+    async with server(b"HTTP/1.1 429 Slow down\r\ncontent-length: 2\r\n\r\n{}") as provider:
+        for _ in range(3):
+            assert (await refused(upstream, at(provider.url))).status == 429
+        assert provider.connections == 1
 
 
 async def test_a_connection_that_the_provider_closed_is_not_used_again(upstream: NativeUpstream) -> None:

@@ -18,7 +18,7 @@ from proxy.wire.gemini import GeminiDecoder
 from proxy.wire.openai import OpenAIDecoder
 from tests.proxy.upstreams.calls import call
 
-RESPONSE: Any = SimpleNamespace(content=None, content_type="text/event-stream", headers={}, connection=None)
+RESPONSE: Any = SimpleNamespace(content_type="text/event-stream")
 DECODERS: dict[str, Callable[[bool], Decoder]] = {
     "openai": OpenAIDecoder,
     "anthropic": AnthropicDecoder,
@@ -27,7 +27,7 @@ DECODERS: dict[str, Callable[[bool], Decoder]] = {
 
 
 def answer(decoder: Decoder) -> NativeAnswer:
-    return NativeAnswer(RESPONSE, decoder, call("openai"), streamed=True)
+    return NativeAnswer(RESPONSE, RESPONSE, decoder, call("openai"), streamed=True)
 
 
 def parsed(decoder: Decoder, data: bytes) -> list[Decoded]:

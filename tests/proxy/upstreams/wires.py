@@ -3,15 +3,17 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 
 class Wire(asyncio.Transport):
-    """A transport of which only the reading's state is asked."""
+    """A transport without a socket. `unsent` is what it says of its write buffer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.paused = False
         self.closed = False
+        self.unsent = 0
 
     def pause_reading(self) -> None:
         self.paused = True
@@ -24,6 +26,15 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
 
 
 def cut(data: bytes, at: Sequence[int]) -> list[bytes]:

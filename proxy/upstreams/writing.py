@@ -1,0 +1,34 @@
+"""A request's body, as aiohttp writes it: its connection is told right before the first byte, and it goes out in pieces,
+so that a provider who does not read holds up the writer and not the memory."""
+
+from typing import Final
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
+
+from proxy.upstreams.connection import Connection
+
+PIECE: Final = 256 * 1024
+
+
+class Body(aiohttp.Payload):
+    """The bytes of one request's body."""
+
+    _autoclose = True
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._size = len(data)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """See `aiohttp.Payload`."""
+        return str(self._value, encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """See `aiohttp.Payload`. Raises `proxy.upstreams.connection.Stale`."""
+        if isinstance(writer, StreamWriter) and isinstance(writer.protocol, Connection):
+            writer.protocol.begin()
+        view = memoryview(self._value)
+        for start in range(0, len(view), PIECE):
+            await writer.write(view[start : start + PIECE])
