@@ -1,5 +1,8 @@
-"""A request's body, as aiohttp writes it: its connection is told right before the first byte, and it goes out in pieces,
-so that a provider who does not read holds up the writer and not the memory."""
+"""A request's body, as aiohttp writes it.
+
+Its connection is told right before the first byte. It goes out in pieces, so that a provider who does not read holds up
+the writer, and memory holds no second copy.
+"""
 
 from typing import Final
 

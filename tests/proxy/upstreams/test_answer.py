@@ -264,6 +264,6 @@ async def test_a_fault_within_the_answer_is_told_without_the_key() -> None:
     heard.hear(chunk(b'data: {"error":{"message":"bad key sk-secret-0123456789abcdef","code":401}}\n\n'))
     await asyncio.sleep(0)
     [fault] = heard.got
-    assert isinstance(fault, Fault) and "sk-secret" not in fault.message
     heard.got.append(End("natural"))
     heard.task.cancel()
+    assert isinstance(fault, Fault) and fault.error is not None and "sk-secret" not in fault.error.message

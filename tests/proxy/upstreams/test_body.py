@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from proxy.tasks import spawn
 from proxy.upstreams.body import MAX_BEHIND, MAX_WAITING, SLICE, Body, Listener
 from proxy.upstreams.framing import Chunked, Framing, Sized
 from proxy.upstreams.inflate import Inflate
@@ -91,7 +92,7 @@ async def test_the_provider_is_held_up_while_too_much_waits_for_the_reader() -> 
 async def test_whole_chunks_go_to_who_waits_and_what_is_none_wakes_them() -> None:
     one, line = body()
     got: list[bytes] = []
-    waiting = asyncio.ensure_future(one.ready(got.append))
+    waiting = spawn(one.ready(got.append))
     await asyncio.sleep(0)
     assert line.short is not None
     line.short(b"hello")
@@ -99,10 +100,10 @@ async def test_whole_chunks_go_to_who_waits_and_what_is_none_wakes_them() -> Non
     assert line.short is None
     await waiting
     assert got == [b"hello"] and one.take() == b"hal"
-    await_half = asyncio.ensure_future(one.ready(got.append))
+    halfway = spawn(one.ready(got.append))
     await asyncio.sleep(0)
     assert line.short is None  # in the middle of a chunk
-    await_half.cancel()
+    halfway.cancel()
 
 
 async def test_what_is_not_http_ends_it_and_what_came_before_can_be_read() -> None:
