@@ -28,7 +28,7 @@ DEFAULT_INFLIGHT_MB = 512
 def body_bounds(config: Config) -> tuple[int, int]:
     """The bytes that requests' bodies may hold together, and those of one client: half, where there are others."""
     server = config.server
-    megabytes = server.max_inflight_mb or max(DEFAULT_INFLIGHT_MB, 8 * server.max_body_mb)
+    megabytes = server.max_inflight_mb or max(DEFAULT_INFLIGHT_MB, 16 * server.max_body_mb)
     most = int(megabytes * 2**20)
     alone = config.auth is None or len(config.auth.keys) == 1
     return most, most if alone else most // 2

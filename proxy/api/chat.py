@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from policies.steps import Steps
 from policies.work import Work
 from proxy.access.keys import Client
-from proxy.api.footprint import footprint
+from proxy.api.footprint import bound, footprint
 from proxy.api.parse import is_large, parse_body
 from proxy.api.plan import Plan, Weight, find
 from proxy.api.surface import (
@@ -186,8 +186,15 @@ class _Watched(NamedTuple):
 
 def _read(raw: bytes, lease: Lease) -> Steps[tuple[ChatRequest, Weight]]:
     """The request that a body holds, and its weight. Raises `InvalidRequest`."""
-    body = yield from parse_body(raw)
-    lease.hold(footprint(body, raw))
+    most = 0
+
+    def hold(values: int, containers: int) -> Steps[None]:
+        nonlocal most
+        most = yield from bound(raw, values, containers)
+        lease.hold(most)
+
+    body = yield from parse_body(raw, hold)
+    lease.hold(footprint(body, raw, most))
     request = yield from validate(body)
     large = yield from is_large(raw)
     return request, Weight(len(raw), large, Work.of_body(len(raw)))

@@ -11,7 +11,8 @@ it is done in steps. The number of values is bounded before the body is parsed, 
 
 import json
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -44,16 +45,28 @@ _INTEGER = re.compile(rb"(?<![0-9.eE+])[0-9]{19,}(?![0-9.eE])")
 _IN_NUMBERS = b"0123456789.eE+-"
 
 
-def parse_body(raw: bytes) -> Steps[dict[str, Any]]:
-    """The JSON object of a request's body. Raises `InvalidRequest`."""
+Counted: TypeAlias = Callable[[int, int], Steps[None]]
+"""Takes the number of values and names of members of a body, and that of its containers, neither too small."""
+
+
+def uncounted(values: int, containers: int) -> Steps[None]:
+    """Nobody is told."""
+    yield from ()
+
+
+def parse_body(raw: bytes, counted: Counted = uncounted) -> Steps[dict[str, Any]]:
+    """The JSON object of a request's body. `counted` is told what it is made of before it is parsed, and may refuse it.
+    Raises `InvalidRequest`."""
     raw = raw.removeprefix(_BOM)
     if not raw or raw.isspace():
         raise _refusal("The body is empty: send a JSON object with `model` and `messages`.")
     containers = yield from jsonmarks.containers(raw, MAX_CONTAINERS)
     if containers > MAX_CONTAINERS:
         raise _refusal(f"The body holds more than {MAX_CONTAINERS} objects and arrays: send less.")
-    if (yield from jsonmarks.values(raw, MAX_VALUES)) > MAX_VALUES:
+    values = yield from jsonmarks.values(raw, MAX_VALUES)
+    if values > MAX_VALUES:
         raise _refusal(f"The body holds more than {MAX_VALUES} values and names of members: send less.")
+    yield from counted(values, containers)
     body = _parsed(raw)
     yield
     if not isinstance(body, dict):

@@ -60,7 +60,7 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "max_body_mb": "the largest request body, in MiB",
         "max_inflight_mb": "MiB that the bodies of all requests and what they are parsed into may take, until their "
         "answers begin; more is a 503 with `Retry-After`. One of several keys may take half. 512 when left out, or "
-        "eight times `max_body_mb` where that is more: [limits.md](limits.md)",
+        "16 times `max_body_mb` where that is more: [limits.md](limits.md)",
         "max_streams": "requests in flight, counted from when their bodies are there",
         "max_queued": "how many more may wait for a place; one more is a 503 with `Retry-After`. Holds for targets "
         "with `max_streams` too",

@@ -31,7 +31,7 @@ Api = Literal["openai", "anthropic", "gemini", "litellm"]
 
 class Server(Strict):
     """Where and how the gateway listens. `max_body_mb` is in MiB, and so is `max_inflight_mb`, what the bodies of all
-    requests take in memory (None: 512, or eight times `max_body_mb` where that is more). `keep_alive` is in seconds of
+    requests take in memory (None: 512, or 16 times `max_body_mb` where that is more). `keep_alive` is in seconds of
     client silence before a comment goes out, `drain_seconds` is what streams get to end in when the process is told to.
     `max_streams` requests are served at once; up to `max_queued` more wait for `queue_seconds`, the rest is refused."""
 

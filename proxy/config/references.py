@@ -50,8 +50,8 @@ def _listener(data: Mapping[str, Any]) -> Iterator[Fault]:
     if isinstance(host, str) and (fault := exposure(host, has_auth)):
         yield Fault(("server", "host"), fault)
     most, body = server.get("max_inflight_mb"), server.get("max_body_mb", 20)
-    if _is_number(most) and _is_number(body) and most < 6 * body:
-        message = f"is less than six times max_body_mb: the largest body would not fit; give {6 * body:g} or more"
+    if _is_number(most) and _is_number(body) and most < 8 * body:
+        message = f"is less than eight times max_body_mb: the largest body would not fit; give {8 * body:g} or more"
         yield Fault(("server", "max_inflight_mb"), message)
     for index, origin in enumerate(items(server, "cors_origins")):
         if origin == "*" and not has_auth:

@@ -240,7 +240,7 @@ async def test_streams_of_large_prompts_take_no_memory_once_they_run(tmp_path: P
         url = f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}"
         config = tmp_path / "config.yaml"
         config.write_text(
-            "server: {port: '${SLUICE_PORT}', max_inflight_mb: 120}\n"
+            "server: {port: '${SLUICE_PORT}', max_inflight_mb: 160}\n"
             f"providers: {{openai: {{base_url: '{url}/v1'}}}}\nmodels: {{m: {{target: openai/m}}}}\n"
         )
         serving = await stack.enter_async_context(started(config))
