@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import FrameType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -37,6 +37,7 @@ from proxy.wire.anthropic import AnthropicDecoder
 from proxy.wire.base import Decoder
 from proxy.wire.gemini import GeminiDecoder
 from proxy.wire.openai import OpenAIDecoder
+from tests.instructions import Instructions
 from tests.proxy.driving import LONG, only_route, seen
 from tests.proxy.upstreams.calls import call
 from tests.proxy.upstreams.wires import Wire
@@ -160,32 +161,6 @@ class Taker:
         return None
 
 
-class Count:
-    """Counts the instructions that the code of our packages runs."""
-
-    def __init__(self) -> None:
-        self.instructions = 0
-
-    def __enter__(self) -> "Count":
-        sys.settrace(self._call)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-
-    def _call(self, frame: FrameType, event: str, argument: object) -> Any:
-        if not frame.f_globals.get("__name__", "").startswith(("proxy.", "policies.")):
-            return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        return self._step
-
-    def _step(self, frame: FrameType, event: str, argument: object) -> Any:
-        if event == "opcode":
-            self.instructions += 1
-        return self._step
-
-
 async def served(name: str, config: Config) -> Record:
     """One stream through driver, decoder, chain and encoder."""
     clock = asyncio.get_running_loop().time
@@ -211,8 +186,8 @@ async def served(name: str, config: Config) -> Record:
 async def test_a_chunk_is_as_much_work_as_it_was(name: str, policies: str) -> None:
     config = parse("providers: {openai: {api_key: k}}\nmodels: {m: {target: openai/m}}\n" + policies, environ={})
     await served(name, config)  # what is made once: patterns compiled, states of automata
-    with Count() as count:
+    with Instructions("proxy", "policies") as run:
         record = await served(name, config)
     assert record.outcome == "completed"
-    figure = count.instructions / CHUNKS
+    figure = run.count / CHUNKS
     assert figure == pytest.approx(FIGURES[name, policies], rel=0.05), f"now {figure:.0f} instructions a chunk"
