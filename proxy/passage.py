@@ -6,6 +6,7 @@ policy's time, and taken up again.
 """
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -13,10 +14,12 @@ from dataclasses import replace
 
 from policies.chain import Rejected
 from policies.events import Attachment, End, EndKind, Event, Finish, Text, Tick, ToolCall, Usage
+from policies.steps import Steps
 from policies.work import OverBudget
 from proxy.attempt import Attempt
 from proxy.downstream import Downstream
 from proxy.errors import GatewayError, PolicyFailed, TooComplex, UpstreamError
+from proxy.folding import AT_ONCE, SUBSTANCE, foldable_at_once, has_substance, is_long, pieces
 from proxy.interrupts import Interrupts
 from proxy.job import Job, Prepared
 from proxy.ledger import Ledger
@@ -28,15 +31,6 @@ from proxy.wire.causes import cause
 
 log = logging.getLogger("sluice")
 
-AT_ONCE = 64
-"""Characters of one text that are folded without a pause: more could keep the event loop from the other streams."""
-
-SLICE = 512
-"""Characters of one text that are folded as one event."""
-
-SUBSTANCE = (Text, ToolCall, Attachment, Finish)
-"""Events before which nothing goes to the client, so that a failure can still be an HTTP status."""
-
 ESTIMATED = {"x_sluice": {"source": "estimated"}}
 """Marks a usage object that is not the provider's word."""
 
@@ -44,6 +38,9 @@ FAILED = "A policy of the gateway failed, so the answer was stopped."
 
 SMALL_PROMPT = 32 * 1024
 """Bytes of a request's body that may stay until the end: dropping it costs more than it takes."""
+
+MANY = 100
+"""Events that are sent while a long fold goes on."""
 
 MOST_PENDING = 1000
 """Events without substance that are kept for the first one with it."""
@@ -191,7 +188,7 @@ class Passage:
                 out = self._piece(first)
                 self._ledger.saw(last)
                 return out + self._counted(last)
-        usual = _usual(events)
+        usual = foldable_at_once(events)
         if usual is None:
             return None
         out = []
@@ -232,8 +229,9 @@ class Passage:
             elif isinstance(event, End):
                 ended = True
                 self._ledger.ended()
-                out += self._finish_unfinished()
-            elif isinstance(event, Text | ToolCall) and _is_long(event):
+                await self._finish_unfinished(out)
+            elif isinstance(event, Finish) or is_long(event):
+                self._note(event)
                 await self._fold_slices(event, out)
             else:
                 self._note(event)
@@ -247,13 +245,21 @@ class Passage:
             await self._send(out)
         return ended or over
 
-    async def _fold_slices(self, event: Text | ToolCall, out: list[Event]) -> None:
-        """Fold a long event a little at a time, and let other streams run in between."""
-        self._note(event)
-        for piece in _pieces(event):
+    async def _fold_slices(self, event: Event, out: list[Event]) -> None:
+        """Fold an event that may be much work a little at a time, and let other streams run in between."""
+        await self._job.turns.take(self._folding(event, out), functools.partial(self._send_many, out))
+
+    def _folding(self, event: Event, out: list[Event]) -> Steps[None]:
+        for piece in pieces(event):
             for events in self._slices(piece):
                 out += events
-                await asyncio.sleep(0)
+                yield
+
+    async def _send_many(self, out: list[Event]) -> None:
+        """Send what came out so far when it is much: to encode all at once at the end would take long."""
+        if len(out) >= MANY and not self.over():
+            await self._send(out)
+            out.clear()
 
     def _slices(self, event: Event) -> Iterator[list[Event]]:
         try:
@@ -313,15 +319,14 @@ class Passage:
         log.error("%s: a policy raised %s", self._record.id, where_it_failed(failure))
         return PolicyFailed(FAILED)
 
-    def _finish_unfinished(self) -> list[Event]:
+    async def _finish_unfinished(self, out: list[Event]) -> None:
         """The provider says that the answer is whole: choices that it did not finish end as `stop`, then the chain
         ends."""
         if not self._seen:
             raise UpstreamError("The provider sent an empty answer.", code="empty_answer")
-        out: list[Event] = []
         for choice in sorted(self._seen - self.chain.finished.keys()):
-            out += self._feed(Finish(choice, "stop"))
-        return out + self._feed(End("natural"))
+            await self._fold_slices(Finish(choice, "stop"), out)
+        await self._fold_slices(End("natural"), out)
 
     def over(self) -> bool:
         """Whether a policy's stop has ended the last choice: then the provider is not waited for."""
@@ -341,7 +346,7 @@ class Passage:
             self._unsent = b""
         if not self._begun:
             self._pending += out
-            if not _has_substance(out) and len(self._pending) < MOST_PENDING:
+            if not has_substance(out) and len(self._pending) < MOST_PENDING:
                 return
             out, self._pending = self._pending, []
             self._begun = True
@@ -357,38 +362,9 @@ class Passage:
             self._unsent = b""
 
 
-def _usual(events: Sequence[Event | Fault]) -> Sequence[Event] | None:
-    """The same, if all of them can be folded at once."""
-    usual: list[Event] = []
-    for event in events:
-        if not isinstance(event, Text | ToolCall | Usage) or _is_long(event):
-            return None
-        usual.append(event)
-    return usual
-
-
-def _is_long(event: Event | Fault) -> bool:
-    """Whether the event is to be folded a little at a time."""
-    if isinstance(event, Text):
-        return len(event.text) > AT_ONCE
-    return isinstance(event, ToolCall) and len(event.arguments) > AT_ONCE
-
-
-def _pieces(event: Text | ToolCall) -> Iterator[Event]:
-    if isinstance(event, Text) and len(event.text) > SLICE:
-        for start in range(0, len(event.text), SLICE):
-            yield Text(event.choice, event.channel, event.text[start : start + SLICE])
-    else:
-        yield event
-
-
 def _reported(fault: Fault) -> UpstreamError:
     """The error for a fault of the answer: what it would be, had it been the answer's status."""
     status = 503 if fault.status == 529 else fault.status
     kind = "rate_limit_error" if status == 429 else "invalid_request_error" if status < 500 else "server_error"
     whose = cause(fault.status, fault.kind, fault.message)
     return UpstreamError(fault.message, status=status, type=kind, code=fault.kind or "upstream_error", cause=whose)
-
-
-def _has_substance(events: Sequence[Event]) -> bool:
-    return any(isinstance(e, SUBSTANCE) and not (isinstance(e, Text) and not e.text) for e in events)

@@ -6,15 +6,18 @@ what is recorded.
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
-from policies.events import End, Event, Finish, Note, Opaque, Reject, Stop, Text, Usage, Verdict
+from policies.events import End, Event, Finish, Note, Opaque, Pause, Reject, Stop, Text, ToolCall, Usage, Verdict
+from proxy import turns
 from proxy.errors import UpstreamError
+from proxy.folding import CALL_SLICE, SLICE
 from proxy.interrupts import Reason
-from proxy.passage import MOST_PENDING, SLICE
+from proxy.passage import MOST_PENDING
 from proxy.wire.base import Fault
 from tests.end_to_end.wire import until
 from tests.proxy.driving import (
@@ -123,27 +126,81 @@ async def test_an_empty_answer_is_a_failure() -> None:
     assert (run.client.response.status, run.client.response.error["code"]) == (502, "empty_answer")
 
 
-async def test_a_long_text_is_folded_in_slices_and_others_get_their_turn() -> None:
+async def test_a_long_tool_call_is_folded_in_slices() -> None:
     policy = Through()
+    call = ToolCall(0, 0, "id", "f", "x" * (2 * CALL_SLICE + 1), extra={"a": 1})
+    run = await driven([[call], [Finish(0, "tool_calls"), NATURAL]], Asked(policies=[policy]))
+    first, *rest = [event for event in policy.seen if isinstance(event, ToolCall)]
+    assert (first.id, first.name, first.extra) == ("id", "f", {"a": 1})
+    assert [(piece.id, piece.name, len(piece.arguments)) for piece in rest] == [
+        (None, None, CALL_SLICE),
+        (None, None, 1),
+    ]
+    sent = [chunk["choices"][0]["delta"] for chunk in run.client.response.events[:-1]]
+    calls = [call for delta in sent for call in delta.get("tool_calls", [])]
+    assert "".join(call["function"]["arguments"] for call in calls) == "x" * (2 * CALL_SLICE + 1)
+
+
+def slow(event: Event) -> list[Event]:
+    """A policy's work that takes longer than a slice of the event loop's time."""
+    until = time.perf_counter() + 2 * turns.SLICE
+    while time.perf_counter() < until:
+        pass
+    return [event]
+
+
+async def counting(counted: list[None]) -> None:
+    """Another stream: counts its turns."""
+    while True:
+        counted.append(None)
+        await asyncio.sleep(0)
+
+
+async def test_a_long_text_is_folded_in_slices_and_others_get_their_turn() -> None:
+    policy = Through(slow)
     words = "x" * (10 * SLICE + 1)
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.get_running_loop().create_task(other())
+    counted: list[None] = []
     provider = Provider([[text(words)], [Finish(0, "stop"), NATURAL]])
     run = await drive(provider, Asked(policies=[policy]))
-    before = turns
+    task = asyncio.get_running_loop().create_task(counting(counted))
     await run.finished()
     task.cancel()
     pieces = [event.text for event in policy.seen if isinstance(event, Text)]
     assert "".join(pieces) == words and len(pieces) == 11
-    assert turns - before >= 10
+    assert len(counted) >= 10
     assert run.client.response.text == words
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_long_check_at_the_end_of_a_choice_pauses_and_others_get_their_turn(told: bool) -> None:
+    def checking(event: Event) -> Iterator[Verdict]:
+        for _ in range(10 if isinstance(event, Finish) else 0):
+            slow(event)
+            yield Pause()
+        yield event
+
+    counted: list[None] = []
+    provider = Provider([[text("Hi"), *([Finish(0, "stop")] if told else []), NATURAL]])
+    run = await drive(provider, Asked(policies=[Through(checking)]))
+    task = asyncio.get_running_loop().create_task(counting(counted))
+    await run.finished()
+    task.cancel()
+    assert len(counted) >= 10
+    assert run.client.response.text == "Hi"
+
+
+async def test_much_that_a_policy_releases_at_the_end_goes_out_in_several_messages() -> None:
+    def releasing(event: Event) -> Iterator[Verdict]:
+        for number in range(1000 if isinstance(event, Finish) else 0):
+            yield text(f"{number} ")
+            if number % 100 == 99:
+                slow(event)
+                yield Pause()
+        yield event
+
+    run = await driven([[text("")], [Finish(0, "stop"), NATURAL]], Asked(policies=[Through(releasing)]))
+    assert len(run.client.bodies) > 5
+    assert run.client.response.text == "".join(f"{number} " for number in range(1000))
 
 
 # ---- before the first event
