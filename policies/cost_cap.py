@@ -22,6 +22,7 @@ from policies.events import Event, Finish, Note, Stop, Text, ToolCall, Usage, Ve
 from policies.limits import lowered, thinking_budget
 from policies.numbers import Amount
 from policies.prices import FREE, Price
+from policies.steps import Steps
 
 _MILLION = 1_000_000
 
@@ -51,7 +52,7 @@ class CostCap:
         self._choices = set(range(context.choices))
         self._ended: set[int] = set()
 
-    def request(self, request: Request) -> Request | Refuse:
+    def request(self, request: Request) -> Steps[Request | Refuse]:
         """Refuse what is too dear before it begins; else lower the provider's limit to what is left."""
         price = self._price
         if price == FREE:
@@ -62,7 +63,7 @@ class CostCap:
                 "the operator can set it under `prices`.",
                 "no_price",
             )
-        prompt = estimate.prompt_tokens(request.body)
+        prompt = yield from estimate.prompt_steps(request.body)
         self._set_room(price.at(prompt), Usage(prompt, 0))
         most = int(self._room / estimate.UNITS / max(price.dearest / price.output, 1)) // self._context.choices
         if most < 1:

@@ -9,8 +9,10 @@ come out within a quarter of what o200k counts. Units are twentieths of a token:
 pieces changes the sum.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from policies.steps import Steps, finished
 
 UNITS = 20
 """Units in a token."""
@@ -20,6 +22,10 @@ _EXTRA_BYTE = 6
 _MESSAGE = 4 * UNITS
 _MEDIUM = 1000 * UNITS
 """An image, a recording or a file. What it really costs depends on its size and on the provider."""
+
+_PIECE = 256
+_AT_ONCE = 2000
+"""Values that are read in one step."""
 
 _MEDIA = ("image_url", "input_audio", "file", "image", "document")
 _ASKING = ("tools", "functions", "response_format")
@@ -37,7 +43,11 @@ def within(text: str, room: float) -> int:
     """How many characters of `text` are within so many units."""
     if text.isascii():
         return min(len(text), max(0, int(room // _CHARACTER)))
-    for place, character in enumerate(text):
+    start = 0
+    while start < len(text) and (needed := units(text[start : start + _PIECE])) <= room:
+        room -= needed
+        start += _PIECE
+    for place, character in enumerate(text[start : start + _PIECE], start):
         room -= units(character)
         if room < 0:
             return place
@@ -51,27 +61,34 @@ def tokens(count: float) -> int:
 
 def prompt_tokens(body: Mapping[str, Any]) -> int:
     """The estimate for all that a request gives the model to read."""
-    total = 0
+    return finished(prompt_steps(body))
+
+
+def prompt_steps(body: Mapping[str, Any]) -> Steps[int]:
+    """As `prompt_tokens`, in steps."""
     messages = body.get("messages")
-    for message in messages if isinstance(messages, list) else ():
-        total += _MESSAGE + sum(_read(message))
-    for name in _ASKING:
-        total += sum(_read(body.get(name)))
-    return tokens(total)
+    messages = messages if isinstance(messages, list) else []
+    read = yield from _read([messages, *(body.get(name) for name in _ASKING)])
+    return tokens(_MESSAGE * len(messages) + read)
 
 
-def _read(value: Any) -> Iterator[int]:
+def _read(value: Any) -> Steps[int]:
     """The units of every text in a JSON value, names of members included; one lump for a medium."""
+    total = seen = 0
     waiting = [value]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, str):
-            yield units(value)
-        elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, dict):
-            if value.get("type") in _MEDIA:
-                yield _MEDIUM
-            else:
-                waiting += value.keys()
-                waiting += value.values()
+        if isinstance(value, dict) and value.get("type") in _MEDIA:
+            total += _MEDIUM
+            continue
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        for part in parts:
+            if isinstance(part, str):
+                total += units(part)
+            elif isinstance(part, list | dict):
+                waiting.append(part)
+        seen += 1 + len(parts)
+        if seen > _AT_ONCE:
+            seen = 0
+            yield
+    return total

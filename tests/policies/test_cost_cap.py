@@ -13,6 +13,7 @@ from policies.chain import Chain
 from policies.cost_cap import CostCap, CostCapConfig
 from policies.events import Event, Finish, Text, ToolCall, Usage
 from policies.prices import Price
+from policies.steps import finished
 from tests.policies.texts import SAMPLES, cut
 
 PRICE = Price(100_000, 1_000_000)
@@ -30,7 +31,7 @@ def cap(
 
 def begun(usd: float, **members: Any) -> Chain:
     policy = cap(usd, **members)
-    assert isinstance(policy.request(Request(BODY)), Request)
+    assert isinstance(finished(policy.request(Request(BODY))), Request)
     return Chain([policy])
 
 
@@ -43,22 +44,22 @@ def test_the_prompts_estimate() -> None:
 
 
 def test_a_prompt_that_is_too_dear_is_refused() -> None:
-    refusal = cap(2.2).request(Request(BODY))
+    refusal = finished(cap(2.2).request(Request(BODY)))
     assert isinstance(refusal, Refuse)
     assert (refusal.status, refusal.code) == (400, "cost_cap")
-    assert cap(2.41).request(Request(BODY)) == Request({**BODY, "max_tokens": 1})
+    assert finished(cap(2.41).request(Request(BODY))) == Request({**BODY, "max_tokens": 1})
 
 
 @pytest.mark.parametrize("price", [None, Price(1, 0)])
 def test_a_model_without_a_price_is_refused(price: Price | None) -> None:
-    refusal = cap(1, price=price).request(Request(BODY))
+    refusal = finished(cap(1, price=price).request(Request(BODY)))
     assert isinstance(refusal, Refuse)
     assert refusal.code == "no_price"
 
 
 def test_a_free_model_passes() -> None:
     policy = cap(0.001, price=Price(0, 0))
-    assert policy.request(Request(BODY)) == Request(BODY)
+    assert finished(policy.request(Request(BODY))) == Request(BODY)
     chain = Chain([policy])
     events: list[Event] = [Text(0, "content", "x" * 10_000), Usage(10, 10_000), Finish(0, "stop")]
     assert [out for event in events for out in chain.feed(event)] == events
@@ -76,15 +77,15 @@ def test_a_free_model_passes() -> None:
     ],
 )
 def test_the_providers_limit_is_what_is_left(members: dict[str, Any], body: dict[str, Any], limit: int) -> None:
-    request = cap(50 + PROMPT / 10, **members).request(Request({**BODY, **body}))
+    request = finished(cap(50 + PROMPT / 10, **members).request(Request({**BODY, **body})))
     assert isinstance(request, Request)
     assert request.body["max_tokens"] == limit
 
 
 def test_a_thinking_budget_that_is_not_covered_is_refused() -> None:
     body = {**BODY, "thinking": {"type": "enabled", "budget_tokens": 1024}}
-    assert isinstance(cap(1000).request(Request(body)), Refuse)
-    assert isinstance(cap(1100).request(Request(body)), Request)
+    assert isinstance(finished(cap(1000).request(Request(body))), Refuse)
+    assert isinstance(finished(cap(1100).request(Request(body))), Request)
 
 
 @settings(max_examples=60, deadline=None)

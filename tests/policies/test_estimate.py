@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from policies import estimate
 from proxy.upstreams.tokenizers import load
+from tests.instructions import Instructions
 from tests.policies.texts import cut, texts
 
 CODE = Path(estimate.__file__).read_text()
@@ -32,6 +33,13 @@ def test_what_is_within_a_room(text: str, room: int) -> None:
     assert count == len(text) or estimate.units(text[: count + 1]) > room
 
 
+def test_the_place_in_a_long_text_is_found_without_a_look_at_each_character() -> None:
+    text = "é" * 100_000
+    with Instructions("policies") as run:
+        assert estimate.within(text, estimate.units(text) - 1) == 99_999
+    assert run.count < 50_000
+
+
 @pytest.mark.parametrize(("units", "tokens"), [(0, 0), (1, 1), (20, 1), (21, 2), (20.5, 2)])
 def test_units_round_up(units: float, tokens: int) -> None:
     assert estimate.tokens(units) == tokens
@@ -53,3 +61,12 @@ def test_units_round_up(units: float, tokens: int) -> None:
 )
 def test_all_that_a_model_reads_counts(body: dict[str, object], least: int) -> None:
     assert least <= estimate.prompt_tokens(body) <= least + 20
+
+
+def test_a_body_of_many_values_is_read_in_steps() -> None:
+    body = {"messages": [{"role": "user", "content": "x"} for _ in range(10_000)]}
+    steps = estimate.prompt_steps(body)
+    assert sum(1 for _ in steps) > 10
+    assert estimate.prompt_tokens(body) == estimate.tokens(
+        10_000 * (4 * estimate.UNITS + estimate.units("rolecontentuserx"))
+    )
