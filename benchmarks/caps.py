@@ -12,8 +12,10 @@ from typing import Any
 from benchmarks.redact import CHINESE, chunks, code, english, timed
 from policies import POLICIES
 from policies.base import Context, Policy, Request, Target
+from policies.chain import Chain
 from policies.events import Event, Text
 from policies.prices import Price
+from policies.steps import finished
 from proxy.ledger import Ledger
 from proxy.upstreams import tokenizers
 
@@ -47,7 +49,7 @@ def policy(kind: str, body: dict[str, Any] | None = None, **config: Any) -> Poli
     )
     row = POLICIES[kind]
     made = row.build(f"{kind}/bench", row.config(**config), context)
-    made.request(Request({"messages": [], **(body or {})}))
+    finished(Chain([made]).request(Request({"messages": [], **(body or {})})))
     return made
 
 

@@ -1,9 +1,12 @@
 """`json_guard`: an answer that should be JSON is checked while it streams.
 
-`grammar` is an incremental automaton for RFC 8259; `schema` and `match` hold what a stream can decide of a JSON schema
-against it; `fence` takes a Markdown fence off; `answer` is the three together for one choice. `streamed` stops or flags
-as the text passes; `held` keeps the whole answer back, has `whole` check it with the `jsonschema` library, and rejects
-an attempt that fails. It guards a format, not a secret: fields that we don't know still reach the client.
+`grammar` is an incremental automaton for RFC 8259. `survey` finds the schemas in a schema. `nodes` and `match` hold
+what a stream can decide of them against the text, `rules` and `whole` all of it against a whole answer. `fence` takes a
+Markdown fence off. `answer` is grammar, match and fence together for one choice. `streamed` stops or flags as the text
+passes; `held` keeps the answer back, has it checked whole, and rejects an attempt that fails.
+
+It guards a format, not a secret: fields that we don't know still reach the client. Client and provider write what it
+works on, so all of its work is spent from a budget and done in steps (`pace`).
 """
 
 from typing import Any, Final

@@ -1,16 +1,23 @@
 """One choice's content, judged while it comes: fence, grammar and schema together."""
 
+from collections.abc import Generator
+from typing import Final
+
+from policies.events import Pause
 from policies.json_guard.fence import Closing, Opening
 from policies.json_guard.grammar import Grammar
 from policies.json_guard.match import Matcher
 from policies.json_guard.schema import Schema
+
+AT_ONCE: Final = 64
+"""Characters that are judged without a pause."""
 
 
 class Answer:
     """The content so far. `offset` is the place of the character that broke it, counted in what the provider sent."""
 
     def __init__(self, schema: Schema | None, strip_fence: bool) -> None:
-        self._matcher = Matcher(schema) if schema is not None and schema.root is not None else None
+        self._matcher = Matcher(schema) if schema is not None and schema.survey.root is not None else None
         self._grammar = Grammar(self._matcher)
         self._opening = Opening() if strip_fence else None
         self._closing: Closing | None = None
@@ -23,6 +30,15 @@ class Answer:
     def unwatched(self) -> bool:
         """Whether part of the schema was too costly to follow."""
         return self._matcher is not None and self._matcher.gave_up
+
+    def steps(self, text: str) -> Generator[Pause, None, tuple[str, str]]:
+        """As `feed`, with pauses."""
+        good, bad = self.feed(text[:AT_ONCE])
+        for start in range(AT_ONCE, len(text), AT_ONCE):
+            yield Pause()
+            more, rest = self.feed(text[start : start + AT_ONCE])
+            good, bad = good + more, bad + rest
+        return good, bad
 
     def feed(self, text: str) -> tuple[str, str]:
         """Take more content; gives what of it is good, without the fence, and from the character on that broke it."""

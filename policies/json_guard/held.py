@@ -8,21 +8,44 @@ choice that ended by itself does not fit the whole schema. The content of a choi
 At an unnatural end of the stream all is dropped but, when somebody cancelled it, the choices that had finished. With
 tools in the request, prose may come before a call: then content is judged at its finish only.
 
+The check of a whole answer, and the release of what was held, pause (`Pause`) about every millisecond. An attempt whose
+check costs more than its budget is rejected: what cannot be judged does not go on.
+
 `attempts` is for the one who makes them: a policy sees one attempt.
 """
 
-from collections.abc import Iterable
-from typing import TypeGuard
+from collections.abc import Generator, Iterable
+from typing import Final
 
 from policies.base import Context, Refuse, Request
-from policies.events import NATURAL_REASONS, End, Event, Finish, Note, Reject, Text, Tick, ToolCall, Usage, Verdict
-from policies.json_guard.answer import Answer
-from policies.json_guard.schema import SchemaError
-from policies.json_guard.settings import Ask, JsonGuardConfig, asked, refusal
+from policies.events import (
+    NATURAL_REASONS,
+    Attachment,
+    End,
+    Event,
+    Finish,
+    Note,
+    Opaque,
+    Pause,
+    Reject,
+    Text,
+    Tick,
+    ToolCall,
+    Usage,
+    Verdict,
+)
+from policies.json_guard.answer import AT_ONCE, Answer
+from policies.json_guard.pace import Pace
+from policies.json_guard.settings import PLACE, Ask, JsonGuardConfig, asked, refusal
+from policies.json_guard.survey import SchemaError
 from policies.json_guard.whole import Whole
+from policies.steps import Steps
 
 MOST_HELD = 1_000_000
-"""How many characters (and events) of an answer are held; a longer one is rejected."""
+"""How many characters (and events) of an answer are held, structure included; a longer one is rejected."""
+
+_RELEASED_AT_ONCE: Final = 100
+"""Events that are released before others may run."""
 
 
 class HeldJsonGuard:
@@ -37,10 +60,14 @@ class HeldJsonGuard:
         self._strip = config.strip_fence
         self._applies = config.applies(context)
         self._choices = context.choices
+        self._work = context.work
         self._ask = Ask()
         self._whole = Whole(None)
         self._held: list[Event] = []
+        self._contents: dict[int, list[str]] = {}
         self._size = 0
+        self._characters = 0
+        self._released = False
         self._answers: dict[int, Answer] = {}
         self._excused: set[int] = set()
         self._finished: set[int] = set()
@@ -49,21 +76,22 @@ class HeldJsonGuard:
     @property
     def held(self) -> int:
         """See `Chain.held`."""
-        texts = [e.text for e in self._held if isinstance(e, Text)]
-        return sum(map(len, [*texts, *(e.arguments for e in self._held if isinstance(e, ToolCall))]))
+        return self._characters
 
-    def request(self, request: Request) -> Request | Refuse:
+    def request(self, request: Request) -> Steps[Request | Refuse]:
         if not self._applies:
             return request
+        pace = Pace(self._work, PLACE)
         try:
-            self._ask = asked(request.body)
+            self._ask = yield from asked(request.body, pace)
             self._whole = Whole(self._ask.schema)
+            yield from self._whole.steps(pace)
         except SchemaError as error:
             return refusal(error)
         return request
 
     def feed(self, event: Event) -> Iterable[Verdict]:
-        if not self._applies or isinstance(event, Usage | Tick):
+        if not self._applies or self._released or isinstance(event, Usage | Tick):
             return (event,)
         match event:
             case End():
@@ -77,29 +105,37 @@ class HeldJsonGuard:
         return self._hold(event)
 
     def _content(self, event: Text) -> Iterable[Verdict]:
-        choice = event.choice
-        if choice in self._finished:
+        if event.choice in self._finished:
             return ()
-        answer = self._answer(choice)
-        good, bad = answer.feed(event.text)
+        answer = self._answer(event.choice)
+        if len(event.text) <= AT_ONCE:
+            return self._judged(event.choice, answer, *answer.feed(event.text))
+        return self._long_content(event, answer)
+
+    def _long_content(self, event: Text, answer: Answer) -> Iterable[Verdict]:
+        good, bad = yield from answer.steps(event.text)
+        yield from self._judged(event.choice, answer, good, bad)
+
+    def _judged(self, choice: int, answer: Answer, good: str, bad: str) -> Iterable[Verdict]:
         if answer.broken and not self._ask.tools:
             return self._reject("the answer is not JSON that fits", choice, answer.offset)
+        self._contents.setdefault(choice, []).append(good + bad)
         return self._hold(Text(choice, "content", good + bad))
 
     def _finish(self, event: Finish) -> Iterable[Verdict]:
         choice = event.choice
         if choice in self._finished:
-            return ()
+            return
+        fault = yield from self._fault(event)
         self._finished.add(choice)
-        fault = self._fault(event)
         if fault is not None:
-            return self._reject(fault, choice, None)
-        rejected = self._hold(event)
-        if rejected or len(self._finished) < self._choices:
-            return rejected
-        return self._release()
+            yield from self._reject(fault, choice, None)
+            return
+        yield from self._hold(event)
+        if len(self._finished) >= self._choices:
+            yield from self._release()
 
-    def _fault(self, finish: Finish) -> str | None:
+    def _fault(self, finish: Finish) -> Generator[Pause, None, str | None]:
         """What is wrong with a choice that finished."""
         if finish.reason not in NATURAL_REASONS:
             self._cut.add(finish.choice)
@@ -109,48 +145,61 @@ class HeldJsonGuard:
             return None
         if not answer.finish()[0]:
             return "the answer is not a whole JSON text that fits"
-        return self._whole.fault("".join(e.text for e in self._held if _is_content(e, finish.choice)))
+        steps = self._whole.fault("".join(self._contents.pop(finish.choice, ())))
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                fault: str | None = end.value
+                return fault
+            yield Pause()
 
     def _end(self, event: End) -> Iterable[Verdict]:
         if event.kind == "cancel":  # the client is still there: what was judged or cut before ends as it should
             self._held = [e for e in self._held if getattr(e, "choice", None) in self._finished]
         if event.kind in ("natural", "cancel"):
             yield from self._release()
-        self._held.clear()
+        self._drop()
         yield event
 
     def _hold(self, event: Event) -> Iterable[Verdict]:
-        """Hold an event; when all were released already it goes on, when they are too many the attempt is rejected."""
+        """Hold an event; when they are too many the attempt is rejected."""
         last = self._held[-1] if self._held else None
+        size = 0
         if isinstance(event, Text):
-            self._size += len(event.text)
-            if (
-                isinstance(last, Text)
-                and (last.choice, last.channel) == (event.choice, event.channel)
-                and not event.text
-            ):
+            size = len(event.text)
+            if not size and isinstance(last, Text) and (last.choice, last.channel) == (event.choice, event.channel):
                 return ()
         elif isinstance(event, ToolCall):
-            self._size += len(event.arguments)
-        self._size += 1
+            size = len(event.arguments)
         self._held.append(event)
+        self._characters += size
+        self._size += 1 + size + (0 if type(event) is Text else _structure(event))
         if self._size > MOST_HELD:
             return self._reject(f"the answer is longer than the {MOST_HELD} characters that are held", None, None)
         return ()
 
     def _release(self) -> Iterable[Verdict]:
         held, self._held = self._held, []
+        self._characters = 0
+        self._released = True
         for choice in sorted(self._cut):
             yield Note(self.name, "dropped", "cut", choice, "content")
-        for event in held:
-            if not any(_is_content(event, choice) for choice in self._cut):
+        for number, event in enumerate(held, 1):
+            if not (isinstance(event, Text) and event.channel == "content" and event.choice in self._cut):
                 yield event
-        self._cut.clear()
+            if not number % _RELEASED_AT_ONCE:
+                yield Pause()
 
     def _reject(self, message: str, choice: int | None, offset: int | None) -> Iterable[Verdict]:
-        self._held.clear()
+        self._drop()
         yield Note(self.name, "rejected", "invalid", choice, "content", offset=offset)
         yield Reject(self.name, message, self.attempts)
+
+    def _drop(self) -> None:
+        self._held.clear()
+        self._contents.clear()
+        self._characters = 0
 
     def _answer(self, choice: int) -> Answer:
         if choice not in self._answers:
@@ -158,5 +207,13 @@ class HeldJsonGuard:
         return self._answers[choice]
 
 
-def _is_content(event: Event, choice: int) -> TypeGuard[Text]:
-    return isinstance(event, Text) and event.channel == "content" and event.choice == choice
+def _structure(event: Event) -> int:
+    """About how many characters an event has besides its text."""
+    match event:
+        case ToolCall():
+            return len(repr((event.id, event.name, event.extra)))
+        case Attachment():
+            return len(repr(event.value))
+        case Opaque():
+            return len(repr(event.fields))
+    return 0

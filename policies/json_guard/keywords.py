@@ -4,7 +4,7 @@ The library that validates whole answers trusts its schema, and its own check of
 schema is checked by this table instead.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
@@ -26,6 +26,9 @@ SINGLE = (
 LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 NAMED = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
 
+SIZED = (*LISTS, *NAMED, "dependentRequired", "required", "type")
+"""Keywords, besides `enum`, whose value may have many members or items that the check of it looks at."""
+
 
 def _is_schema(value: Any) -> bool:
     return isinstance(value, dict | bool)
@@ -36,7 +39,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return _is_number(value) and value >= 0 and value == int(value)
+    return _is_number(value) and value >= 0 and float(value).is_integer()
 
 
 def _are_names(value: Any) -> bool:
@@ -106,15 +109,39 @@ def fault(schema: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def subschemas(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The schemas right within a well-formed schema, each with its place."""
+def subschemas(schema: Mapping[str, Any]) -> Iterator[tuple[str, str | int | None, Any]]:
+    """The schemas right within a well-formed schema, each with its keyword and its name or number there."""
     for keyword, value in schema.items():
         if keyword in SINGLE:
-            yield keyword, value
+            yield keyword, None, value
         elif keyword in LISTS:
-            yield from ((f"{keyword}/{at}", item) for at, item in enumerate(value))
+            yield from ((keyword, at, item) for at, item in enumerate(value))
         elif keyword in NAMED:
-            yield from ((f"{keyword}/{name}", item) for name, item in value.items())
+            yield from ((keyword, name, item) for name, item in value.items())
+
+
+def width(schema: Mapping[str, Any], sized: Iterable[str]) -> int:
+    """How many members and items the values of these keywords have, well-formed or not."""
+    found = 0
+    for keyword in sized:
+        value = schema.get(keyword)
+        if isinstance(value, list | dict):
+            found += len(value)
+            if keyword == "dependentRequired" and isinstance(value, dict):
+                found += sum(len(names) for names in value.values() if isinstance(names, list))
+    return found
+
+
+def texts(schema: Mapping[str, Any]) -> Iterator[str]:
+    """The names and strings that a well-formed schema holds against an answer."""
+    for keyword in ("properties", "dependentSchemas", "required", "patternProperties"):
+        yield from schema.get(keyword, ())
+    for name, needed in schema.get("dependentRequired", {}).items():
+        yield name
+        yield from needed
+    for value in (*schema.get("enum", ()), schema.get("const"), schema.get("pattern")):
+        if isinstance(value, str):
+            yield value
 
 
 CHECKED = frozenset(_CHECKS)

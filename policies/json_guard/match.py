@@ -10,27 +10,30 @@ alive, or because the cell of its current member or item is dead. A failure sett
 when the outermost cell is dead, the document is. Values that no schema bears on have an empty frame. Memory: frames
 are as deep as the document, cells at most `MOST_CELLS` for each; a value with more is not watched.
 
-Work is bounded for each character, whatever schema a client sends: a visit of a cell costs one, each token and each
-watched character earns `EARNED`. A document that overdraws is not watched further (`gave_up`). All of this depends on
-the text alone, not on its pieces.
+Work is bounded for each character, whatever schema a client sends: a visit of a cell costs one, each step of a search
+among its strings or numbers another, and each token and each watched character earns `EARNED`. A document that
+overdraws is not watched further (`gave_up`). All of this depends on the text alone, not on its pieces.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from policies.json_guard.grammar import NUMBER, OBJECT, STRING, Kind
 from policies.json_guard.literals import Cursor
+from policies.json_guard.nodes import Node
 from policies.json_guard.number import Number
-from policies.json_guard.schema import Child, Node, Schema
+from policies.json_guard.schema import Schema
+from policies.json_guard.survey import Child
 
 MOST_CELLS: Final = 256
 EARNED: Final = 24
-_CREDIT = 20_000
+_CREDIT = 6_000
 
 
 class Cell:
     """One schema, at one value."""
 
-    __slots__ = ("alive", "child", "cursor", "groups", "missing", "node", "number", "ok", "wanted")
+    __slots__ = ("alive", "child", "cursor", "groups", "met", "node", "number", "ok", "wanted")
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -41,14 +44,14 @@ class Cell:
         self.wanted: Child = None  # the schema of the member whose name was read
         self.cursor: Cursor | None = None
         self.number: Number | None = None
-        self.missing: set[str] | None = None
+        self.met: set[str] | None = None  # the required names that were read, where some are
 
     def begin(self, kind: Kind) -> None:
         node = self.node
         if not node.kinds & kind:
             self.ok = False
         elif kind == OBJECT:
-            self.missing = set(node.required) if node.required else None
+            self.met = set() if node.required else None
         elif kind == STRING and node.strings is not None:
             self.cursor = Cursor(node.strings)
         elif kind == NUMBER and (node.integer or node.numbers is not None):
@@ -56,7 +59,7 @@ class Cell:
 
     def end(self) -> None:
         if (
-            self.missing
+            (self.met is not None and len(self.met) < len(self.node.required))
             or (self.cursor is not None and self.cursor.exact() is None)
             or (self.number is not None and not self.number.end())
         ):
@@ -79,8 +82,8 @@ class Cell:
             self.wanted = members[name]
         elif self.node.closed:
             self.ok = False
-        if name is not None and self.missing is not None:
-            self.missing.discard(name)
+        if name is not None and self.met is not None and name in self.node.required:
+            self.met.add(name)
 
     def other_name(self) -> None:
         """The name is none that the schema knows."""
@@ -92,11 +95,15 @@ class Cell:
         return prefix[at] if at < len(prefix) else self.node.items
 
     def fails(self) -> bool:
-        return (
-            not self.ok
-            or (self.child is not None and not self.child.alive)
-            or any(not any(cell.alive for cell in group) for group in self.groups)
-        )
+        if not self.ok or (self.child is not None and not self.child.alive):
+            return True
+        for group in self.groups:
+            for cell in group:
+                if cell.alive:
+                    break
+            else:
+                return True
+        return False
 
 
 class Frame:
@@ -109,11 +116,12 @@ class Frame:
         self.kind: Kind = 0
         self.items = 0
 
-    def settle(self) -> bool:
-        """Whether a cell died."""
+    def settle(self, pay: Callable[[int], None]) -> bool:
+        """Whether a cell died. Each pass is paid for: most failures need two, those of a chain of references more."""
         died, again = False, True
         while again:
             again = False
+            pay(len(self.cells))
             for cell in reversed(self.cells):
                 if cell.alive and cell.fails():
                     cell.alive = False
@@ -128,7 +136,7 @@ class Matcher:
 
     def __init__(self, schema: Schema) -> None:
         self._nodes = schema.nodes
-        self._root = schema.root
+        self._root = schema.survey.root
         self._top: Cell | None = None
         self._frames: list[Frame] = []
         self._followed: list[Cell] = []  # the cells that follow the characters of the current token
@@ -137,12 +145,13 @@ class Matcher:
         self.texts = False
         self.digits = False
         self.gave_up = False
+        self._spent = False
 
     def begin(self, kind: Kind) -> bool:
         frame = self._open()
         frame.kind = kind
         self._frames.append(frame)
-        self._pay(3 * len(frame.cells))
+        self._pay(3 * len(frame.cells), EARNED)
         for cell in frame.cells:
             cell.begin(kind)
         self._naming = False
@@ -166,7 +175,7 @@ class Matcher:
 
     def begin_name(self) -> bool:
         frame = self._frames[-1]
-        self._pay(2 * len(frame.cells))
+        self._pay(2 * len(frame.cells), EARNED)
         for cell in frame.cells:
             cell.begin_name()
         self._naming = True
@@ -180,21 +189,45 @@ class Matcher:
         return self._judge(frame)
 
     def narrow(self, low: int, high: int) -> bool:
-        return self._keep([cell for cell in self._followed if not (cell.cursor and cell.cursor.narrow(low, high))])
+        failed: list[Cell] = []
+        cost = 0
+        for cell in self._followed:
+            cursor = cell.cursor
+            if cursor is not None:
+                cost += cursor.cost
+                if not cursor.narrow(low, high):
+                    failed.append(cell)
+        self._pay(cost, EARNED)
+        return not failed or self._keep(failed)
 
     def unit(self, code: int) -> bool:
-        self._pay(len(self._followed))
-        return self._keep([cell for cell in self._followed if not (cell.cursor and cell.cursor.push(code))])
+        failed: list[Cell] = []
+        cost = 0
+        for cell in self._followed:
+            cursor = cell.cursor
+            if cursor is not None:
+                cost += cursor.cost
+                if not cursor.push(code):
+                    failed.append(cell)
+        self._pay(cost, EARNED)
+        return not failed or self._keep(failed)
 
     def digit(self, char: str) -> bool:
-        self._pay(2 * len(self._followed))
-        failed = [cell for cell in self._followed if not (cell.number and cell.number.push(char))]
-        for cell in failed:
-            cell.ok = False
-        if failed:
-            self._followed = [cell for cell in self._followed if cell.ok]
-            self.digits = bool(self._followed)
-        return not failed or self._settle()
+        failed: list[Cell] = []
+        cost = 0
+        for cell in self._followed:
+            number = cell.number
+            if number is not None:
+                cost += number.cost
+                if not number.push(char):
+                    cell.ok = False
+                    failed.append(cell)
+        self._pay(cost, EARNED)
+        if not failed:
+            return True
+        self._followed = [cell for cell in self._followed if cell.ok]
+        self.digits = bool(self._followed)
+        return self._settle()
 
     # ---- strings
     def _follow(self, cells: list[Cell]) -> None:
@@ -203,8 +236,6 @@ class Matcher:
 
     def _keep(self, failed: list[Cell]) -> bool:
         """Follow the others; a name that failed may still be one of the others' members."""
-        if not failed:
-            return True
         for cell in failed:
             if self._naming:
                 cell.other_name()
@@ -224,6 +255,7 @@ class Matcher:
                 self._top = self._cell(self._root, cells, frame)
         else:
             outer = self._frames[-1]
+            self._pay(len(outer.cells))
             for cell in outer.cells:
                 wanted = cell.wanted if outer.kind == OBJECT else cell.item(outer.items)
                 if wanted is not None and cell.alive:
@@ -241,16 +273,18 @@ class Matcher:
 
     def _expand(self, frame: Frame, cells: dict[int, Cell]) -> None:
         for cell in frame.cells:  # which grows meanwhile
-            for group in cell.node.groups:
-                cell.groups.append(tuple(self._cell(number, cells, frame) for number in group))
-            if len(frame.cells) > MOST_CELLS:
+            groups = cell.node.groups
+            if len(groups) <= MOST_CELLS:
+                for group in groups:
+                    cell.groups.append(tuple(self._cell(number, cells, frame) for number in group[: MOST_CELLS + 1]))
+            if max(len(groups), len(frame.cells)) > MOST_CELLS:
                 self._unwatch(frame)
                 return
 
-    def _pay(self, visits: int) -> None:
-        self._credit = min(self._credit + EARNED - visits, _CREDIT)
-        if self._credit < 0 and not self.gave_up:
-            self.gave_up = True
+    def _pay(self, visits: int, earned: int = 0) -> None:
+        self._credit = min(self._credit + earned, _CREDIT) - visits
+        if self._credit < 0 and not self._spent:
+            self._spent = self.gave_up = True
             self._root = self._top = None
             self._follow([])
             self.digits = False
@@ -259,6 +293,7 @@ class Matcher:
 
     def _unwatch(self, frame: Frame) -> None:
         self.gave_up = True
+        self._pay(len(frame.cells))
         frame.cells = []
         if not self._frames:
             self._top = None
@@ -276,6 +311,6 @@ class Matcher:
     def _settle(self) -> bool:
         """Let failures spread outwards; whether the document is still possible. Called when a cell failed."""
         for frame in reversed(self._frames):
-            if not frame.settle():
+            if not frame.settle(self._pay):
                 return True
         return self._top is None or self._top.alive

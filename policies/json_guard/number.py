@@ -52,6 +52,11 @@ class Number:
         self._exponent_sign = ""
         self._exponent = 0
 
+    @property
+    def cost(self) -> int:
+        """About how many steps the next character takes."""
+        return 2 + (0 if self._targets is None else len(self._targets))
+
     def push(self, char: str) -> bool:
         """Take a character of a well-formed number; whether it can still become one of those wanted."""
         if char in "eE":

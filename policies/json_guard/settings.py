@@ -7,10 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from policies.base import Context, Refuse
-from policies.json_guard.schema import Schema, SchemaError, compile_schema
+from policies.json_guard.pace import Pace
+from policies.json_guard.schema import Schema, compiled
+from policies.json_guard.survey import SchemaError
 from policies.numbers import Count
+from policies.steps import Steps
 
 DEFAULT_ATTEMPTS = 2
+
+PLACE = "response_format.json_schema.schema"
+"""Where a request has its schema."""
 
 
 class JsonGuardConfig(BaseModel):
@@ -44,16 +50,16 @@ class Ask:
     tools: bool = False
 
 
-def asked(body: Mapping[str, Any]) -> Ask:
-    """Raises `SchemaError`."""
+def asked(body: Mapping[str, Any], pace: Pace) -> Steps[Ask]:
+    """What a request asks. Raises `SchemaError` and `OverBudget`."""
     schema: Schema | None = None
     match body.get("response_format"):
         case {"type": "json_schema", "json_schema": {"schema": source}}:
-            schema = compile_schema(source)
+            schema = yield from compiled(source, pace)
     return Ask(schema, bool(body.get("tools") or body.get("functions")))
 
 
 def refusal(error: SchemaError) -> Refuse:
     """The client is told what to change."""
-    message = f"response_format.json_schema.schema cannot be held against the answer: {error}."
+    message = f"{PLACE} cannot be held against the answer: {error}."
     return Refuse(f"{message} The gateway reads JSON Schema 2020-12 in one document.", "invalid_json_schema")

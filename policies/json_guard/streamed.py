@@ -16,9 +16,11 @@ from collections.abc import Iterable
 
 from policies.base import Context, Refuse, Request
 from policies.events import NATURAL_REASONS, Event, Finish, Note, Stop, Text, ToolCall, Verdict
-from policies.json_guard.answer import Answer
-from policies.json_guard.schema import SchemaError
-from policies.json_guard.settings import Ask, JsonGuardConfig, asked, refusal
+from policies.json_guard.answer import AT_ONCE, Answer
+from policies.json_guard.pace import Pace
+from policies.json_guard.settings import PLACE, Ask, JsonGuardConfig, asked, refusal
+from policies.json_guard.survey import SchemaError
+from policies.steps import Steps
 
 
 class JsonGuard:
@@ -32,17 +34,18 @@ class JsonGuard:
         self._stops = config.on_invalid == "stop"
         self._strip = config.strip_fence
         self._applies = config.applies(context)
+        self._work = context.work
         self._ask = Ask()
         self._unusable = False
         self._answers: dict[int, Answer] = {}
         self._excused: set[int] = set()
         self._over: set[int] = set()
 
-    def request(self, request: Request) -> Request | Refuse:
+    def request(self, request: Request) -> Steps[Request | Refuse]:
         if not self._applies:
             return request
         try:
-            self._ask = asked(request.body)
+            self._ask = yield from asked(request.body, Pace(self._work, PLACE))
         except SchemaError as error:
             if self._stops:
                 return refusal(error)
@@ -67,7 +70,10 @@ class JsonGuard:
             return
         answer = self._answer(choice)
         known = answer.broken
-        good, bad = answer.feed(event.text)
+        if len(event.text) > AT_ONCE:
+            good, bad = yield from answer.steps(event.text)
+        else:
+            good, bad = answer.feed(event.text)
         passed = good if self._stops else good + bad
         if passed or not event.text:
             yield Text(choice, "content", passed)

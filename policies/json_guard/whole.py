@@ -1,172 +1,120 @@
-"""A whole answer, held against the whole schema by the `jsonschema` library (2020-12), within a budget.
+"""Check a whole answer against the whole schema (JSON Schema 2020-12), in steps and within a budget.
 
-The schema and, through the prompt, the answer are the client's. So nothing is fetched, patterns are searched in linear
-time, `enum`, `const` and `uniqueItems` compare by hash, and the work is counted: a pair that would keep the gateway
-from its other streams is rejected. Messages name the place in the schema, never the answer's text.
+The schema and, through the prompt, the answer are the client's. So patterns are searched in linear time, `enum`,
+`const` and `uniqueItems` look at each value once, and a schema that is held against a value costs a step at least. An
+answer that would take more steps than its budget is rejected. The budget grows with the schema and with the answer.
+Messages name the place in the schema, never the answer's text.
+
+Theory. `survey` numbers the schemas and `rules` makes their keywords ready. `assertions` are the keywords that look at
+a value alone, `applicators` those that lead to further schemas or look at all of a value. The latter run as tasks (see
+`pace`). So neither a long chain of references nor a deep answer exhausts a stack, and the work can pause anywhere. (The
+`jsonschema` library can do neither, and writes the whole value into each of its errors. It is the tests' oracle.)
 """
 
 import json
 import math
-from collections.abc import Callable, Iterator
+import re
 from typing import Any, Final
 
-import referencing
-from jsonschema import Draft202012Validator, ValidationError, validators  # type: ignore[import-untyped,unused-ignore]
-
-from policies.json_guard.pattern import Pattern, Unsupported
-from policies.json_guard.schema import Schema, SchemaError
+from policies.json_guard.applicators import Fault, Marks
+from policies.json_guard.equality import Identities
+from policies.json_guard.pace import Pace, Task, TooDeep, driven
+from policies.json_guard.pattern import Spend
+from policies.json_guard.rules import Rules, rules
+from policies.json_guard.schema import Schema
+from policies.json_guard.survey import Child, shown
+from policies.steps import Steps
+from policies.work import OverBudget, Work
 
 STEPS_EACH: Final = 20
-MOST_STEPS: Final = 500_000
-"""The budget: so many steps for each character of the answer and ten thousand more, at most this many: about a
-second."""
+STEPS_FOR_SCHEMA: Final = 20
+BASE_STEPS: Final = 10_000
+MAX_STEPS: Final = 4_000_000
+"""The budget of an attempt: so many steps for each character of its answers, so many for each schema in the schema, and
+ten thousand more; at most this many, about two seconds of work."""
 
-MOST_STATES: Final = 20_000
-"""How many states all patterns of a schema may have."""
-
-_HIDDEN = ("unevaluatedProperties", "additionalProperties", "patternProperties")
-"""Keywords behind which a place holds names of the answer."""
-
-
-class _Spent(Exception):
-    """The budget is used up."""
+_LARGE = re.compile(r"[0-9](?:(?<![0-9]{2})[0-9]{99}|[eE]\+?0*(?:[2-9][0-9]{2}|[1-9][0-9]{3}))")
+"""Where a number may be too large for a float: all others are below ten to the 300."""
 
 
 class Whole:
-    """What whole answers are held against; None for any JSON. Raises `SchemaError` for what cannot be checked."""
+    """What the whole answers of one attempt are held against, once its `steps` were taken; None for any JSON."""
 
     def __init__(self, schema: Schema | None) -> None:
-        self._schema: Any = None if schema is None else _plain(schema.source)
-        self._patterns: dict[str, Pattern] = {}
-        states = 0
-        for pattern in sorted(schema.patterns) if schema is not None else ():
-            try:
-                self._patterns[pattern] = Pattern(pattern)
-            except Unsupported as error:
-                raise SchemaError(f"the pattern {pattern!r} {error}: write it another way, or leave it out") from None
-            states += self._patterns[pattern].size
-            if states > MOST_STATES:
-                raise SchemaError(f"its patterns have more than {MOST_STATES} states: leave some of them out")
+        self._schema = schema
+        self._rules: tuple[Rules, ...] = ()
+        self._identities = Identities()
+        self._work = Work(BASE_STEPS)
+        self._more = MAX_STEPS
 
-    def fault(self, text: str) -> str | None:
+    def steps(self, pace: Pace) -> Steps[None]:
+        """Make it ready. Raises `SchemaError` for what cannot be checked, and `OverBudget`."""
+        if self._schema is not None:
+            self._rules = yield from rules(self._schema.survey, self._identities, pace)
+            self._work.left += STEPS_FOR_SCHEMA * len(self._rules)
+
+    def fault(self, text: str) -> Steps[str | None]:
         """What is wrong with an answer; None when it fits."""
         try:
-            document = json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_real)
+            document = _parsed(text)
         except (ValueError, RecursionError):
             return "the answer is not JSON"
         if self._schema is None:
             return None
+        granted = min(STEPS_EACH * len(text), self._more)
+        self._more -= granted
+        self._work.left += granted
+        run = _Run(self._rules, self._identities, Pace(self._work))
         try:
-            error = next(self._validator(len(text)).iter_errors(document), None)
-        except _Spent:
+            fault = yield from run.steps(self._schema.survey.root, document)
+        except OverBudget:
             return "the answer takes too long to check against the schema"
-        except RecursionError:
+        except TooDeep:
             return "the schema and the answer nest too deep to check"
-        return None if error is None else f"the answer breaks the schema at {_place(error)}"
-
-    def _validator(self, length: int) -> Any:
-        rules = _Rules(self._patterns, min(STEPS_EACH * length + 10_000, MOST_STEPS))
-        checks = {keyword: rules.counted(check) for keyword, check in Draft202012Validator.VALIDATORS.items()}
-        checks |= {
-            "additionalProperties": rules.additional,
-            "const": rules.const,
-            "enum": rules.enum,
-            "pattern": rules.pattern,
-            "patternProperties": rules.pattern_properties,
-            "uniqueItems": rules.unique,
-        }
-        extend: Any = validators.extend
-        return extend(Draft202012Validator, checks)(self._schema, registry=referencing.Registry())
+        finally:
+            self._identities.forget()
+        return None if fault is None else f"the answer breaks the schema at {_place(fault)}"
 
 
-class _Rules:
-    """The keywords of one validation, with its budget. Keyword functions have the library's own four arguments."""
+class _Run:
+    """One answer's way through the rules. It implements `applicators.Run`."""
 
-    def __init__(self, patterns: dict[str, Pattern], steps: int) -> None:
-        self._patterns = patterns
-        self._left = steps
-        self._sets: dict[int, frozenset[Any]] = {}
+    def __init__(self, table: tuple[Rules, ...], identities: Identities, pace: Pace) -> None:
+        self._table = table
+        self._pace = pace
+        self.identities = identities
+        self.spend: Spend = pace.spend
 
-    def spend(self, steps: int) -> None:
-        self._left -= steps
-        if self._left < 0:
-            raise _Spent
+    def steps(self, root: Child, document: Any) -> Steps[Fault | None]:
+        fault = self.judge(root, document, None)
+        return fault if fault is None or type(fault) is tuple else (yield from driven(fault, self._pace))
 
-    def counted(self, check: Callable[..., Any]) -> Callable[..., Any]:
-        def run(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-            self.spend(1 + (len(value) >> 3 if isinstance(value, dict | list) else 0))
-            return check(validator, value, instance, schema)
+    def judge(self, number: Child, value: Any, marks: Marks | None) -> Any:
+        if number is None:
+            return None
+        found = self._table[number]
+        self.spend(1 + len(found.assertions) + (len(value) >> 3 if type(value) is dict else 0))
+        for keyword, holds, argument in found.assertions:
+            if not holds(argument, value):
+                return (keyword, ()) if keyword else ()
+        return self._apply(found, value, marks) if found.applicators else None
 
-        return run
-
-    def enum(self, validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        if id(value) not in self._sets:
-            self._sets[id(value)] = frozenset(self._key(each) for each in value)
-        if self._key(instance) not in self._sets[id(value)]:
-            yield ValidationError("is none of the values")
-
-    def const(self, validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        if self._key(instance) != self._key(value):
-            yield ValidationError("is not the value")
-
-    def unique(self, validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        if value and isinstance(instance, list) and len({self._key(each) for each in instance}) < len(instance):
-            yield ValidationError("has equal items")
-
-    def pattern(self, validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        if isinstance(instance, str) and not self._found(value, instance):
-            yield ValidationError("does not match")
-
-    def pattern_properties(self, validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        for pattern, subschema in value.items() if isinstance(instance, dict) else ():
-            for name, item in instance.items():
-                if self._found(pattern, name):
-                    yield from validator.descend(item, subschema, path=name, schema_path=pattern)
-
-    def additional(self, validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        known = schema.get("properties", {})
-        for name, item in instance.items() if isinstance(instance, dict) else ():
-            self.spend(1)
-            if name not in known and not any(self._found(each, name) for each in schema.get("patternProperties", ())):
-                yield from validator.descend(item, value, path=name)
-
-    def _found(self, pattern: str, text: str) -> bool:
-        return self._patterns[pattern].search(text, self.spend)
-
-    def _key(self, value: Any) -> Any:
-        """Hashable, and equal for what JSON Schema holds equal: 1 and 1.0 are, 1 and true are not."""
-        self.spend(1)
-        match value:
-            case bool():
-                return (bool, value)
-            case list():
-                return (list, *map(self._key, value))
-            case dict():
-                return (dict, frozenset((name, self._key(item)) for name, item in value.items()))
-            case _:
-                return value
+    def _apply(self, found: Rules, value: Any, marks: Marks | None) -> Task:
+        own = Marks() if found.unevaluated else marks
+        for apply, argument in found.applicators:
+            fault = yield from apply(self, argument, value, own)
+            if fault is not None:
+                return fault
+        if marks is not None and own is not None and own is not marks:
+            marks.add(own, self.spend)
+        return None
 
 
-def _plain(source: Any) -> Any:
-    """Without what would make the library take another dialect, or another base for references."""
-    if not isinstance(source, dict):
-        return source
-    if _has(source, "patternProperties") and _has(source, "unevaluatedProperties"):
-        raise SchemaError("patternProperties and unevaluatedProperties cannot both be used: leave one of them out")
-    return {keyword: value for keyword, value in source.items() if keyword not in ("$schema", "$id")}
-
-
-def _has(source: Any, name: str) -> bool:
-    todo = [source]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, dict):
-            if name in value:
-                return True
-            todo += value.values()
-        elif isinstance(value, list):
-            todo += value
-    return False
+def _parsed(text: str) -> Any:
+    """The JSON value. Raises `ValueError`, also for a number that is too large."""
+    if _LARGE.search(text) is None:
+        return json.loads(text, parse_constant=_real)
+    return json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_real)
 
 
 def _integer(text: str) -> float | int:
@@ -180,7 +128,9 @@ def _real(text: str) -> float:
     return number
 
 
-def _place(error: Any) -> str:
-    steps = [str(step) for step in error.absolute_schema_path]
-    hidden = [at for at, step in enumerate(steps) if step in _HIDDEN]
-    return "/".join(steps[: hidden[0] + 1] if hidden else steps) or "its root"
+def _place(fault: Fault) -> str:
+    steps: list[str | int] = []
+    while fault:
+        step, fault = fault
+        steps.append(step)
+    return shown(steps) or "its root"

@@ -5,16 +5,36 @@ from typing import Any
 
 from policies.json_guard.grammar import Grammar
 from policies.json_guard.match import Matcher
-from policies.json_guard.schema import compile_schema
+from policies.json_guard.pace import Pace
+from policies.json_guard.schema import Schema, compiled
+from policies.json_guard.whole import Whole
+from policies.steps import finished
+from policies.work import Work
 
 ANYTHING: Any = object()
+
+
+def compile_schema(source: Any) -> Schema:
+    return finished(compiled(source, Pace(Work())))
+
+
+def whole_of(source: Any) -> Whole:
+    """What checks whole answers against a schema; None for any JSON."""
+    made = Whole(None if source is None else compile_schema(source))
+    finished(made.steps(Pace(Work())))
+    return made
+
+
+def fault(source: Any, text: str) -> str | None:
+    """What is wrong with a whole answer."""
+    return finished(whole_of(source).fault(text))
 
 
 def grammar(schema: Any = ANYTHING) -> Grammar:
     if schema is ANYTHING:
         return Grammar()
-    compiled = compile_schema(schema)
-    return Grammar(Matcher(compiled) if compiled.root is not None else None)
+    made = compile_schema(schema)
+    return Grammar(Matcher(made) if made.survey.root is not None else None)
 
 
 def first_bad(pieces: list[str], schema: Any = ANYTHING) -> int | None:

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from policies.json_guard.answer import Answer
-from policies.json_guard.schema import compile_schema
-from tests.policies.json_guard.judging import cuts
+from tests.policies.json_guard.judging import compile_schema, cuts
 
 INTEGER = {"type": "integer"}
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from policies.base import Context, Refuse, Request
-from policies.chain import Rejected
+from policies.chain import Chain, Rejected
 from policies.events import Attachment, End, EndKind, Event, Finish, Note, Opaque, Text, Tick, ToolCall, Usage
 from policies.json_guard import JSON_GUARD, HeldJsonGuard, JsonGuardConfig, held
+from policies.steps import finished
 from tests.policies.json_guard.judging import cuts
 from tests.policies.json_guard.streams import SCHEMA, answer, chain, content, natural, run
 
@@ -147,11 +148,54 @@ def test_too_long_an_answer_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None
         run(made, [Text(0, "content", "1,") for _ in range(60)])
 
 
+def test_structure_counts_as_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "MOST_HELD", 1000)
+    large: list[Event] = [
+        Attachment(0, "images", [{"url": "x" * 1000}]),
+        Opaque(None, "chunk", {"copy": "x" * 1000}),
+        ToolCall(0, 0, "id", "f" * 1000, "{}"),
+        ToolCall(0, 0, "id", "f", "{}", extra={"signature": "x" * 1000}),
+    ]
+    for event in large:
+        with pytest.raises(Rejected, match="longer than the 1000 characters"):
+            retry().feed(event)
+
+
+NUMBERS = {"type": "array", "items": {"type": "integer"}}
+MANY = "[" + ",".join(["1"] * 3000) + "]"
+
+
+def test_a_long_check_and_a_long_release_pause() -> None:
+    made = retry(NUMBERS)
+    events: list[Event] = [Text(0, "content", char) for char in MANY]
+    assert run(made, events) == []
+    steps = list(made.slices(Finish(0, "stop")))
+    checked = next(at for at, step in enumerate(steps) if step)
+    assert checked > 10 and steps[checked:].count([]) > 10
+    assert [event for step in steps for event in step] == [*events, Finish(0, "stop")]
+
+
+def test_an_answer_whose_check_is_cut_is_not_released() -> None:
+    made = retry(NUMBERS)
+    assert run(made, [Text(0, "content", MANY)]) == []
+    steps = made.slices(Finish(0, "stop"))
+    assert next(steps) == []
+    del steps  # the stream was stopped at this pause
+    assert run(made, [Finish(0, "length", "cancel"), End("cancel")]) == [Finish(0, "length", "cancel"), End("cancel")]
+
+
+def test_what_comes_behind_the_release_goes_on_at_once() -> None:
+    made = retry()
+    assert run(made, answer([RIGHT])) == answer([RIGHT])
+    late = Opaque(None, "chunk", {"system_fingerprint": "x"})
+    assert run(made, [late, End("natural")]) == [late, End("natural")]
+
+
 @pytest.mark.parametrize("schema", [{"$ref": "x"}, {"type": "string", "pattern": "(?=a)"}])
 def test_a_schema_that_cannot_be_checked_refuses_the_request(schema: Any) -> None:
     policy = JSON_GUARD.build(NAME, JsonGuardConfig(on_invalid="retry"), Context("m", lambda: 0.0, True))
     body = {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
-    refused = policy.request(Request(body))
+    refused = finished(Chain([policy]).request(Request(body)))
     assert isinstance(refused, Refuse) and refused.status == 400
 
 

@@ -66,4 +66,8 @@ def test_every_keyword_of_the_library_is_checked_or_needs_no_check() -> None:
 
 def test_subschemas_come_with_their_places() -> None:
     schema = {"items": {"a": 1}, "anyOf": [True], "properties": {"x": {}}, "enum": [{}], "x": {}}
-    assert list(keywords.subschemas(schema)) == [("items", {"a": 1}), ("anyOf/0", True), ("properties/x", {})]
+    assert list(keywords.subschemas(schema)) == [
+        ("items", None, {"a": 1}),
+        ("anyOf", 0, True),
+        ("properties", "x", {}),
+    ]

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from policies.json_guard.match import MOST_CELLS
-from tests.policies.json_guard.judging import cuts, first_bad, whole
+from tests.instructions import Instructions
+from tests.policies.json_guard.judging import cuts, first_bad, grammar, whole
 
 CLOSED = {
     "type": "object",
@@ -193,6 +195,59 @@ def test_a_large_union_is_followed_to_its_end() -> None:
     text = json.dumps([{"kind": f"m{n % 60}", **{f"f{n % 60}_{i}": i for i in range(8)}} for n in range(100)])
     assert first_bad([text], schema) is None
     assert first_bad([text[:-1] + ', {"kind": "m7", "f8'], schema) == len(text) + 18
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        lambda size: {"anyOf": [{"required": [f"n{n}" for n in range(size)]}, {"type": "object"}]},
+        lambda size: {"anyOf": [*[False] * size, {"type": "object"}]},
+        lambda size: {"allOf": [{"anyOf": [*[False] * size, {"type": "object"}]}] * 3},
+        lambda size: {"allOf": [True] * size, "prefixItems": [True] * size},
+        lambda size: {"dependentRequired": {f"n{n}": ["a"] for n in range(size)}},
+        lambda size: {"properties": {f"n{n}": {"type": "null"} for n in range(size)}},
+    ],
+)
+def test_a_value_costs_the_same_whatever_the_length_of_the_schemas_lists(schema: Any) -> None:
+    def cost(size: int) -> int:
+        checker = grammar({"items": json.loads(json.dumps(schema(size)))})
+        with Instructions("policies") as run:
+            assert checker.feed("[" + "{}, " * 200) is None
+        return run.count
+
+    assert cost(4000) < 1.1 * cost(1000)
+
+
+def test_required_names_are_not_copied_for_each_object() -> None:
+    schema = {"properties": {"a": {"$ref": "#"}}, "required": [f"n{n}" for n in range(10_000)]}
+    checker = grammar(schema)
+    tracemalloc.start()
+    try:
+        assert checker.feed('{"a": ' * 100) is None
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"items": {"anyOf": [{"enum": [100 * branch + n for n in range(60)]} for branch in range(200)]}},
+        {"items": {"anyOf": [{"enum": [f"1{branch}{n}" for n in range(60)]} for branch in range(200)]}},
+        {"items": {"allOf": [{"anyOf": [{"type": "integer"}, {"const": n}]} for n in range(100)]}},
+        {
+            "$defs": {f"c{n}": {"$ref": f"#/$defs/c{n - 1}"} if n else {"type": "string"} for n in range(100)},
+            "items": {"anyOf": [{"allOf": [{"$ref": f"#/$defs/c{n}"} for n in range(100)]}, {"type": "integer"}]},
+        },
+    ],
+)
+def test_what_is_followed_is_bounded_for_each_character(schema: Any) -> None:
+    """The last is a chain of failures that settles one link in a pass."""
+    for text in ("1111111111,", '"1111111",', "1,"):
+        checker, count = grammar(schema), 200
+        with Instructions("policies") as run:
+            checker.feed("[" + text * count)
+        assert run.count < 1_200_000 + 3000 * len(text) * count
 
 
 # ---- against the library, on every document of a small world

@@ -6,8 +6,15 @@ import pytest
 from pydantic import ValidationError
 
 from policies.base import Context
-from policies.json_guard.schema import SchemaError
-from policies.json_guard.settings import JsonGuardConfig, asked, refusal
+from policies.json_guard.pace import Pace
+from policies.json_guard.settings import Ask, JsonGuardConfig, asked, refusal
+from policies.json_guard.survey import SchemaError
+from policies.steps import finished
+from policies.work import Work
+
+
+def ask_of(body: dict[str, Any]) -> Ask:
+    return finished(asked(body, Pace(Work())))
 
 
 def test_the_defaults() -> None:
@@ -45,10 +52,10 @@ def test_when_it_applies(when: Any, json_answer: bool, applies: bool) -> None:
 
 def test_the_schema_and_the_tools_are_read_from_the_request() -> None:
     schema = {"type": "object"}
-    ask = asked(
+    ask = ask_of(
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}, "tools": [{}]}
     )
-    assert ask.schema is not None and ask.schema.source == schema and ask.tools
+    assert ask.schema is not None and ask.schema.survey.schemas == [schema] and ask.tools
 
 
 @pytest.mark.parametrize(
@@ -56,7 +63,7 @@ def test_the_schema_and_the_tools_are_read_from_the_request() -> None:
     [None, {"type": "json_object"}, {"type": "text"}, {"type": "json_schema", "json_schema": {"name": "x"}}],
 )
 def test_without_a_schema_any_json_will_do(response_format: Any) -> None:
-    ask = asked({"response_format": response_format, "tools": []})
+    ask = ask_of({"response_format": response_format, "tools": []})
     assert ask.schema is None and not ask.tools
 
 

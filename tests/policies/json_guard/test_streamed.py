@@ -134,7 +134,8 @@ def test_what_may_have_become_a_fence_is_no_json(on_invalid: str, rest: str, rea
 def test_a_schema_that_cannot_be_used_refuses_the_request_or_is_noted() -> None:
     body = {"response_format": {"type": "json_schema", "json_schema": {"schema": {"$ref": "http://x/y"}}}}
     context = Context("m", lambda: 0.0, True)
-    refused = JSON_GUARD.build(NAME, JsonGuardConfig(), context).request(Request(body))
+    stopping = Chain([JSON_GUARD.build(NAME, JsonGuardConfig(), context)])
+    refused = finished(stopping.request(Request(body)))
     assert isinstance(refused, Refuse) and refused.status == 400 and "$ref must be" in refused.message
     made = Chain([JSON_GUARD.build(NAME, JsonGuardConfig(on_invalid="flag"), context)])
     assert finished(made.request(Request(body))) == Request(body)

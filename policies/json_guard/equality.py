@@ -1,0 +1,58 @@
+"""Which JSON values are equal: each gets a number, the same as every value that is equal to it.
+
+Rule: 1 and 1.0 are equal, 1 and true are not; the order of an object's members does not matter. Each value is looked at
+once, however deep it is and however often it is compared.
+"""
+
+from collections.abc import Hashable
+from typing import Any
+
+from policies.json_guard.pace import Task
+from policies.json_guard.pattern import Spend
+
+CONTAINERS = frozenset({list, dict})
+
+
+def scalar(value: Any) -> Hashable:
+    """What is equal for equal strings, numbers, booleans and nulls, and for those alone."""
+    return (bool, value) if type(value) is bool else value
+
+
+class Identities:
+    """The numbers given so far. `forget` before the values that were numbered last can be gone."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self._containers: dict[int, int] = {}
+
+    def forget(self) -> None:
+        """Nothing that was numbered is still there; the numbers stay."""
+        self._containers.clear()
+
+    def of(self, value: Any, spend: Spend) -> Any:
+        """The number of a value, or the task that finds it."""
+        if type(value) not in CONTAINERS:
+            return self._number(scalar(value))
+        known = self._containers.get(id(value))
+        if known is not None:
+            return known
+        return self._list(value, spend) if type(value) is list else self._object(value, spend)
+
+    def _list(self, items: list[Any], spend: Spend) -> Task:
+        number = self._number((list,))
+        for item in items:
+            spend(1)
+            number = self._number((number, (yield self.of(item, spend))))
+        self._containers[id(items)] = number
+        return number
+
+    def _object(self, members: dict[str, Any], spend: Spend) -> Task:
+        found = set()
+        for name, value in members.items():
+            spend(1)
+            found.add(self._number((name, (yield self.of(value, spend)))))
+        number = self._containers[id(members)] = self._number(frozenset(found))
+        return number
+
+    def _number(self, key: Hashable) -> int:
+        return self._numbers.setdefault(key, len(self._numbers))

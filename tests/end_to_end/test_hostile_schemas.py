@@ -1,0 +1,123 @@
+"""Whatever schema a client sends, and whatever answer comes of it, other clients are served meanwhile.
+
+The time limits are generous: each of these kept every other client waiting for longer, some of them for ever.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from proxy.simulator import Answer
+from proxy.tasks import spawn
+from tests.end_to_end.clients import CHAT, ask, plain
+from tests.end_to_end.running import CONFIG, Running, fresh, running
+
+pytestmark = pytest.mark.anyio
+
+GUARDS = """
+  held: {{target: openai/sim-x, policies: [json_guard/held]}}
+policies:
+  json_guard/strict: {{on_invalid: stop}}
+  json_guard/held: {{on_invalid: retry, attempts: 1}}
+default_policies: [json_guard/strict]
+"""
+NAMES = [str(number) for number in range(200_000)]
+
+
+@pytest.fixture(scope="module")
+async def guarded(anyio_backend: object) -> AsyncIterator[Running]:
+    async with running(CONFIG + GUARDS) as run:
+        yield run
+
+
+@pytest.fixture
+async def run(guarded: Running) -> AsyncIterator[Running]:
+    async with fresh(guarded) as run:
+        yield run
+
+
+def chained(length: int, end: Any) -> dict[str, Any]:
+    """References one after another."""
+    links = {f"a{at}": {"$ref": f"#/$defs/a{at + 1}"} for at in range(length)}
+    return {"$defs": {**links, f"a{length}": end}, "items": {"$ref": "#/$defs/a0"}}
+
+
+def text_of_objects(count: int, of: str = "{}") -> str:
+    return f"[{','.join([of] * count)}]"
+
+
+NEEDS = {name: NAMES[:3000] for name in NAMES[:5]}
+PAIRS = text_of_objects(2000, '{"0": 1, "1": 1}')
+
+CASES: dict[str, tuple[str, Any, str, int, str]] = {
+    "a repeat of nothing": ("held", {"pattern": "(?:){20000000}"}, "", 400, "invalid_json_schema"),
+    "repeats in repeats": ("held", {"pattern": "(?:" * 9 + "){4000}" * 9 + "a"}, "1", 200, ""),
+    "a long name": (
+        "openai-sim-x",
+        {"properties": {"n" * 600_000: {"anyOf": [{"const": number} for number in range(4900)]}}},
+        "",
+        400,
+        "invalid_json_schema",
+    ),
+    "a long pattern": ("held", {"pattern": "a" * 100_000 + "|" + "a" * 100_000}, "", 400, "invalid_json_schema"),
+    "many required names": (
+        "openai-sim-x",
+        {"items": {"anyOf": [{"required": NAMES}, {"type": "object"}]}},
+        text_of_objects(5000),
+        400,
+        "invalid_json_schema",
+    ),
+    "as many as may be": (
+        "openai-sim-x",
+        {"items": {"anyOf": [{"required": NAMES[:19_000]}, {"type": "object"}]}},
+        text_of_objects(5000),
+        200,
+        "",
+    ),
+    "names that need names behind references": (
+        "held",
+        chained(1900, {"dependentRequired": NEEDS}),
+        PAIRS,
+        502,
+        "rejected",
+    ),
+    "many that need many": (
+        "held",
+        {"$defs": {"d": {"dependentRequired": NEEDS}}, "allOf": [{"$ref": "#/$defs/d"} for _ in range(2000)]},
+        json.dumps(dict.fromkeys(NAMES[:10_000], 1)),
+        502,
+        "rejected",
+    ),
+    "a large value in many messages": (
+        "held",
+        {"anyOf": [{"const": number} for number in range(4000)]},
+        json.dumps(["x" * 100] * 4000),
+        502,
+        "rejected",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_others_are_served_while_a_hostile_schema_is(run: Running, name: str) -> None:
+    model, schema, answer, status, code = CASES[name]
+    run.sim.answers["sim-x"] = Answer(answer, chunk=4096)
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    async with plain(run.url) as http:
+        request = http.build_request("POST", CHAT, json=ask(model, stream=True, response_format=wanted), timeout=60)
+        asked = spawn(http.send(request))
+        worst, last = 0.0, time.monotonic()
+        while not asked.done():
+            assert (await http.get("/healthz")).status_code == 200
+            await asyncio.sleep(0)
+            worst, last = max(worst, time.monotonic() - last), time.monotonic()
+        response = await asked
+    assert worst < 2
+    assert response.status_code == status, response.text[:500]
+    if code:
+        error = response.json()["error"]
+        assert error["code"] == code and len(error["message"]) < 500
