@@ -18,8 +18,8 @@ _CONFIGS = ("thinking_config", "thinkingConfig")
 
 
 def client_limit(body: Mapping[str, Any]) -> int | None:
-    """The limit that the client asked for."""
-    return next((body[name] for name in _LIMITS if isinstance(body.get(name), int)), None)
+    """The limit that the client asked for. Some servers take -1 for none."""
+    return next((limit for name in _LIMITS if isinstance(limit := body.get(name), int) and limit > 0), None)
 
 
 def lowered(body: Mapping[str, Any], target: Target, most: int) -> Mapping[str, Any]:
@@ -29,7 +29,7 @@ def lowered(body: Mapping[str, Any], target: Target, most: int) -> Mapping[str, 
     given = {name: body[name] for name in _LIMITS if isinstance(body.get(name), int)}
     if not given:
         return {**body, target.limit: most}
-    return {**body, **{name: min(limit, most) for name, limit in given.items()}}
+    return {**body, **{name: min(limit, most) if limit > 0 else most for name, limit in given.items()}}
 
 
 def reasons(body: Mapping[str, Any], target: Target) -> bool:

@@ -182,8 +182,7 @@ def _response_format(name: str, value: Any) -> None:
     if not isinstance(value, dict):
         raise wrong_type(name, "an object", value)
     kind = value.get("type")
-    if kind not in ("text", "json_object", "json_schema"):
-        raise wrong_value(f"{name}.type", "supported values are: 'text', 'json_object', 'json_schema'.")
+    _string(f"{name}.type", kind)  # which kinds there are is the server's to say (vLLM has `structural_tag`)
     if kind == "json_schema" and not isinstance(value.get("json_schema"), dict):
         raise wrong_type(f"{name}.json_schema", "an object", value.get("json_schema"))
 
@@ -206,8 +205,8 @@ _CHECKS: Mapping[str, Check] = {
     "stream": _boolean,
     "stream_options": _stream_options,
     "n": _integer(1, MOST_CHOICES),
-    "max_tokens": _integer(1),
-    "max_completion_tokens": _integer(1),
+    "max_tokens": _integer(),  # -1 is "no limit" to some servers: the others refuse it themselves
+    "max_completion_tokens": _integer(),
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
     "presence_penalty": _number(-2, 2),

@@ -2,6 +2,7 @@
 
 Decisions:
 - The answer's limit (`max_tokens`) is raised by a thinking budget that it does not cover: the API refuses it otherwise.
+  Where the client gave no limit, the model's own holds, with thinking as without.
 - Thinking is left out for a turn whose last assistant message calls tools without its thinking blocks (most OpenAI
   clients drop them, and so does a redaction): the API refuses that turn otherwise. (Adaptive thinking does not mind.)
 - JSON mode (`response_format: json_object`), which Claude lacks, becomes an instruction at the end of the system
@@ -13,9 +14,11 @@ Decisions:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from policies.limits import client_limit
+from proxy.pricing.models import entry
 from proxy.upstreams import litellm
 from proxy.upstreams.base import Call
 from proxy.upstreams.content import ANTHROPIC, copied, fault, kind_of
@@ -25,6 +28,7 @@ from proxy.upstreams.parameters import Dialect, chosen
 from proxy.upstreams.schemas import Schemas
 from proxy.upstreams.tickets import Tickets
 from proxy.upstreams.tools import prepared_tools
+from proxy.upstreams.verify import Counted, check_conversation, check_tools, number_of, ticket
 
 _DIALECT = Dialect(
     "Anthropic",
@@ -36,6 +40,8 @@ _DIALECT = Dialect(
 )
 _REASONING = frozenset({"reasoning_effort", "thinking"})
 _JSON_MODE = "Answer with a single valid JSON object and nothing else: no prose, no code fence."
+_FOLDABLE = frozenset({"type", "properties", "required", "title", "description", "additionalProperties"})
+_MEDIA = frozenset({"image", "document", "container_upload"})
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 
 
@@ -44,7 +50,8 @@ def anthropic_request(call: Call) -> HttpRequest:
     model = call.model
     known = litellm.supported("anthropic", model)
     parameters = chosen(call, _DIALECT, known if litellm.knows("anthropic", model) else known | _REASONING)
-    ready = prepared_tools(parameters.mapped, AnthropicTools(Schemas(call.work), model))
+    tools = AnthropicTools(Schemas(call.work), model)
+    ready = prepared_tools(parameters.mapped, tools)
     tickets = Tickets()
     messages = prepared(call.body.get("messages"), ANTHROPIC, tickets, call.work)
     if all(message["role"] == "system" for message in messages):
@@ -53,10 +60,12 @@ def anthropic_request(call: Call) -> HttpRequest:
     mapping = litellm.map_anthropic(asked, client_headers(call), key(call))
     body = mapping.body
     _give_back(body, tickets)
+    tools.give_back(body)
+    check_conversation(messages, _counted(body))
     json_tool = _json_answer(body, ready)
     if not ready.get("tools"):
         _forbid_dummy(body)
-    _make_room_for_thinking(body)
+    _make_room_for_thinking(body, call)
     _drop_lone_thinking(body)
     body["stream"] = streams(call)
     return HttpRequest(
@@ -75,6 +84,7 @@ class AnthropicTools:
 
     schemas: Schemas
     model: str
+    _kept: list[dict[str, Any]] = field(default_factory=list)
 
     def is_native(self, tool: Mapping[str, Any]) -> bool:
         """Whether the tool is in Anthropic's own format, or one that runs at Anthropic (their types end in a date)."""
@@ -82,13 +92,27 @@ class AnthropicTools:
         return "input_schema" in tool or (isinstance(kind, str) and (kind in ("mcp", "url") or kind[-8:].isdigit()))
 
     def parameters(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """References stay where Anthropic follows them itself: those to `$defs`."""
+        """A ticket for the schema. References stay where Anthropic follows them itself: those to `$defs`."""
         components = schema.get("components")
         further = components.get("schemas") if isinstance(components, Mapping) else None
         if not isinstance(further, Mapping) and not isinstance(schema.get("definitions"), Mapping):
-            return dict(copied(schema))
-        rest = {name: value for name, value in schema.items() if name != "components"}
-        return self.schemas.inlined(rest, where, further if isinstance(further, Mapping) else None)
+            made = dict(copied(schema))
+        else:
+            rest = {name: value for name, value in schema.items() if name != "components"}
+            made = self.schemas.inlined(rest, where, further if isinstance(further, Mapping) else None)
+        self._kept.append(folded(made, where))
+        return ticket(len(self._kept) - 1)
+
+    def give_back(self, body: Mapping[str, Any]) -> None:
+        """The schemas of functions, for the tickets that went through the mapping. Raises `InvalidRequest` when one is
+        missing."""
+        missing = set(range(len(self._kept)))
+        for tool in body.get("tools") or ():
+            number = number_of(tool.get("input_schema"))
+            if number is not None and number in missing:
+                missing.remove(number)
+                tool["input_schema"] = self._kept[number]
+        check_tools(missing)
 
     def answer(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Anthropic takes no references in the schema of an answer; in that of a tool it does."""
@@ -98,6 +122,52 @@ class AnthropicTools:
         if self.schemas.recursive:
             raise fault(where, "refers to itself, which Anthropic does not take: unroll the recursion.")
         return made
+
+
+def folded(schema: dict[str, Any], where: str) -> dict[str, Any]:
+    """A function's schema without alternatives at its root, where Anthropic takes none. The members of all branches
+    become members of the one object; required are those that each branch requires. Raises `InvalidRequest` for branches
+    that are no objects."""
+    schema.setdefault("type", "object")
+    for name in ("allOf", "anyOf", "oneOf"):
+        branches = schema.pop(name, None)
+        if branches is None:
+            continue
+        if not isinstance(branches, list) or not all(_is_object(branch) for branch in branches):
+            problem = f"has {name} at its root with branches that are no objects, which Anthropic does not take: "
+            raise fault(where, f"{problem}put the alternatives into a property.")
+        for branch in branches:
+            for each, value in (branch.get("properties") or {}).items():
+                known = schema.setdefault("properties", {}).get(each, value)
+                schema["properties"][each] = value if known == value else {"anyOf": [known, value]}
+        wanted = [set(branch.get("required") or ()) for branch in branches]
+        common = set.union(*wanted) if name == "allOf" else set.intersection(*wanted)
+        if common:
+            schema["required"] = sorted({*schema.get("required", ()), *common})
+    return schema
+
+
+def _is_object(branch: Any) -> bool:
+    if not isinstance(branch, Mapping) or branch.get("type", "object") != "object":
+        return False
+    if not branch.keys() <= _FOLDABLE or not isinstance(branch.get("properties", {}), Mapping):
+        return False
+    required = branch.get("required", [])
+    return isinstance(required, list) and all(isinstance(name, str) for name in required)
+
+
+def _counted(body: Mapping[str, Any]) -> Counted:
+    """What the mapping has made of the conversation."""
+    counted = Counted()
+    for message in body["messages"]:
+        for block in message["content"] if isinstance(message["content"], list) else ():
+            kind = kind_of(block)
+            counted.calls += kind == "tool_use"
+            counted.results += kind == "tool_result"
+            inner = block.get("content") if kind == "tool_result" else None
+            counted.media += kind in _MEDIA
+            counted.media += sum(kind_of(part) in _MEDIA for part in inner) if isinstance(inner, list) else 0
+    return counted
 
 
 def _schema_first(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -133,11 +203,16 @@ def _forbid_dummy(body: dict[str, Any]) -> None:
         body["tool_choice"] = {"type": "none"}
 
 
-def _make_room_for_thinking(body: dict[str, Any]) -> None:
+def _make_room_for_thinking(body: dict[str, Any], call: Call) -> None:
     thinking = body.get("thinking")
     budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
     limit = body.get("max_tokens")
-    if isinstance(budget, int) and isinstance(limit, int) and limit <= budget:
+    if not isinstance(budget, int) or not isinstance(limit, int):
+        return
+    known = entry("anthropic", call.model)
+    if client_limit(call.body) is None and known is not None and known.max_output is not None:
+        body["max_tokens"] = max(limit, known.max_output)
+    elif limit <= budget:
         body["max_tokens"] = limit + budget
 
 

@@ -18,7 +18,7 @@ from proxy.upstreams.content import ANTHROPIC, GEMINI, copied
 from proxy.upstreams.gemini import GeminiTools
 from proxy.upstreams.messages import prepared
 from proxy.upstreams.outbound import client_headers, key, streams
-from proxy.upstreams.parameters import BOOKKEEPING, OURS, lacks, says_nothing
+from proxy.upstreams.parameters import BOOKKEEPING, OURS, check_limit, lacks, says_nothing
 from proxy.upstreams.schemas import Schemas
 from proxy.upstreams.tickets import Tickets
 from proxy.upstreams.tools import prepared_tools
@@ -110,6 +110,7 @@ def _parameters(call: Call, api: str, provider: str) -> dict[str, Any]:
     for name, value in call.body.items():
         if name in OURS or value is None or says_nothing(name, value):
             continue
+        check_limit(name, value)
         if name in wanted:
             named[name] = value
         elif name not in BOOKKEEPING:

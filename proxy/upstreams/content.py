@@ -21,6 +21,9 @@ from proxy.errors import InvalidRequest
 Part: TypeAlias = dict[str, Any]
 
 _LONGEST_MEDIA_TYPE = 256
+_ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+"""Media types that providers refuse, and the registered names of the same."""
+
 _GEMINI_FILES = "https://generativelanguage.googleapis.com/v1beta/files/"
 
 
@@ -107,6 +110,9 @@ def image(value: Any, where: str, rules: Rules, remote: bool = True) -> Part:
     """The value of an `image_url` member as {"url", …}, its URL one that nobody but the provider fetches."""
     picture: Part = {"url": value} if isinstance(value, str) else copied(value) if isinstance(value, Mapping) else {}
     _check_source(picture.get("url"), picture.get("format"), f"{where}.url", rules, remote)
+    picture["url"] = _registered(picture["url"])
+    if picture.get("format") in _ALIASES:
+        picture["format"] = _ALIASES[picture["format"]]
     return picture
 
 
@@ -167,6 +173,13 @@ def _check_source(url: Any, media_type: Any, where: str, rules: Rules, remote: b
         raise fault(where, f"is a URL that cannot be sent to {rules.provider}: send {rules.sources}.")
 
 
+def _registered(url: str) -> str:
+    """A URL; a `data:` URL with the registered name of its media type."""
+    named = url[5:_LONGEST_MEDIA_TYPE].partition(";")[0] if url.startswith("data:") else ""
+    alias = _ALIASES.get(named.lower())
+    return url if alias is None else f"data:{alias}{url[5 + len(named) :]}"
+
+
 def _media_type(url: str, where: str) -> str:
     """The media type of a `data:` URL in base64; only its beginning is looked at, the rest may be megabytes."""
     head, marker, _ = url[: _LONGEST_MEDIA_TYPE + 16].partition(";base64,")
@@ -203,7 +216,7 @@ def _file_data(part: Part, where: str, rules: Rules, kinds: frozenset[str]) -> P
         raise fault(where, "must be a string: a data: URL in base64.")
     media_type = _media_type(data, where)
     if media_type.startswith("image/"):
-        return _like(part, {"type": "image_url", "image_url": {"url": data}})
+        return _like(part, {"type": "image_url", "image_url": {"url": _registered(data)}})
     if rules is not ANTHROPIC or media_type == "application/pdf":
         return part
     if not media_type.startswith("text/"):

@@ -4,24 +4,29 @@ Decisions:
 - A model that LiteLLM does not know is mapped as one of its kind that it does: under its own name the system prompt and
   the JSON schema would become prose in the user's message.
 - LiteLLM leaves out penalties for models that lack them, and search tools beside function tools: here that is refused,
-  or dropped with `drop_params`. So is `parallel_tool_calls: false`, which Gemini has no way to say.
+  or dropped with `drop_params`.
+- Gemini cannot be told `parallel_tool_calls: false`: of several calls in an answer the client gets the first.
+- The schemas of functions do not go through LiteLLM, which leaves much of them out: see `gemini_schema`.
 - `reasoning_effort` and `thinking` ask for the thoughts as well.
 """
 
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.upstreams import litellm
 from proxy.upstreams.base import Call
 from proxy.upstreams.content import GEMINI, copied, kind_of
+from proxy.upstreams.gemini_schema import NotExact
+from proxy.upstreams.gemini_schema import parameters as subset
 from proxy.upstreams.messages import prepared
 from proxy.upstreams.outbound import HttpRequest, encoded, endpoint, headers, key, streams
 from proxy.upstreams.parameters import Dialect, chosen, lacks
 from proxy.upstreams.schemas import Schemas
 from proxy.upstreams.tickets import Tickets
 from proxy.upstreams.tools import prepared_tools
+from proxy.upstreams.verify import Counted, check_conversation, check_tools, number_of, ticket
 
 _DIALECT = Dialect(
     "Gemini",
@@ -31,7 +36,8 @@ _DIALECT = Dialect(
     ),
 )
 _LITELLM_SPELLING = {"safetySettings": "safety_settings", "cachedContent": "cached_content"}
-_LACKING = frozenset({"parallel_tool_calls"})
+_OURS = frozenset({"parallel_tool_calls"})
+"""Parameters that the decoder of the answer heeds."""
 _SEARCHES = frozenset(
     {"googleSearch", "google_search", "googleSearchRetrieval", "google_search_retrieval", "urlContext", "url_context"}
     | {"enterpriseWebSearch", "enterprise_web_search"}
@@ -55,18 +61,24 @@ def gemini_request(call: Call) -> HttpRequest:
         headers=headers(call, **credentials),
         body=encoded(_body(call), call),
         stream=streams(call),
+        one_call=call.body.get("parallel_tool_calls") is False,
     )
 
 
 def _body(call: Call) -> dict[str, Any]:
     model = _stand_in(call.model)
-    parameters = chosen(call, _DIALECT, litellm.supported("gemini", model) - _LACKING)
-    ready = prepared_tools(parameters.mapped, GeminiTools(Schemas(call.work), model))
+    parameters = chosen(call, _DIALECT, litellm.supported("gemini", model) | _OURS)
+    for name in _OURS:
+        parameters.mapped.pop(name, None)
+    tools = GeminiTools(Schemas(call.work), model)
+    ready = prepared_tools(parameters.mapped, tools)
     native = {_LITELLM_SPELLING.get(name, name): value for name, value in parameters.native.items()}
     tickets = Tickets()
     messages = prepared(call.body.get("messages"), GEMINI, tickets, call.work)
     body = litellm.map_gemini(litellm.Asked(model, messages, ready, native, call.settings.drop_params))
     _give_back(body, tickets)
+    tools.give_back(body)
+    check_conversation(messages, _counted(body))
     _check_effect(call, ready, body)
     return body
 
@@ -78,6 +90,16 @@ def _give_back(body: Mapping[str, Any], tickets: Tickets) -> None:
             called["args"] = tickets.exchanged(called.get("args"))
         if isinstance(told := part.get("function_response"), dict):
             told["response"] = tickets.exchanged(told.get("response"))
+
+
+def _counted(body: Mapping[str, Any]) -> Counted:
+    """What the mapping has made of the conversation."""
+    counted = Counted()
+    for part in (part for content in body["contents"] for part in content["parts"]):
+        counted.calls += "function_call" in part
+        counted.results += "function_response" in part
+        counted.media += "inline_data" in part or "file_data" in part
+    return counted
 
 
 def _stand_in(model: str) -> str:
@@ -93,6 +115,7 @@ class GeminiTools:
 
     schemas: Schemas
     model: str
+    _kept: list[dict[str, Any]] = field(default_factory=list)
 
     def is_native(self, tool: Mapping[str, Any]) -> bool:
         """Whether the tool runs at Google: {"googleSearch": {}} and its like, or OpenAI's web search."""
@@ -102,8 +125,28 @@ class GeminiTools:
         return len(names) == 1 and names[0] in _SEARCHES | _OTHER_TOOLS
 
     def parameters(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Gemini takes no references in the schema of a function."""
-        return self.schemas.for_gemini(schema, where)
+        """A ticket for the schema, which LiteLLM would leave much out of."""
+        inlined = self.schemas.inlined(schema, where)
+        try:
+            if self.schemas.recursive:
+                raise NotExact
+            made = {"parameters": subset(inlined)}
+        except NotExact:
+            made = {"parametersJsonSchema": copied(schema)}
+        self._kept.append(made)
+        return ticket(len(self._kept) - 1)
+
+    def give_back(self, body: Mapping[str, Any]) -> None:
+        """The schemas of functions, for the tickets that went through the mapping. Raises `InvalidRequest` when one is
+        missing."""
+        missing = set(range(len(self._kept)))
+        for tool in body.get("tools") or ():
+            for declared in tool.get("function_declarations") or ():
+                number = number_of(declared.pop("parameters", None))
+                if number is not None and number in missing:
+                    missing.remove(number)
+                    declared.update(self._kept[number])
+        check_tools(missing)
 
     def answer(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Newer models follow the references in the schema of an answer."""

@@ -37,6 +37,8 @@ MAX_PAIRS: Final = 1_000_000
 _COMPARED: Final = 64
 """Characters of arguments that are compared in the time of a pair."""
 
+_BESIDE_CONTENT = ("tool_calls", "function_call", "thinking_blocks", "images", "provider_specific_fields")
+
 _THINKING = frozenset({"thinking", "redacted_thinking"})
 _RESULTS = ("web_search_results", "tool_results")
 
@@ -55,14 +57,37 @@ def prepared(messages: Any, rules: Rules, tickets: Tickets, work: Work) -> list[
     `OverBudget`."""
     given = listed(messages, "messages")
     conversation = _Conversation(rules, tickets)
-    ready = [_message(message, f"messages[{i}]", conversation) for i, message in enumerate(given)]
+    ready: list[Message] = []
+    places: list[str] = []
+    for i, each in enumerate(given):
+        message = _message(each, f"messages[{i}]", conversation)
+        if _says_something(message, f"messages[{i}]", rules):
+            ready.append(message)
+            places.append(f"messages[{i}]")
     left = MAX_PAIRS
     for i, pairs in _pairs(ready):
         left -= pairs
         if left < 0:
-            raise OverBudget(f"messages[{i}]")
-        work.spend(pairs, f"messages[{i}]")
+            raise OverBudget(places[i])
+        work.spend(pairs, places[i])
     return ready
+
+
+def _says_something(message: Message, where: str, rules: Rules) -> bool:
+    """Whether anything is left of a message without its empty texts, which providers refuse and for which LiteLLM makes
+    up a sentence. Raises `InvalidRequest` for a user's message of nothing else."""
+    content = message.get("content")
+    if message["role"] not in ("user", "assistant", "system") or content is None:
+        return True
+    if isinstance(content, list):
+        content = [part for part in content if part.get("type") != "text" or part["text"].strip()]
+    left = content if isinstance(content, list) or content.strip() else None
+    message["content"] = left or None
+    if left or any(message.get(name) for name in _BESIDE_CONTENT):
+        return True
+    if message["role"] == "user":
+        raise fault(f"{where}.content", f"is empty, which {rules.provider} does not take: say something.")
+    return False
 
 
 def _pairs(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:

@@ -165,7 +165,7 @@ def _decoder(call: Call, request: HttpRequest) -> Decoder:
         case "anthropic":
             return AnthropicDecoder(call.guarded, request.json_tool, request.tool_names)
         case "gemini":
-            return GeminiDecoder(call.guarded)
+            return GeminiDecoder(call.guarded, one_call=request.one_call)
         case _:
             return OpenAIDecoder(call.guarded)
 

@@ -1,13 +1,14 @@
 """The request for OpenAI-format servers: the client's own JSON.
 
-Rule: only `model`, `stream` and `stream_options` are changed. Everything else goes as it came, known or not: the server
-is the judge of its own parameters. Usage is always asked for, unless the provider's `include_usage` is false.
+Rule: only `model`, `stream` and `stream_options` are changed, and the ids of calls that a Gemini answer signed.
+Everything else goes as it came, known or not: the server is the judge of its own parameters. Usage is always asked for,
+unless the provider's `include_usage` is false.
 """
 
 from typing import Any
 
 from proxy.upstreams.base import Call
-from proxy.upstreams.outbound import HttpRequest, endpoint, headers, key, streams
+from proxy.upstreams.outbound import HttpRequest, endpoint, headers, key, streams, without_signatures
 from proxy.wire.jsontext import dumps
 
 
@@ -24,7 +25,7 @@ def openai_request(call: Call) -> HttpRequest:
 
 
 def _body(call: Call) -> dict[str, Any]:
-    body = {**call.body, "model": call.model, "stream": streams(call)}
+    body = {**without_signatures(call.body), "model": call.model, "stream": streams(call)}
     options = body.pop("stream_options", None)
     if streams(call) and call.provider.include_usage:
         body["stream_options"] = {**(options or {}), "include_usage": True}

@@ -12,6 +12,7 @@ from policies.work import OverBudget
 from proxy.errors import GatewayError
 from proxy.upstreams.base import Call
 from proxy.upstreams.weighing import weighed
+from proxy.wire.gemini import SIGNATURE_MARK
 from proxy.wire.jsontext import dumps
 
 _NEVER_UP = frozenset(
@@ -33,7 +34,7 @@ class HttpRequest:
 
     `stream`: the provider was asked for events, else for one JSON body. `json_tool`: the schema of the answer was sent
     as a tool, whose arguments are the answer. `tool_names`: the provider's names of tools to the client's, where they
-    differ.
+    differ. `one_call`: the client wants no parallel calls, and the provider could not be told.
     """
 
     url: str
@@ -42,6 +43,7 @@ class HttpRequest:
     stream: bool
     json_tool: bool = False
     tool_names: Mapping[str, str] = field(default_factory=dict)
+    one_call: bool = False
 
 
 def encoded(body: Mapping[str, Any], call: Call) -> bytes:
@@ -50,6 +52,37 @@ def encoded(body: Mapping[str, Any], call: Call) -> bytes:
     if weighed(body, most)[1] > most:
         raise OverBudget("messages")
     return dumps(body)
+
+
+def without_signatures(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The body without the signatures that a Gemini answer's calls have in their ids. They are for Gemini alone; OpenAI
+    takes no id of more than 40 characters."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not any(map(_is_signed, messages)):
+        return body
+    return {**body, "messages": [_unsigned(message) if _is_signed(message) else message for message in messages]}
+
+
+def _is_signed(message: Any) -> bool:
+    if not isinstance(message, Mapping):
+        return False
+    calls = message.get("tool_calls")
+    ids = [call.get("id") for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
+    return any(isinstance(id, str) and SIGNATURE_MARK in id for id in (message.get("tool_call_id"), *ids))
+
+
+def _unsigned(message: Mapping[str, Any]) -> dict[str, Any]:
+    made = dict(message)
+    if isinstance(made.get("tool_call_id"), str):
+        made["tool_call_id"] = made["tool_call_id"].partition(SIGNATURE_MARK)[0]
+    if isinstance(calls := made.get("tool_calls"), list):
+        made["tool_calls"] = [
+            {**call, "id": call["id"].partition(SIGNATURE_MARK)[0]}
+            if isinstance(call, Mapping) and isinstance(call.get("id"), str)
+            else call
+            for call in calls
+        ]
+    return made
 
 
 def streams(call: Call) -> bool:

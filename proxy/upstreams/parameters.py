@@ -6,7 +6,9 @@ no answer, or it is refused by name (400), which the model's `drop_params: true`
 Decisions:
 - Null is the same as absent.
 - Bookkeeping at OpenAI, left out: `store`, `metadata`, `safety_identifier`, `prompt_cache_key`,
-  `prompt_cache_retention`, `prediction` (it changes speed alone), `user` where the provider has no such thing.
+  `prompt_cache_retention`, `prompt_cache_options`, `prediction` (it changes speed alone), `moderation` (OpenAI's report
+  beside the answer), `user` where the provider has no such thing.
+- A limit below 1 is refused: `max_tokens: -1` is for OpenAI-format servers that take it.
 - Values that say what holds anyway, left out: `n: 1`, penalties of 0, an empty `logit_bias`, `stop`, `tools` or
   `functions`, `logprobs: false`, `top_logprobs: 0`, `modalities: ["text"]`, `parallel_tool_calls: true`,
   `verbosity: "medium"`, `service_tier` auto or default, `response_format` text. SDKs and frameworks send these unasked.
@@ -27,6 +29,7 @@ OURS = frozenset({"model", "messages", "stream", "stream_options"})
 
 BOOKKEEPING = frozenset(
     {"store", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prediction", "user"}
+    | {"prompt_cache_options", "moderation"}
 )
 
 _AS_IT_IS: Mapping[str, tuple[Any, ...]] = {
@@ -70,6 +73,7 @@ def chosen(call: Call, dialect: Dialect, supported: Container[str]) -> Parameter
     for name, value in call.body.items():
         if name in OURS or value is None or says_nothing(name, value, dialect):
             continue
+        check_limit(name, value)
         if name in supported:
             parameters.mapped[name] = value
         elif name in dialect.native:
@@ -79,6 +83,13 @@ def chosen(call: Call, dialect: Dialect, supported: Container[str]) -> Parameter
     if "max_completion_tokens" in parameters.mapped:
         parameters.mapped.pop("max_tokens", None)
     return parameters
+
+
+def check_limit(name: str, value: Any) -> None:
+    """Raises `InvalidRequest` for a limit of tokens below 1."""
+    if name in ("max_tokens", "max_completion_tokens") and isinstance(value, int) and value < 1:
+        text = f"Invalid value for '{name}': integer below minimum value. Expected a value >= 1."
+        raise InvalidRequest(text, param=name, code="integer_below_min_value")
 
 
 def says_nothing(name: str, value: Any, dialect: Dialect | None = None) -> bool:

@@ -20,6 +20,9 @@ from proxy.wire.fields import UNREADABLE, Unreadable, arguments, count, error_me
 from proxy.wire.finish import BROKEN, GEMINI, broken_off, worse
 from proxy.wire.jsontext import loads
 
+SIGNATURE_MARK: Final = "__thought__"
+"""What stands between a call's id and the signature of the thought behind it (LiteLLM's form)."""
+
 _STATUS: Final = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
@@ -58,13 +61,15 @@ class _Choice:
 class GeminiDecoder:
     """Decodes one answer; see `proxy.wire.base.Decoder`.
 
-    `guarded` leaves out what Sluice does not know. `ids` mints ids for tool calls that come without one.
+    `guarded` leaves out what Sluice does not know. `ids` mints ids for tool calls that come without one. `one_call`
+    keeps the first call of each choice alone: Gemini cannot be told that a client wants no parallel calls.
     """
 
-    def __init__(self, guarded: bool, ids: Callable[[], str] = mint_call_id) -> None:
+    def __init__(self, guarded: bool, ids: Callable[[], str] = mint_call_id, *, one_call: bool = False) -> None:
         self.meta = Meta()
         self._guarded = guarded
         self._ids = ids
+        self._one_call = one_call
         self._over = False
         self._broken: Fault | None = None
         self._counted: _Object = {}
@@ -210,13 +215,15 @@ class GeminiDecoder:
     def _call(self, index: int, choice: _Choice, part: _Object) -> Sequence[Event]:
         """A call, whole. Its signature goes into `extra`, and into the id too, as LiteLLM does: most clients send back
         the id alone, and the provider refuses a call that comes back without its signature."""
+        if self._one_call and choice.calls:
+            return ()
         call = obj(part["functionCall"])
         name, id = call.get("name"), string(call.get("id")) or self._ids()
         if type(name) is not str:
             raise Unreadable
         extra = None
         if signature := string(part.get("thoughtSignature")):
-            id = f"{id}__thought__{signature}"
+            id = f"{id}{SIGNATURE_MARK}{signature}"
             extra = {"provider_specific_fields": {"thought_signature": signature}}
         choice.calls += 1
         return (ToolCall(index, choice.calls - 1, id, name, arguments(call.get("args")), extra=extra),)

@@ -203,7 +203,6 @@ def test_a_texts_signature_goes_back() -> None:
     ("asked", "param", "model"),
     [
         ({"logit_bias": {"1": 2}}, "logit_bias", "gemini-2.5-flash"),
-        ({"parallel_tool_calls": False, "tools": [WEATHER]}, "parallel_tool_calls", "gemini-2.5-flash"),
         ({"frequency_penalty": 0.5}, "frequency_penalty", "gemini-3-pro-preview"),
         ({"web_search_options": {}, "tools": [WEATHER]}, "web_search_options", "gemini-2.5-flash"),
         ({"tools": [WEATHER, {"googleSearch": {}}]}, "tools", "gemini-2.5-flash"),
@@ -240,3 +239,40 @@ def test_the_calls_body_is_not_changed() -> None:
     before = json.dumps(body)
     request(body)
     assert json.dumps(body) == before
+
+
+def declared(schema: dict[str, Any]) -> dict[str, Any]:
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    (made,) = sent({"tools": [tool]})["tools"]
+    (function,) = made["function_declarations"]
+    return dict(function)
+
+
+def test_a_functions_schema_goes_up_exactly_or_whole() -> None:
+    exact = {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"const": "x"}}}
+    properties = {"a": {"type": "string", "enum": ["x"]}}
+    assert declared(exact) == {"name": "f", "parameters": {"type": "object", "properties": properties}}
+    for schema in (SCHEMA | {"additionalProperties": False}, SCHEMA | {"oneOf": [{"required": ["city"]}]}):
+        assert declared(schema) == {"name": "f", "parametersJsonSchema": schema}
+    recursive = {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"$ref": "#/$defs/A"}}}
+    assert declared(recursive) == {"name": "f", "parametersJsonSchema": recursive}
+
+
+def test_the_client_that_wants_no_parallel_calls_gets_the_first() -> None:
+    assert request({"parallel_tool_calls": False, "tools": [WEATHER]}).one_call
+    assert not request({"tools": [WEATHER]}).one_call
+
+
+def test_empty_texts_are_left_out_and_a_message_of_nothing_else_is_refused() -> None:
+    messages = [
+        {"role": "system", "content": ""},
+        {"role": "user", "content": [{"type": "text", "text": " "}, {"type": "text", "text": "a"}]},
+        {"role": "assistant", "content": ""},
+        {"role": "user", "content": "b"},
+    ]
+    body = sent({"messages": messages})
+    assert "system_instruction" not in body
+    assert [part["text"] for content in body["contents"] for part in content["parts"]] == ["a", "b"]
+    with pytest.raises(InvalidRequest, match="is empty") as refused:
+        request({"messages": [{"role": "user", "content": " "}]})
+    assert refused.value.param == "messages[0].content"

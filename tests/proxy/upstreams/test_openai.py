@@ -85,3 +85,15 @@ def test_client_headers_go_up_but_never_credentials_or_framing() -> None:
 def test_the_key_shows_in_no_repr() -> None:
     request = openai_request(call("openai"))
     assert KEY not in repr(request)
+
+
+def test_the_signature_in_a_calls_id_is_geminis_alone() -> None:
+    call_of = {"id": "call_1__thought__c2ln", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "assistant", "content": None, "tool_calls": [call_of, {"id": "b"}, 7]},
+        {"role": "tool", "tool_call_id": "call_1__thought__c2ln", "content": "1"},
+        {"role": "user", "content": "__thought__"},
+    ]
+    up = json.loads(openai_request(call("openai", {"messages": messages})).body)["messages"]
+    assert [each["id"] for each in up[0]["tool_calls"][:2]] == ["call_1", "b"]
+    assert (up[1]["tool_call_id"], up[2]) == ("call_1", messages[2])

@@ -257,3 +257,8 @@ def test_a_whole_answer_may_be_an_array_of_events() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"<html>", b'{"candidates":[]}', b'{"candidates":{}}'])
 def test_a_whole_body_without_an_answer_is_a_fault(body: bytes) -> None:
     assert fold(GeminiDecoder(guarded=True).whole(body)).end == UNREADABLE
+
+
+def test_a_client_that_wants_one_call_gets_the_first_of_each_choice() -> None:
+    decoder = GeminiDecoder(True, one_call=True)
+    assert len(fold(play(decoder, [answer(PARIS, PARIS), answer(PARIS, finish="STOP")])).calls) == 1
