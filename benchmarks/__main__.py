@@ -76,9 +76,10 @@ def leaks_command(places: tuple[str, ...]) -> None:
 @click.option("--seconds", default=1800, show_default=True, help="How long, after a warm-up.")
 @click.option("--streams", default=200, show_default=True, help="Streams at once.")
 @click.option("--seed", default=1, show_default=True, help="Of the faults and of the clients.")
-def soak_command(seconds: int, streams: int, seed: int) -> None:
+@click.option("--attack", default=0.0, show_default=True, help="The share of requests that are attacks.")
+def soak_command(seconds: int, streams: int, seed: int, attack: float) -> None:
     """Many failing and leaving streams for a long time; exits with 1 if anything is wrong."""
-    sys.exit(soak.run(seconds, streams, seed))
+    sys.exit(soak.run(soak.Plan(seconds, streams, seed, attack)))
 
 
 @main.command("redact")

@@ -15,6 +15,9 @@ STATUSES = (400, 401, 403, 404, 408, 409, 429, 500, 502, 503, 504, 529)
 WORDS = 40
 """Words of an answer, each a piece or two."""
 
+SLOW = "slow"
+"""A prompt that takes longer than any limit of time."""
+
 _EARLY: tuple[FaultKind, ...] = ("stall", "drop", "reset")
 _LATE: tuple[FaultKind, ...] = ("stall", "drop", "reset", "error", "eof", "malformed")
 
@@ -29,6 +32,8 @@ class Faults:
     def answer(self, ask: Ask) -> Answer:
         """The answer to one call."""
         draw = self._random
+        if ask.prompt == SLOW:
+            return Answer("late", head_delay=60)
         fault, name = self._fault() if draw.random() < SHARE else (None, "none")
         self.met[name] += 1
         cut = draw.choice((0, 0, 0, 67))

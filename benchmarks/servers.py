@@ -101,12 +101,13 @@ def gateway(
     upstream: str,
     extra: str = "",
     *,
+    providers: str = "",
     files: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
     command: Sequence[str] = SERVE,
 ) -> Iterator[Process]:
-    """Sluice, its three providers pointed at `upstream`; `extra` is more YAML for its configuration, `files` are texts
-    that stand beside it. `command` is for `python -m`; the configuration's path is added."""
+    """Sluice, its three providers pointed at `upstream`. `extra` is more YAML for its configuration, `providers` for
+    these; `files` are texts that stand beside it. `command` is for `python -m`; the configuration's path is added."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         for name, text in (files or {}).items():
@@ -118,6 +119,7 @@ def gateway(
             f"  openai: {{api_key: bench, base_url: '{upstream}/v1'}}\n"
             f"  anthropic: {{api_key: bench, base_url: '{upstream}'}}\n"
             f"  gemini: {{api_key: bench, base_url: '{upstream}'}}\n"
+            f"{providers}"
             "models:\n"
             "  'openai-*': {target: 'openai/*'}\n"
             "  'anthropic-*': {target: 'anthropic/*'}\n"

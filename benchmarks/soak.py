@@ -1,7 +1,9 @@
 """`scripts/soak`: many streams for a long time; a third of the upstream calls fail, a tenth of the clients leave.
 
 What must hold: no request hangs, no client gets a word of another's answer, and each sees a complete answer or an
-error; and when all is quiet again, memory, sockets and tasks of the gateway are what they were.
+error; and when all is quiet again, memory, sockets and tasks of the gateway are what they were. With `--attack` a share
+of the requests are attacks (`benchmarks.attacks`), some of the other clients share a provider that means harm
+(`benchmarks.hostile`), and the first token of an undisturbed client must not be late (`benchmarks.probe`).
 
 Method. The gateway is a process of its own, told to say what its event loop has (`benchmarks.watched`). The providers
 and the clients are this process. The load is run twice, with a quiet moment after each: after a warm-up, whose figures
@@ -13,17 +15,23 @@ import asyncio
 import json
 import pathlib
 import random
+import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import uvloop
 
-from benchmarks.faults import SHARE, Faults, redacted
-from benchmarks.servers import Process, gateway
+from benchmarks import attacks as hostile_clients
+from benchmarks import probe
+from benchmarks.attacks import Attacks
+from benchmarks.faults import SHARE, Faults, redacted, said
+from benchmarks.hostile import Hostile, hostile
+from benchmarks.servers import Process, gateway, paced
 from proxy.simulator import Simulator
 from tests.end_to_end.leaving import WAYS
 from tests.end_to_end.wire import Client, Response, chat, client, responses
@@ -37,6 +45,12 @@ LONGEST = 40.0
 GROWTH = 24_000_000
 """Bytes that memory may grow by: what allocators keep, at this load."""
 
+ATTACKED = 200_000_000
+"""The same under attack: bodies of megabytes leave more behind, once."""
+
+LATEST = 100.0
+"""Milliseconds: the slowest hundredth of first tokens of an undisturbed client, under attack."""
+
 QUIET = 4.0
 """Seconds for what is left of a load to end."""
 
@@ -45,12 +59,36 @@ CONFIG = """
   "soak-anthropic": {targets: [{target: anthropic/soak}, {target: gemini/soak, max_streams: 40}], fallbacks: [spare]}
   "soak-gemini": {targets: [gemini/soak, openai/soak], strategy: lowest_latency}
   "spare": {target: openai/spare}
+  "soak-json": {target: openai/soak, policies: [json_guard/strict]}
+  "soak-guarded": {target: openai/soak, policies: [redact/both]}
+  "quick-*": {target: "quick/*"}
+  "hostile-*": {target: "hostile/*"}
 default_policies: [redact/pii]
-policies: {redact/pii: {rules: [{name: email, entity: email}, {name: card, entity: credit_card, mask: "*"}]}}
+policies:
+  redact/pii: {rules: [{name: email, entity: email}, {name: card, entity: credit_card, mask: "*"}]}
+  redact/both: {direction: both, rules: [{name: pii, entity: pii}, {name: secrets, entity: secrets}]}
+  json_guard/strict: {on_invalid: stop}
+auth:
+  keys: [{name: soak, key: KEY}, {name: probe, key: PROBE}, {name: attacker, key: ATTACKER}]
 timeouts: {first_token: 2, idle: 2, write: 5, total: 30}
 retries: {attempts: 3, backoff: {initial: 0.05, max: 1}, cooldown: {failures: 8, seconds: 1}}
 """
+PROVIDERS = """
+  quick: {api: openai, api_key: bench, base_url: "QUICK/v1"}
+  hostile: {api: openai, api_key: bench, base_url: "HOSTILE/v1"}
+"""
 MODELS = ("soak-openai", "soak-anthropic", "soak-gemini")
+KEY = "soak-clients-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long, after a warm-up; how many streams at once; what the faults are drawn from; the share of attacks."""
+
+    seconds: int
+    streams: int
+    seed: int
+    attack: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +111,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The clients' side. `streams` are at work at any time."""
+    """The clients' side. `streams` are at work at any time; a share `attack` of what they do are attacks."""
 
     port: int
     streams: int
     seen: Seen
     random: random.Random
+    attacks: Attacks
+    attack: float
 
     async def run(self, seconds: float) -> None:
         """Ask until the time is over, and until each request has ended."""
@@ -90,6 +130,9 @@ class Load:
     async def _work(self, worker: int, until: float) -> None:
         await asyncio.sleep(self.random.random())
         while time.monotonic() < until:
+            if self.random.random() < self.attack:
+                await self.attacks.one(self.port)
+                continue
             began = time.monotonic()
             prompt = "".join(self.random.choices("bcdfghjklmnpqrstvwxz", k=8))
             try:
@@ -102,7 +145,8 @@ class Load:
 
     async def _ask(self, prompt: str) -> None:
         stream = self.random.random() < 0.75
-        request = chat(self.random.choice(MODELS), "connection: close", prompt=prompt, stream=stream)
+        model = self.random.choice((*MODELS, "hostile-plain") if self.attack else MODELS)
+        request = chat(model, "connection: close", f"authorization: Bearer {KEY}", prompt=prompt, stream=stream)
         async with client(self.port) as one:
             await one.send(request)
             left = self.random.random() < LEAVING and await self._leave(one)
@@ -145,46 +189,68 @@ def _told(response: Response, stream: bool) -> tuple[str, str]:
     return response.text, f"error event {last['error']['code']}" if last and "error" in last else "cut"
 
 
-def run(seconds: int, streams: int, seed: int) -> int:
+def run(plan: Plan) -> int:
     """Soak and print what was found; the exit code is 1 if it must not be."""
-    return uvloop.run(_run(seconds, streams, seed))
+    return uvloop.run(_run(plan))
 
 
-async def _run(seconds: int, streams: int, seed: int) -> int:
-    faults, seen = Faults(seed), Seen()
-    async with Simulator(keep=1) as sim:
-        sim.answers |= {"soak": faults.answer, "spare": faults.answer}
-        with _gateway(sim.url) as (process, window):
-            port = int(process.url.rpartition(":")[2])
-            load = Load(port, streams, seen, random.Random(seed))
-            await load.run(min(120.0, max(10.0, seconds / 5)))
-            before = await _quiet(process, window, sim)
-            cpu, began = process.cpu(), time.monotonic()
-            await load.run(seconds)
-            used = (process.cpu() - cpu) / (time.monotonic() - began)
-            after = await _quiet(process, window, sim)
-            lines = _lines(window)[3:]
-    wrong = [*_left_out(seen), *_grown(before, after), *_unfit(faults.met)]
-    print(_report(seconds, streams, seen, faults.met))
+async def _run(plan: Plan) -> int:
+    faults, seen, attacks = Faults(plan.seed), Seen(), Attacks(random.Random(plan.seed))
+    with ExitStack() as quickly:
+        quick = quickly.enter_context(paced())
+        async with Simulator(keep=1) as sim, hostile(said, plan.seed) as harmful:
+            sim.answers |= {"soak": faults.answer, "spare": faults.answer}
+            with _gateway(sim.url, quick.url, harmful.url) as (process, window):
+                port = int(process.url.rpartition(":")[2])
+                load = Load(port, plan.streams, seen, random.Random(plan.seed), attacks, plan.attack)
+                await load.run(min(120.0, max(10.0, plan.seconds / 5)))
+                before = await _quiet(process, window, sim, harmful)
+                cpu, began = process.cpu(), time.monotonic()
+                probing = await _probing(process.url, quick.url, plan.seconds)
+                await load.run(plan.seconds)
+                used = (process.cpu() - cpu) / (time.monotonic() - began)
+                probed = json.loads((await probing.communicate())[0].splitlines()[-1])
+                quickly.close()
+                after = await _quiet(process, window, sim, harmful)
+                lines = _lines(window)[3:]
+    wrong = [*_left_out(seen), *attacks.wrong[:20], *_grown(before, after, plan), *_unfit(faults.met)]
+    wrong += _late(probed) if plan.attack else []
+    print(_report(plan, seen, faults.met))
+    if plan.attack:
+        print(attacks.report())
+    print(_probed(probed))
     for name in ("lag", "work"):
         worst = sorted(line[name] for line in lines)
-        print(f"event loop, each second's most {name}: p50 {worst[len(worst) // 2]:.0f} ms, most {worst[-1]:.0f} ms")
+        most = (
+            f"p50 {worst[len(worst) // 2]:.0f} ms, p99 {worst[len(worst) * 99 // 100]:.0f} ms, most {worst[-1]:.0f} ms"
+        )
+        print(f"event loop, each second's most {name}: {most}")
     print(f"gateway: {used:.2f} of a core; quiet before {before}, after {after}")
     print("\n".join(wrong) or "nothing wrong")
     return 1 if wrong else 0
 
 
 @contextmanager
-def _gateway(upstream: str) -> Iterator[tuple[Process, pathlib.Path]]:
+def _gateway(upstream: str, quick: str, harmful: str) -> Iterator[tuple[Process, pathlib.Path]]:
+    config = CONFIG.replace("KEY", KEY, 1).replace("PROBE", probe.KEY, 1).replace("ATTACKER", hostile_clients.KEY, 1)
+    providers = PROVIDERS.replace("QUICK", quick).replace("HOSTILE", harmful)
     with tempfile.TemporaryDirectory() as folder:
         window = pathlib.Path(folder, "window")
-        with gateway(upstream, CONFIG, command=("benchmarks.watched", str(window))) as process:
+        command = ("benchmarks.watched", str(window))
+        with gateway(upstream, config, providers=providers, command=command) as process:
             yield process, window
 
 
-async def _quiet(process: Process, window: pathlib.Path, sim: Simulator) -> Quiet:
+async def _probing(gateway_url: str, direct: str, seconds: float) -> asyncio.subprocess.Process:
+    """The undisturbed client, in a process of its own."""
+    command = (sys.executable, "-m", "benchmarks.probe", gateway_url, direct, str(seconds))
+    return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+
+
+async def _quiet(process: Process, window: pathlib.Path, sim: Simulator, harmful: Hostile) -> Quiet:
     """The gateway's figures, once all has ended and the window is newer than that."""
     await asyncio.sleep(QUIET)
+    harmful.cut()
     for connection in list(sim._connections):
         connection.abort()
     await asyncio.sleep(QUIET)
@@ -201,9 +267,9 @@ def _left_out(seen: Seen) -> list[str]:
     return [*seen.wrong[:20], *bad]
 
 
-def _grown(before: Quiet, after: Quiet) -> list[str]:
+def _grown(before: Quiet, after: Quiet, plan: Plan) -> list[str]:
     found = []
-    if after.memory - before.memory > GROWTH:
+    if after.memory - before.memory > (ATTACKED if plan.attack else GROWTH):
         found.append(f"memory grew from {before.memory / 1e6:.0f} to {after.memory / 1e6:.0f} MB")
     if after.sockets > before.sockets:
         found.append(f"sockets grew from {before.sockets} to {after.sockets}")
@@ -212,16 +278,36 @@ def _grown(before: Quiet, after: Quiet) -> list[str]:
     return found
 
 
+def _late(probed: Mapping[str, Any]) -> list[str]:
+    """What an undisturbed client must not see. What the machine itself is late by is taken off."""
+    own = _quantile(probed["gateway"], 99) - _quantile(probed["direct"], 99)
+    late = [f"first token p99 {own:.0f} ms beyond the provider's, not {LATEST:.0f}"] if own > LATEST else []
+    return [*late, *([f"{probed['failed']} requests of an undisturbed client failed"] if probed["failed"] else [])]
+
+
+def _probed(probed: Mapping[str, Any]) -> str:
+    """The first tokens of the undisturbed client."""
+    told = []
+    for name in ("gateway", "direct"):
+        p50, p99, most = (_quantile(probed[name], percent) for percent in (50, 99, 100))
+        told.append(f"{name} p50 {p50:.1f}, p99 {p99:.1f}, most {most:.1f} ms of {len(probed[name])}")
+    return f"first token of an undisturbed client: {'; '.join(told)}; {probed['failed']} failed"
+
+
+def _quantile(times: Sequence[float], percent: int) -> float:
+    return times[min(len(times) - 1, len(times) * percent // 100)]
+
+
 def _unfit(met: Counter[str]) -> list[str]:
     """Whether the run was what it is meant to be."""
     share = 1 - met["none"] / met.total()
     return [] if abs(share - SHARE) < 0.1 else [f"{share:.0%} of the calls failed, not a third"]
 
 
-def _report(seconds: int, streams: int, seen: Seen, met: Counter[str]) -> str:
+def _report(plan: Plan, seen: Seen, met: Counter[str]) -> str:
     asked, failed = seen.ends.total(), met.total() - met["none"]
     ends = ", ".join(f"{end} {count}" for end, count in seen.ends.most_common())
     return (
-        f"{streams} streams for {seconds} s: {asked} requests, {met.total()} calls, of which {failed} failed in "
-        f"{len(met) - 1} ways\nends: {ends}\nslowest request {seen.slowest:.1f} s"
+        f"{plan.streams} streams for {plan.seconds} s: {asked} requests, {met.total()} calls, of which {failed} failed "
+        f"in {len(met) - 1} ways\nends: {ends}\nslowest request {seen.slowest:.1f} s"
     )

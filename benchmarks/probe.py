@@ -1,0 +1,56 @@
+"""`python -m benchmarks.probe GATEWAY DIRECT SECONDS`: how long an undisturbed client waits for its first token.
+
+A process of its own, so that the time is not that of the busy process that makes the load. It asks the gateway, and in
+turn the provider behind it, so that what the machine itself is late by shows too. The last line is one of JSON:
+milliseconds, sorted, `gateway` and `direct`, and how many requests `failed`.
+"""
+
+import asyncio
+import json
+import sys
+import time
+
+from benchmarks.load import Ask, load, run
+
+STREAMS = 4
+PAUSE = 0.1
+"""Seconds between two requests of one client."""
+
+LONGEST = 40.0
+"""Seconds after which a request counts as failed."""
+
+MODEL = "sim-long.pace-5.chunk-4.tokens-5"
+KEY = "soak-probes-key"
+
+
+def _ask(url: str, model: str) -> Ask:
+    body = {"model": model, "stream": True, "messages": [{"role": "user", "content": "hello"}]}
+    return Ask(url, "/v1/chat/completions", {"authorization": f"Bearer {KEY}"}, body)
+
+
+async def probe(gateway: str, direct: str, seconds: float) -> dict[str, object]:
+    """Ask for so long."""
+    times: dict[str, list[float]] = {"gateway": [], "direct": []}
+    failed = 0
+    until = time.monotonic() + seconds
+
+    async def client() -> None:
+        nonlocal failed
+        while time.monotonic() < until:
+            for name, ask in (("gateway", _ask(gateway, f"quick-{MODEL}")), ("direct", _ask(direct, MODEL))):
+                try:
+                    async with asyncio.timeout(LONGEST):
+                        outcome = await load(ask, 1)
+                except (TimeoutError, OSError):
+                    failed += 1
+                    continue
+                failed += outcome.failed
+                times[name] += [first * 1000 for first in outcome.first_chunk]
+                await asyncio.sleep(PAUSE)
+
+    await asyncio.gather(*(client() for _ in range(STREAMS)))
+    return {**{name: sorted(values) for name, values in times.items()}, "failed": failed}
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(probe(sys.argv[1], sys.argv[2], float(sys.argv[3])))))
