@@ -15,6 +15,9 @@ STATUSES = (400, 401, 403, 404, 408, 409, 429, 500, 502, 503, 504, 529)
 WORDS = 40
 """Words of an answer, each a piece or two."""
 
+MAX_PROMPT = 100
+"""Characters of a prompt that are repeated: those of attacks have millions."""
+
 SLOW = "slow"
 """A prompt that takes longer than any limit of time."""
 
@@ -38,7 +41,7 @@ class Faults:
         self.met[name] += 1
         cut = draw.choice((0, 0, 0, 67))
         return Answer(
-            said(ask.prompt),
+            said(ask.prompt[:MAX_PROMPT]),
             chunk=draw.choice((4, 9, 30)),
             seed=draw.choice((None, 1, 2)),
             head_delay=draw.uniform(0, 0.1),
