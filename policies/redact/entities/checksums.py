@@ -125,12 +125,16 @@ def phone_number(text: str) -> bool:
 
 
 def ipv6(text: str) -> bool:
-    """An address, and not merely the `::` of a programming language between two short names."""
+    """An address, and not the `::` of a programming language between two short names, or a slice such as `1::2`."""
     try:
         IPv6Address(text)
     except AddressValueError:
         return False
-    return any(ch.isdigit() for ch in text) or sum(map(bool, text.split(":"))) > 2
+    groups = [group for group in text.split(":") if group]
+    if len(groups) > 2 or text == "::1":
+        return True
+    slices = all(group.isdigit() and len(group) < 4 for group in groups)
+    return not slices and any(ch.isdigit() for ch in text)
 
 
 def random_key(text: str) -> bool:

@@ -126,7 +126,7 @@ NEGATIVE: dict[str, list[str]] = {
     ],
     "uk_nino": ["BG123456C", "AB123456E", "AB12345C"],
     "ipv4": ["256.1.1.1", "1.2.3", "1.2.3.456"],
-    "ipv6": ["12:30:45", "std::vector", "a::b", "::", "1:2:3:4:5:6:7"],
+    "ipv6": ["12:30:45", "std::vector", "a::b", "::", "1:2:3:4:5:6:7", "xs[::2]", "xs[1::2]", "xs[10::100]"],
     "mac_address": ["00:1b:44:11:3a", "00:1b-44:11:3a:b7", "00:1b:44:11:3a:b7:c8"],
     "url_credentials": ["https://host:8080/p", "a/b: c@d", "mailto:a@b.com"],
     "jwt": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0", "eyJ.a.b"],
