@@ -1,7 +1,7 @@
 """The parts of docs/ that are made from the code: `python -m scripts.generate` writes them, a test compares them.
 
 Between `<!-- X -->` and `<!-- end -->` stand: `keys: Model`, the table of a model's keys; `help: command`, a command's
-help. docs/config.schema.json is made as a whole.
+help; `finish: all`, the providers' finish reasons. docs/config.schema.json is made as a whole.
 """
 
 import json
@@ -15,10 +15,11 @@ import click
 from policies import POLICIES
 from proxy.cli.commands import main as sluice
 from proxy.config.schema import config_schema, written
+from proxy.wire.finish import ANTHROPIC, BROKEN, GEMINI, OPENAI
 
 DOCS = Path(__file__).parents[1] / "docs"
 WIDTH = 100
-_PART = re.compile(r"(<!-- (keys|help): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PART = re.compile(r"(<!-- (keys|help|finish): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def documents() -> dict[Path, str]:
@@ -33,8 +34,23 @@ def documents() -> dict[Path, str]:
 
 
 def _part(part: re.Match[str], schema: Mapping[str, Any]) -> str:
-    body = _keys(schema["$defs"][part[3]]) if part[2] == "keys" else _help(part[3])
+    match part[2]:
+        case "keys":
+            body = _keys(schema["$defs"][part[3]])
+        case "help":
+            body = _help(part[3])
+        case _:
+            body = _finish()
     return f"{part[1]}{body}{part[4]}"
+
+
+# ---- finish reasons
+def _finish() -> str:
+    rows = ["| the client gets | OpenAI-format servers (any case) | Anthropic | Gemini |", "|---|---|---|---|"]
+    for ending in ("stop", "tool_calls", "function_call", "length", "content_filter", BROKEN):
+        named = [", ".join(f"`{n}`" for n, e in table.items() if e == ending) for table in (OPENAI, ANTHROPIC, GEMINI)]
+        rows.append(f"| {'an error' if ending == BROKEN else f'`{ending}`'} | {' | '.join(named)} |")
+    return "\n" + "\n".join(rows) + "\n\n"
 
 
 # ---- commands
