@@ -1,5 +1,5 @@
 # Each target is a script that does what it needs first; CI calls the same ones.
-.PHONY: help install serve test check format docs backends bench soak lock clean
+.PHONY: help install serve test check format docs backends bench soak attack lock clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -32,6 +32,9 @@ bench: install  ## Measure the gateway beside nginx and LiteLLM's proxy (install
 
 soak: install  ## Half an hour of 200 streams, many of them failing: nothing may hang, mix or grow
 	@scripts/soak
+
+attack: install  ## Hostile requests of up to 20 MB: none may stop the gateway (about half an hour)
+	@scripts/attack
 
 lock: install  ## Pin the dependencies' current versions with their hashes
 	@scripts/lock

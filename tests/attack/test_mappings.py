@@ -1,0 +1,51 @@
+"""Whatever a client sends in whatever place: each provider's mapping makes a request of it or refuses it."""
+
+import copy
+import json
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.steps import finished
+from proxy.api.parse import parse_body
+from proxy.api.validate import validate
+from proxy.errors import GatewayError
+from proxy.routing.abilities import needs
+from proxy.upstreams import litellm
+from proxy.upstreams.arguments import arguments
+from proxy.upstreams.requests import prepare
+from tests.attack.odd import odd
+from tests.proxy.upstreams.calls import call
+
+MODELS = {
+    "openai": ("gpt-4o",),
+    "anthropic": ("claude-sonnet-4-5", "claude-3-haiku-20240307", "unknown"),
+    "gemini": ("gemini-2.5-flash", "gemini-1.5-pro", "gemma-3-27b-it", "unknown"),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> None:
+    litellm.warm(["anthropic", "gemini"])
+
+
+@pytest.mark.parametrize("api", MODELS)
+@given(random=st.randoms(use_true_random=False))
+def test_odd_requests_are_mapped_or_refused_and_stay_as_they_are(api: str, random: Random) -> None:
+    raw = json.dumps({"model": "alias", **odd(random)}).encode()
+    try:
+        body = dict(finished(validate(finished(parse_body(raw)))).body)
+    except GatewayError as error:
+        assert error.status == 400
+        return
+    needs(body, len(raw))
+    before = copy.deepcopy(body)
+    settings = {"drop_params": random.random() < 0.7}
+    for make in (prepare, arguments):
+        try:
+            make(call(api, body, model=random.choice(MODELS[api]), settings=settings))
+        except GatewayError as error:
+            assert error.status == 400 and error.code != "unmappable_request"
+    assert body == before
