@@ -97,7 +97,8 @@ def _no_tokenizer() -> Tokenizer:
 class Context:
     """What a policy may know of its stream. `clock` gives seconds, monotonic. `tokenizer` gives the token counter; the
     first call may have to load it. `spent` is the cost of the request's attempts before this one, in USD. `work` is the
-    request's one budget, shared by all its attempts: spend from it before walking structure that the client wrote."""
+    request's one budget, shared by all its attempts: spend from it before walking structure that the client wrote.
+    `kept` is what policies keep of the request for its further attempts."""
 
     model: str
     clock: Callable[[], float]
@@ -107,6 +108,7 @@ class Context:
     tokenizer: Callable[[], Tokenizer] = _no_tokenizer
     spent: float = 0.0
     work: Work = field(default_factory=Work)
+    kept: dict[Any, Any] = field(default_factory=dict)
 
 
 class Policy(Protocol):

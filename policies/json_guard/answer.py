@@ -17,7 +17,7 @@ class Answer:
     """The content so far. `offset` is the place of the character that broke it, counted in what the provider sent."""
 
     def __init__(self, schema: Schema | None, strip_fence: bool) -> None:
-        self._matcher = Matcher(schema) if schema is not None and schema.survey.root is not None else None
+        self._matcher = Matcher(schema) if schema is not None and schema.root is not None else None
         self._grammar = Grammar(self._matcher)
         self._opening = Opening() if strip_fence else None
         self._closing: Closing | None = None

@@ -25,6 +25,9 @@ class Identities:
         self._numbers: dict[Hashable, int] = {}
         self._containers: dict[int, int] = {}
 
+    def __len__(self) -> int:
+        return len(self._numbers)
+
     def forget(self) -> None:
         """Nothing that was numbered is still there; the numbers stay."""
         self._containers.clear()

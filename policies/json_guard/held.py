@@ -35,8 +35,7 @@ from policies.events import (
     Verdict,
 )
 from policies.json_guard.answer import AT_ONCE, Answer
-from policies.json_guard.pace import Pace
-from policies.json_guard.settings import PLACE, Ask, JsonGuardConfig, asked, refusal
+from policies.json_guard.settings import Ask, JsonGuardConfig, asked, refusal
 from policies.json_guard.survey import SchemaError
 from policies.json_guard.whole import Whole
 from policies.steps import Steps
@@ -60,7 +59,7 @@ class HeldJsonGuard:
         self._strip = config.strip_fence
         self._applies = config.applies(context)
         self._choices = context.choices
-        self._work = context.work
+        self._context = context
         self._ask = Ask()
         self._whole = Whole(None)
         self._held: list[Event] = []
@@ -81,13 +80,11 @@ class HeldJsonGuard:
     def request(self, request: Request) -> Steps[Request | Refuse]:
         if not self._applies:
             return request
-        pace = Pace(self._work, PLACE)
         try:
-            self._ask = yield from asked(request.body, pace)
-            self._whole = Whole(self._ask.schema)
-            yield from self._whole.steps(pace)
+            self._ask = yield from asked(request.body, self._context, whole=True)
         except SchemaError as error:
             return refusal(error)
+        self._whole = Whole(self._ask.schema)
         return request
 
     def feed(self, event: Event) -> Iterable[Verdict]:
@@ -183,6 +180,8 @@ class HeldJsonGuard:
         held, self._held = self._held, []
         self._characters = 0
         self._released = True
+        self._ask, self._whole = Ask(), Whole(None)
+        self._answers.clear()
         for choice in sorted(self._cut):
             yield Note(self.name, "dropped", "cut", choice, "content")
         for number, event in enumerate(held, 1):

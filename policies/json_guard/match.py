@@ -136,7 +136,7 @@ class Matcher:
 
     def __init__(self, schema: Schema) -> None:
         self._nodes = schema.nodes
-        self._root = schema.survey.root
+        self._root = schema.root
         self._top: Cell | None = None
         self._frames: list[Frame] = []
         self._followed: list[Cell] = []  # the cells that follow the characters of the current token

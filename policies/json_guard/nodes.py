@@ -19,6 +19,7 @@ from policies.steps import Steps
 MOST_NUMBERS: Final = 64
 """The numbers of an `enum` with more than these are not followed on the stream."""
 
+_NONE: Final[frozenset[str]] = frozenset()
 _ANY = OBJECT | ARRAY | STRING | NUMBER | TRUE | FALSE | NULL
 _TYPES = {
     "object": OBJECT,
@@ -46,7 +47,7 @@ class Node:
     names: Literals | None = None
     closed: bool = False
     additional: Child = None
-    required: frozenset[str] = frozenset()
+    required: frozenset[str] = _NONE
     prefix: tuple[Child, ...] = ()
     items: Child = None
     groups: tuple[tuple[int, ...], ...] = ()
@@ -75,7 +76,7 @@ def _node(survey: Survey, number: int, schema: Mapping[str, Any]) -> Node:
         if targets is not None:
             numbers = targets if numbers is None else numbers & targets
     members = {in_units(name): survey.child(item) for name, item in schema.get("properties", {}).items()}
-    required = frozenset(map(in_units, schema.get("required", ())))
+    required = frozenset(map(in_units, schema["required"])) if schema.get("required") else _NONE
     closed = schema.get("additionalProperties") is False and not schema.get("patternProperties")
     names = members.keys() if closed else members.keys() | required
     return Node(
@@ -83,7 +84,7 @@ def _node(survey: Survey, number: int, schema: Mapping[str, Any]) -> Node:
         integer=integer,
         strings=None if strings is None else Literals(strings),
         numbers=None if numbers is None else tuple(numbers),
-        members=members,
+        members=members or None,
         names=Literals(names) if names or closed else None,
         closed=closed,
         additional=None if schema.get("patternProperties") else survey.child(schema.get("additionalProperties", True)),

@@ -10,8 +10,8 @@ from policies.json_guard.assertions import ASSERTIONS, NEVER, Assertion, among
 from policies.json_guard.equality import Identities
 from policies.json_guard.pace import Pace, driven
 from policies.json_guard.pattern import Pattern, Unsupported
+from policies.json_guard.survey import MOST_LITERALS, Child, SchemaError, Survey
 from policies.json_guard.survey import NEVER as NOTHING
-from policies.json_guard.survey import Child, SchemaError, Survey
 from policies.steps import Steps
 
 MOST_STATES: Final = 20_000
@@ -89,9 +89,14 @@ def _made(
 
 
 def _numbers(values: list[Any], identities: Identities, pace: Pace) -> Steps[frozenset[int]]:
+    def spend(steps: int) -> None:
+        if len(identities) > MOST_LITERALS:
+            raise SchemaError(f"its enums hold more than {MOST_LITERALS} values: send a smaller one")
+        pace.spend(steps)
+
     found: set[int] = set()
     for value in values:
-        number = identities.of(value, pace.spend)
+        number = identities.of(value, spend)
         found.add(number if isinstance(number, int) else (yield from driven(number, pace)))
     return frozenset(found)
 

@@ -50,13 +50,25 @@ class Ask:
     tools: bool = False
 
 
-def asked(body: Mapping[str, Any], pace: Pace) -> Steps[Ask]:
-    """What a request asks. Raises `SchemaError` and `OverBudget`."""
+def asked(body: Mapping[str, Any], context: Context, *, whole: bool) -> Steps[Ask]:
+    """What a request asks; `whole`: the schema is for whole answers too. Raises `SchemaError` and `OverBudget`."""
     schema: Schema | None = None
     match body.get("response_format"):
         case {"type": "json_schema", "json_schema": {"schema": source}}:
-            schema = yield from compiled(source, pace)
+            schema = yield from _compiled_once(source, context, whole)
     return Ask(schema, bool(body.get("tools") or body.get("functions")))
+
+
+def _compiled_once(source: Any, context: Context, whole: bool) -> Steps[Schema]:
+    """The schema, made ready once for all attempts of the request."""
+    key = ("json_guard", whole)
+    known = context.kept.get(key)
+    if known is not None and known[0] is source:
+        schema: Schema = known[1]
+        return schema
+    schema = yield from compiled(source, Pace(context.work, PLACE), whole=whole)
+    context.kept[key] = source, schema
+    return schema
 
 
 def refusal(error: SchemaError) -> Refuse:

@@ -17,8 +17,7 @@ from collections.abc import Iterable
 from policies.base import Context, Refuse, Request
 from policies.events import NATURAL_REASONS, Event, Finish, Note, Stop, Text, ToolCall, Verdict
 from policies.json_guard.answer import AT_ONCE, Answer
-from policies.json_guard.pace import Pace
-from policies.json_guard.settings import PLACE, Ask, JsonGuardConfig, asked, refusal
+from policies.json_guard.settings import Ask, JsonGuardConfig, asked, refusal
 from policies.json_guard.survey import SchemaError
 from policies.steps import Steps
 
@@ -34,7 +33,7 @@ class JsonGuard:
         self._stops = config.on_invalid == "stop"
         self._strip = config.strip_fence
         self._applies = config.applies(context)
-        self._work = context.work
+        self._context = context
         self._ask = Ask()
         self._unusable = False
         self._answers: dict[int, Answer] = {}
@@ -45,7 +44,7 @@ class JsonGuard:
         if not self._applies:
             return request
         try:
-            self._ask = yield from asked(request.body, Pace(self._work, PLACE))
+            self._ask = yield from asked(request.body, self._context, whole=False)
         except SchemaError as error:
             if self._stops:
                 return refusal(error)

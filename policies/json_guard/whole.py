@@ -17,10 +17,9 @@ import re
 from typing import Any, Final
 
 from policies.json_guard.applicators import Fault, Marks
-from policies.json_guard.equality import Identities
 from policies.json_guard.pace import Pace, Task, TooDeep, driven
 from policies.json_guard.pattern import Spend
-from policies.json_guard.rules import Rules, rules
+from policies.json_guard.rules import Rules
 from policies.json_guard.schema import Schema
 from policies.json_guard.survey import Child, shown
 from policies.steps import Steps
@@ -38,20 +37,12 @@ _LARGE = re.compile(r"[0-9](?:(?<![0-9]{2})[0-9]{99}|[eE]\+?0*(?:[2-9][0-9]{2}|[
 
 
 class Whole:
-    """What the whole answers of one attempt are held against, once its `steps` were taken; None for any JSON."""
+    """What the whole answers of one attempt are held against: a schema made ready for them, or None for any JSON."""
 
     def __init__(self, schema: Schema | None) -> None:
         self._schema = schema
-        self._rules: tuple[Rules, ...] = ()
-        self._identities = Identities()
-        self._work = Work(BASE_STEPS)
+        self._work = Work(BASE_STEPS + STEPS_FOR_SCHEMA * (0 if schema is None else len(schema.rules)))
         self._more = MAX_STEPS
-
-    def steps(self, pace: Pace) -> Steps[None]:
-        """Make it ready. Raises `SchemaError` for what cannot be checked, and `OverBudget`."""
-        if self._schema is not None:
-            self._rules = yield from rules(self._schema.survey, self._identities, pace)
-            self._work.left += STEPS_FOR_SCHEMA * len(self._rules)
 
     def fault(self, text: str) -> Steps[str | None]:
         """What is wrong with an answer; None when it fits."""
@@ -64,25 +55,25 @@ class Whole:
         granted = min(STEPS_EACH * len(text), self._more)
         self._more -= granted
         self._work.left += granted
-        run = _Run(self._rules, self._identities, Pace(self._work))
+        run = _Run(self._schema, Pace(self._work))
         try:
-            fault = yield from run.steps(self._schema.survey.root, document)
+            fault = yield from run.steps(self._schema.root, document)
         except OverBudget:
             return "the answer takes too long to check against the schema"
         except TooDeep:
             return "the schema and the answer nest too deep to check"
         finally:
-            self._identities.forget()
+            self._schema.identities.forget()
         return None if fault is None else f"the answer breaks the schema at {_place(fault)}"
 
 
 class _Run:
     """One answer's way through the rules. It implements `applicators.Run`."""
 
-    def __init__(self, table: tuple[Rules, ...], identities: Identities, pace: Pace) -> None:
-        self._table = table
+    def __init__(self, schema: Schema, pace: Pace) -> None:
+        self._table = schema.rules
         self._pace = pace
-        self.identities = identities
+        self.identities = schema.identities
         self.spend: Spend = pace.spend
 
     def steps(self, root: Child, document: Any) -> Steps[Fault | None]:

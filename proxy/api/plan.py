@@ -8,8 +8,8 @@ import asyncio
 import functools
 import logging
 import time
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from policies.base import Context, Refuse, Request
 from policies.chain import Chain
@@ -70,6 +70,7 @@ class Plan:
     record: Record
     observer: Observer
     weight: Weight
+    kept: dict[Any, Any] = field(default_factory=dict)
 
     def route(self) -> Route:
         """The request's way. Raises `InvalidRequest` when no target can serve it."""
@@ -144,6 +145,7 @@ class Plan:
             tokenizer=functools.partial(tokenizers.load, tokenizers.basis(place.model)),
             spent=spent,
             work=self.weight.work,
+            kept=self.kept,
         )
 
     def _sink(self, place: Place) -> Sink:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.anyio
 
 GUARDS = """
   held: {{target: openai/sim-x, policies: [json_guard/held]}}
+  twice: {{target: openai/sim-chat.fail-503, fallbacks: [held], policies: [json_guard/held]}}
 policies:
   json_guard/strict: {{on_invalid: stop}}
   json_guard/held: {{on_invalid: retry, attempts: 1}}
@@ -121,3 +122,29 @@ async def test_others_are_served_while_a_hostile_schema_is(run: Running, name: s
     if code:
         error = response.json()["error"]
         assert error["code"] == code and len(error["message"]) < 500
+
+
+def sets(count: int) -> dict[str, str]:
+    """A pattern of so many sets of characters that `re` needs long to compile: some 4,000 steps each."""
+    return {"pattern": "".join(f"[{chr(0x100 + at)}-{chr(0xFF00 + at)}]?" for at in range(count))}
+
+
+async def test_a_schema_over_the_budget_is_the_clients_error_and_names_the_place(run: Running) -> None:
+    schema = {"type": "object", "properties": {"a": sets(200)}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    async with plain(run.url) as http:
+        response = await http.post(CHAT, json=ask("held", response_format=wanted), timeout=60)
+    error = response.json()["error"]
+    place = "response_format.json_schema.schema/properties/a/pattern"
+    assert (response.status_code, error["code"], error["param"]) == (400, "request_too_complex", place)
+    assert not run.sim.calls
+
+
+async def test_a_schema_is_paid_for_once_whatever_the_attempts(run: Running) -> None:
+    """Two thirds of the budget go to it: a second time there would not be enough."""
+    run.sim.answers["sim-x"] = Answer('"Ā"')
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": sets(85)}}
+    async with plain(run.url) as http:
+        response = await http.post(CHAT, json=ask("twice", response_format=wanted), timeout=60)
+    assert response.status_code == 200, response.text
+    assert len(run.sim.calls) == 2

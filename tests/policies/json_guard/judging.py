@@ -14,15 +14,13 @@ from policies.work import Work
 ANYTHING: Any = object()
 
 
-def compile_schema(source: Any) -> Schema:
-    return finished(compiled(source, Pace(Work())))
+def compile_schema(source: Any, *, whole: bool = False) -> Schema:
+    return finished(compiled(source, Pace(Work()), whole=whole))
 
 
 def whole_of(source: Any) -> Whole:
     """What checks whole answers against a schema; None for any JSON."""
-    made = Whole(None if source is None else compile_schema(source))
-    finished(made.steps(Pace(Work())))
-    return made
+    return Whole(None if source is None else compile_schema(source, whole=True))
 
 
 def fault(source: Any, text: str) -> str | None:
@@ -34,7 +32,7 @@ def grammar(schema: Any = ANYTHING) -> Grammar:
     if schema is ANYTHING:
         return Grammar()
     made = compile_schema(schema)
-    return Grammar(Matcher(made) if made.survey.root is not None else None)
+    return Grammar(Matcher(made) if made.root is not None else None)
 
 
 def first_bad(pieces: list[str], schema: Any = ANYTHING) -> int | None:

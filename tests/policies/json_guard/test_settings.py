@@ -1,20 +1,20 @@
 """The policy's configuration and what it reads from a request."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from policies.base import Context
-from policies.json_guard.pace import Pace
+from policies.json_guard.grammar import OBJECT
 from policies.json_guard.settings import Ask, JsonGuardConfig, asked, refusal
 from policies.json_guard.survey import SchemaError
 from policies.steps import finished
-from policies.work import Work
 
 
-def ask_of(body: dict[str, Any]) -> Ask:
-    return finished(asked(body, Pace(Work())))
+def ask_of(body: dict[str, Any], context: Context | None = None, whole: bool = False) -> Ask:
+    return finished(asked(body, context or Context("m", lambda: 0.0), whole=whole))
 
 
 def test_the_defaults() -> None:
@@ -55,7 +55,7 @@ def test_the_schema_and_the_tools_are_read_from_the_request() -> None:
     ask = ask_of(
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}, "tools": [{}]}
     )
-    assert ask.schema is not None and ask.schema.survey.schemas == [schema] and ask.tools
+    assert ask.schema is not None and ask.schema.nodes[0].kinds == OBJECT and ask.tools
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,16 @@ def test_the_schema_and_the_tools_are_read_from_the_request() -> None:
 def test_without_a_schema_any_json_will_do(response_format: Any) -> None:
     ask = ask_of({"response_format": response_format, "tools": []})
     assert ask.schema is None and not ask.tools
+
+
+def test_a_schema_is_made_ready_once_for_all_attempts_of_a_request() -> None:
+    body = {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}}
+    first = Context("m", lambda: 0.0)
+    schema = ask_of(body, first).schema
+    left = first.work.left
+    assert ask_of(body, replace(first, spent=1.0)).schema is schema and first.work.left == left
+    assert ask_of(body, first, whole=True).schema is not schema and first.work.left < left
+    assert ask_of(body).schema is not schema
 
 
 def test_a_refusal_says_what_to_do() -> None:

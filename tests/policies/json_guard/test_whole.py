@@ -270,6 +270,8 @@ def test_a_thousand_equal_looking_items_are_cheap() -> None:
             {"anyOf": [{"pattern": f"a{{{n}}}"} for n in range(4000, 4010)]},
             "more than 20000 states: leave some of them out",
         ),
+        ({"const": [[n] for n in range(20_000)]}, "more than 20000 values: send a smaller one"),
+        ({"enum": [{"a": list(range(10_000))}, {"b": list(range(10_000, 20_001))}]}, "more than 20000 values"),
     ],
 )
 def test_a_schema_that_cannot_be_checked_whole_is_refused(schema: Any, message: str) -> None:
