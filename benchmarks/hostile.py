@@ -34,7 +34,9 @@ class Asked:
     random: random.Random
 
     async def write(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes as they are. Raises `OSError` when the gateway has gone away."""
+        if self.writer.transport.is_closing():  # uvloop would raise what is no `OSError`
+            raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 
