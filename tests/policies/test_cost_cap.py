@@ -88,6 +88,13 @@ def test_a_thinking_budget_that_is_not_covered_is_refused() -> None:
     assert isinstance(finished(cap(1100).request(Request(body))), Request)
 
 
+@pytest.mark.parametrize(("budget", "allowed"), [(49, True), (50, False), (51, False)])
+def test_a_thinking_budget_must_leave_a_token_for_the_answer(budget: int, allowed: bool) -> None:
+    body = {**BODY, "thinking": {"type": "enabled", "budget_tokens": budget}}
+    answer = finished(cap(50 + PROMPT / 10).request(Request(body)))  # 50 tokens are left
+    assert isinstance(answer, Request) is allowed
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), text=st.sampled_from(SAMPLES), tokens=st.integers(1, 40))
 def test_the_cut_is_the_same_for_every_chunking(data: st.DataObject, text: str, tokens: int) -> None:
