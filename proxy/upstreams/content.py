@@ -111,8 +111,10 @@ def image(value: Any, where: str, rules: Rules, remote: bool = True) -> Part:
     picture: Part = {"url": value} if isinstance(value, str) else copied(value) if isinstance(value, Mapping) else {}
     _check_source(picture.get("url"), picture.get("format"), f"{where}.url", rules, remote)
     picture["url"] = _registered(picture["url"])
-    if picture.get("format") in _ALIASES:
-        picture["format"] = _ALIASES[picture["format"]]
+    if not isinstance(kind := picture.get("format"), str | None):
+        raise fault(f"{where}.format", "must be a media type such as image/png: send that, or leave it out.")
+    if kind in _ALIASES:
+        picture["format"] = _ALIASES[kind]
     return picture
 
 

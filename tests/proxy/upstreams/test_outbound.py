@@ -2,8 +2,9 @@
 
 import pytest
 
+from policies.work import OverBudget
 from proxy.errors import GatewayError
-from proxy.upstreams.outbound import client_headers, endpoint, headers, key, streams
+from proxy.upstreams.outbound import MAX_ADDED_BYTES, client_headers, encoded, endpoint, headers, key, streams
 from tests.proxy.upstreams.calls import KEY, call
 
 
@@ -35,3 +36,11 @@ def test_streams_but_for_native_whole_answers() -> None:
 def test_key() -> None:
     assert key(call("openai")) == KEY
     assert key(call("openai", provider={"api_key": None})) is None
+
+
+def test_a_body_that_a_mapping_made_far_larger_is_refused_before_it_is_encoded() -> None:
+    text = "x" * 2**20
+    many = {"parts": [text] * (MAX_ADDED_BYTES // len(text))}
+    with pytest.raises(OverBudget):
+        encoded({**many, "more": text}, call("gemini"))
+    assert len(encoded({**many, "more": text}, call("gemini", size=2**20))) > MAX_ADDED_BYTES
