@@ -6,7 +6,7 @@ until then a failure can still be a proper HTTP status. After the first *event* 
 """
 
 import math
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from proxy.api.envelope import envelope, error_headers
@@ -28,13 +28,16 @@ STREAM_HEADERS: Headers = [
 CONNECTION = "sluice.connection"
 """The ASGI extension in which `proxy.server` gives the request's `Connection`."""
 
+PIECE = 64 * 1024
+"""Bytes of a whole response that go out at once."""
+
 KEEP_ALIVE = b": keep-alive\n\n"
 
 
 def json_body(body: dict[str, Any]) -> tuple[bytes, Headers]:
     """A whole JSON response's bytes, and the headers that say what they are."""
     data = dumps(body)
-    return data, [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
+    return data, _about(len(data))
 
 
 class Connection(Protocol):
@@ -63,6 +66,7 @@ class Downstream:
         self.status: int | None = None
         self.committed = False
         self.complete = False
+        self._sized = False
         self.bytes = 0
         self.chunks = 0
         self.longest_gap = 0.0
@@ -96,17 +100,26 @@ class Downstream:
         self.committed = True
         await self._stream(data, more=False)
 
-    async def whole(self, status: int, body: dict[str, Any], headers: Headers) -> None:
-        """Send a whole JSON response."""
-        data, about = json_body(body)
-        await self._start(status, [*about, *headers])
-        await self._body(data, more=False)
+    async def whole(self, status: int, body: Sequence[bytes | bytearray], headers: Headers) -> None:
+        """Send a whole JSON response, whose text comes in parts. A large one goes out in pieces, each as the client
+        takes the one before, so that it is not there twice."""
+        if self.status is not None:  # an earlier one was cut, in the midst of its length
+            self.abort()
+            return
+        left = sum(map(len, body))
+        await self._start(status, [*_about(left), *headers])
+        self._sized = True
+        for piece in _pieces(body):
+            left -= len(piece)
+            await self._body(piece, more=left > 0)
 
     async def error(self, error: GatewayError, event: bytes, *, retried: bool) -> None:
         """Tell the client of a failure: as an HTTP status where that is still possible, else as `event`, without
         `[DONE]`."""
         if self.status is None:
-            await self.whole(error.status, envelope(error), error_headers(error, no_retry=retried))
+            await self.whole(error.status, [dumps(envelope(error))], error_headers(error, no_retry=retried))
+        elif self._sized and not self.complete:
+            self.abort()
         elif not self.complete:
             await self.end(event)
 
@@ -140,3 +153,20 @@ class Downstream:
         self._interrupts.end_write()
         self.bytes += len(data)
         self.complete = not more
+
+
+def _about(length: int) -> Headers:
+    return [(b"content-type", b"application/json"), (b"content-length", str(length).encode())]
+
+
+def _pieces(parts: Iterable[bytes | bytearray]) -> Iterator[bytes]:
+    """The bytes of all parts, `PIECE` at a time."""
+    gathered = bytearray()
+    for part in parts:
+        for start in range(0, len(part), PIECE):
+            gathered += part[start : start + PIECE]
+            if len(gathered) >= PIECE:
+                yield bytes(gathered[:PIECE])
+                del gathered[:PIECE]
+    if gathered:
+        yield bytes(gathered)

@@ -128,6 +128,19 @@ class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
 
 
+class AnswerTooLarge(UpstreamError):
+    """The answer is larger than a whole one may be. The next attempt's would be, too."""
+
+    code = "answer_too_large"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The answer is larger than this gateway takes in one piece (server.max_answer_mb): ask for a stream or "
+            "for a shorter answer, or ask the operator to raise the limit.",
+            cause="request",
+        )
+
+
 class PolicyFailed(GatewayError):
     """A policy raised: the stream fails closed."""
 

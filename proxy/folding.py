@@ -15,6 +15,9 @@ SLICE = 512
 CALL_SLICE = 8192
 """Characters of a tool call's arguments that are folded as one event. (Policies pause within it.)"""
 
+IN_A_TURN = 64
+"""Short events that are folded without a pause."""
+
 SUBSTANCE = (Text, ToolCall, Attachment, Finish)
 """Events before which nothing goes to the client, so that a failure can still be an HTTP status."""
 

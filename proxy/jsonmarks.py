@@ -37,8 +37,10 @@ def containers(raw: bytes, most: int) -> Steps[int]:
 
 
 def _counted(raw: bytes, others: bytes, most: int) -> Steps[int]:
-    count = _marks(raw, others)
-    yield
+    count = 0
+    for start in range(0, len(raw), SLICE):
+        count += _marks(raw[start : start + SLICE], others)
+        yield
     if count <= most:  # those in strings included: the usual case is over here
         return count
     count = 0

@@ -19,11 +19,12 @@ from policies.work import OverBudget
 from proxy.attempt import Attempt
 from proxy.downstream import Downstream
 from proxy.errors import GatewayError, PolicyFailed, TooComplex, UpstreamError
-from proxy.folding import AT_ONCE, SUBSTANCE, foldable_at_once, has_substance, is_long, pieces
+from proxy.folding import AT_ONCE, IN_A_TURN, SUBSTANCE, foldable_at_once, is_long, pieces
 from proxy.interrupts import Interrupts
 from proxy.job import Job, Prepared
 from proxy.ledger import Ledger
 from proxy.logs import where_it_failed
+from proxy.prelude import Prelude
 from proxy.record import Record, Try
 from proxy.upstreams.base import Answer, Call
 from proxy.wire.base import Fault, Meta
@@ -42,9 +43,6 @@ SMALL_PROMPT = 32 * 1024
 MANY = 100
 """Events that are sent while a long fold goes on."""
 
-MOST_PENDING = 1000
-"""Events without substance that are kept for the first one with it."""
-
 
 class Passage:
     """The way of one attempt's answer. `tried` is the record of the attempt, `call` what was asked, once it is made."""
@@ -60,7 +58,7 @@ class Passage:
         self._interrupts = interrupts
         self._ledger = ledger
         self._record: Record = job.record
-        self._pending: list[Event] = []
+        self._prelude = Prelude()
         self._seen: set[int] = set()
         self._unsent = b""
         self._begun = False
@@ -217,7 +215,23 @@ class Passage:
     async def _forward(self, answer: Answer, events: Sequence[Event | Fault]) -> bool:
         """Fold a batch and send what comes out; whether the answer is over for the client."""
         out: list[Event] = []
-        ended = False
+        for start in range(0, len(events), IN_A_TURN):
+            if start:  # others get their turn
+                await asyncio.sleep(0)
+                await self._send_many(out)
+            await self._fold(events[start : start + IN_A_TURN], out)
+        if self._watched:
+            self._set_tick()
+        over = self.over()
+        ended = bool(events) and type(events[-1]) is End
+        if over and not ended:  # the provider first: a slow client must not keep it running
+            await answer.aclose()
+        if out or self._unsent:
+            await self._send(out)
+        return ended or over
+
+    async def _fold(self, events: Sequence[Event | Fault], out: list[Event]) -> None:
+        """Fold a part of a batch; `out` is what comes out of all of it."""
         for event in events:
             if type(event) is Text and len(event.text) <= AT_ONCE:  # nearly all are this
                 self._note(event)
@@ -227,7 +241,6 @@ class Passage:
                     await self._send(out)
                 raise event.error or _reported(event)
             elif isinstance(event, End):
-                ended = True
                 self._ledger.ended()
                 await self._finish_unfinished(out)
             elif isinstance(event, Finish) or is_long(event):
@@ -236,14 +249,6 @@ class Passage:
             else:
                 self._note(event)
                 out += self._feed(event)
-        if self._watched:
-            self._set_tick()
-        over = self.over()
-        if over and not ended:  # the provider first: a slow client must not keep it running
-            await answer.aclose()
-        if out or self._unsent:
-            await self._send(out)
-        return ended or over
 
     async def _fold_slices(self, event: Event, out: list[Event]) -> None:
         """Fold an event that may be much work a little at a time, and let other streams run in between."""
@@ -345,10 +350,10 @@ class Passage:
             await self._down.event(self._unsent)
             self._unsent = b""
         if not self._begun:
-            self._pending += out
-            if not has_substance(out) and len(self._pending) < MOST_PENDING:
+            begun = self._prelude.until_begun(out)
+            if begun is None:
                 return
-            out, self._pending = self._pending, []
+            out = begun
             self._begun = True
             self._record.began()
             self._record.provider_id = self.meta.id

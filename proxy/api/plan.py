@@ -115,6 +115,7 @@ class Plan:
             work=self.weight.work,
             size=self.weight.size,
             large=self.weight.large,
+            max_answer=self._max_answer,
         )
 
     def redact(self, text: str) -> str:
@@ -152,4 +153,8 @@ class Plan:
         created = int(time.time())
         if self.request.stream:
             return StreamSink(self.record.id, created, place.model, include_usage=self.request.include_usage)
-        return WholeSink(self.record.id, created, place.model)
+        return WholeSink(self.record.id, created, place.model, self._max_answer)
+
+    @property
+    def _max_answer(self) -> int:
+        return int(self.version.config.server.max_answer_mb * 2**20)

@@ -9,7 +9,7 @@ from proxy.job import Sink
 from proxy.observer import Listener
 from proxy.wire.base import Meta
 from proxy.wire.chunks import ChunkEncoder
-from proxy.wire.completion import Joiner
+from proxy.wire.completion import MAX_ANSWER, Joiner
 
 
 class Overheard:
@@ -46,10 +46,10 @@ class StreamSink:
 
 
 class WholeSink:
-    """Joins what comes and sends nothing before the end."""
+    """Joins what comes, up to `most` bytes of an answer, and sends nothing before the end."""
 
-    def __init__(self, id: str, created: int, model: str) -> None:
-        self._joiner = Joiner(id, created, model)
+    def __init__(self, id: str, created: int, model: str, most: int = MAX_ANSWER) -> None:
+        self._joiner = Joiner(id, created, model, most)
         self._meta = Meta()
 
     def use(self, meta: Meta) -> None:
@@ -57,17 +57,16 @@ class WholeSink:
         self._meta = meta
 
     def encode(self, events: Sequence[Event]) -> bytes:
-        """See `Sink.encode`."""
+        """See `Sink.encode`. Raises `AnswerTooLarge`."""
         self._joiner.add(events)
         return b""
 
     async def done(self, down: Downstream, usage: Usage | None) -> None:
         """See `Sink.done`. A policy that stopped the answer is named in a header."""
         self._joiner.use(self._meta)  # the end may have told more
-        answer = self._joiner.result(usage)
-        stopped_by = answer.get("x_sluice", {}).get("stopped_by")
-        headers: Headers = [] if stopped_by is None else [(b"x-sluice-stopped-by", stopped_by.encode())]
-        await down.whole(200, answer, headers)
+        by = self._joiner.stopped_by
+        headers: Headers = [] if by is None else [(b"x-sluice-stopped-by", by.encode())]
+        await down.whole(200, self._joiner.result(usage), headers)
 
     def error(self, error: GatewayError) -> bytes:
         """See `Sink.error`."""

@@ -58,6 +58,8 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "host": "the address to listen on. Without `auth` only loopback is allowed. `--host` goes before",
         "port": "the port to listen on; 0 takes a free one. `--port` goes before",
         "max_body_mb": "the largest request body, in MiB",
+        "max_answer_mb": "the largest answer without `stream`, in MiB; a larger one is a 502, its provider is closed: "
+        "[limits.md](limits.md#what-a-providers-answer-may-cost)",
         "max_inflight_mb": "MiB that the bodies of all requests and what they are parsed into may take, until their "
         "answers begin; more is a 503 with `Retry-After`. One of several keys may take half. 512 when left out, or "
         "16 times `max_body_mb` where that is more: [limits.md](limits.md)",
@@ -148,8 +150,8 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Timeouts": {
         "body": "the client's whole body, and one second more for each 32 KiB that came",
         "connect": "reaching the provider",
-        "first_token": "until the answer begins",
-        "idle": "between two reads from the provider",
+        "first_token": "until the answer's first text, call or refusal; comments, pings and empty events are none",
+        "idle": "silence of a provider whose answer has begun; any bytes of it end that, comments and pings too",
         "write": "a client that does not read; then its connection is dropped",
         "total": "the whole request, from when its body is there",
     },

@@ -30,14 +30,16 @@ Api = Literal["openai", "anthropic", "gemini", "litellm"]
 
 
 class Server(Strict):
-    """Where and how the gateway listens. `max_body_mb` is in MiB, and so is `max_inflight_mb`, what the bodies of all
-    requests take in memory (None: 512, or 16 times `max_body_mb` where that is more). `keep_alive` is in seconds of
-    client silence before a comment goes out, `drain_seconds` is what streams get to end in when the process is told to.
-    `max_streams` requests are served at once; up to `max_queued` more wait for `queue_seconds`, the rest is refused."""
+    """Where and how the gateway listens. `max_body_mb` is in MiB, and so are `max_answer_mb`, the largest answer that
+    is sent in one piece, and `max_inflight_mb`, what the bodies of all requests take in memory (None: 512, or 16 times
+    `max_body_mb` where that is more). `keep_alive` is in seconds of client silence before a comment goes out,
+    `drain_seconds` is what streams get to end in when the process is told to. `max_streams` requests are served at
+    once; up to `max_queued` more wait for `queue_seconds`, the rest is refused."""
 
     host: Host = "127.0.0.1"
     port: Annotated[int, NotBool, Field(ge=0, le=65_535)] = 8080
     max_body_mb: Annotated[float, NotBool, Field(gt=0, le=1024)] = 20
+    max_answer_mb: Annotated[float, NotBool, Field(gt=0, le=1024)] = 64
     max_inflight_mb: Annotated[float, NotBool, Field(gt=0, le=1024 * 1024)] | None = None
     max_streams: Annotated[int, NotBool, Field(ge=1, le=1_000_000)] = 2000
     max_queued: Annotated[int, NotBool, Field(ge=0, le=100_000)] = 100

@@ -5,10 +5,13 @@ they leave, and all else, is taken from the body a slice at a time, whose bound 
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from policies.events import End, Event, Text, Usage
-from proxy.errors import UpstreamError
+from policies.steps import finished
+from proxy import jsonmarks
+from proxy.errors import AnswerTooLarge, UpstreamError
+from proxy.tasks import in_turns
 from proxy.upstreams import failures
 from proxy.upstreams.base import AtOnce, Call
 from proxy.upstreams.body import Body
@@ -16,8 +19,12 @@ from proxy.wire import sse
 from proxy.wire.base import Decoder, Fault, Meta
 from proxy.wire.template import Template
 
-MOST_WHOLE_BYTES = 64 * 1024 * 1024
-"""The largest whole answer that is read."""
+MAX_VALUES: Final = 300_000
+"""JSON values and names of members in one event or whole answer. More take the parser above 50 ms, in which nothing
+else runs, and a hundred times their bytes in memory."""
+
+
+_TOO_MANY: Final = Fault("The provider sent more JSON values than this gateway takes at once.", kind="event_too_large")
 
 
 class Response(Protocol):
@@ -72,7 +79,7 @@ class NativeAnswer:
         if data := self._bytes.take():
             return self._events(data)
         if self._bytes.over:
-            events = self._events(b"")
+            events = self._events(b"") if self._streamed else await self._whole()
             if events:
                 return events
             raise died(self._call.provider_name)
@@ -113,7 +120,9 @@ class NativeAnswer:
     def _events(self, data: bytes) -> Sequence[Event | Fault]:
         if self._clean and (text := self._template.read(data)) is not None:
             return self._decoder.more(self._like, text, self._template.counts)
-        events = self._decode(data) if self._streamed else self._collect(data)
+        return self._judged(self._decode(data)) if self._streamed else self._collect(data)
+
+    def _judged(self, events: Sequence[Event | Fault]) -> Sequence[Event | Fault]:
         last = events[-1] if events else None
         if type(last) is End:
             self._ended = True
@@ -126,6 +135,8 @@ class NativeAnswer:
             return [Fault("The provider sent an event larger than this gateway takes.", kind="event_too_large")]
         events: list[Event | Fault] = []
         for record in records:
+            if len(record.data) > MAX_VALUES and finished(jsonmarks.values(record.data, MAX_VALUES)) > MAX_VALUES:
+                return [*events, _TOO_MANY]
             found = self._decoder.decode(*record)
             events += found
             if found and type(found[-1]) is End:
@@ -153,9 +164,17 @@ class NativeAnswer:
 
     def _collect(self, data: bytes) -> Sequence[Event | Fault]:
         self._body += data
-        if len(self._body) > MOST_WHOLE_BYTES:
-            return [Fault("The provider sent an answer larger than this gateway takes.", kind="answer_too_large")]
-        return () if data else self._decoder.whole(bytes(self._body))
+        if len(self._body) > self._call.max_answer:
+            self._body.clear()
+            raise AnswerTooLarge
+        return ()
+
+    async def _whole(self) -> Sequence[Event | Fault]:
+        """All of an answer that came in one piece. Its values are counted before it is parsed."""
+        body = bytes(self._body)
+        heavy = len(body) > MAX_VALUES and await in_turns(jsonmarks.values(body, MAX_VALUES)) > MAX_VALUES
+        self._body.clear()
+        return self._judged([_TOO_MANY] if heavy else self._decoder.whole(body))
 
 
 def died(provider: str, fault: str | None = None) -> UpstreamError:

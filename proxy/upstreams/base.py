@@ -12,6 +12,7 @@ from policies.events import Event
 from policies.work import Work
 from proxy.config.models import Model, Provider, Timeouts
 from proxy.wire.base import Fault, Meta
+from proxy.wire.completion import MAX_ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Call:
     wildcards filled in. `stream` is what the *client* asked; the provider is asked to stream unless `settings` says
     `whole: native`. `guarded` tells the codec to leave out what it does not know. `headers` are the allow-listed client
     headers that go up. `work` is the request's one budget, shared by all its attempts. `size` are the bytes of the
-    client's body; `large` tells that mapping it takes too long for the event loop.
+    client's body; `large` tells that mapping it takes too long for the event loop. `max_answer` are the bytes that an
+    answer in one piece may have.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Call:
     work: Work = field(default_factory=Work)
     size: int = 0
     large: bool = False
+    max_answer: int = MAX_ANSWER
 
 
 AtOnce = Callable[[Sequence[Event | Fault]], Sequence[Event | Fault] | None]

@@ -60,8 +60,9 @@ async def test_a_comment_starts_the_stream_and_commits_to_nothing(client: Client
 
 async def test_a_whole_response_tells_its_length(client: Client) -> None:
     down = downstream(client)
-    await down.whole(200, {"a": "é"}, [(b"x-more", b"2")])
+    await down.whole(200, [b'{"a":"', bytearray("é".encode()), b'"}'], [(b"x-more", b"2")])
     response = client.response
+    assert len(client.bodies) == 1
     assert response.json == {"a": "é"} and response.complete
     assert response.headers["content-length"] == str(len(response.body))
     assert (response.headers["x-id"], response.headers["x-more"]) == ("1", "2")

@@ -17,7 +17,7 @@ from proxy import turns
 from proxy.errors import UpstreamError
 from proxy.folding import CALL_SLICE, SLICE
 from proxy.interrupts import Reason
-from proxy.passage import MOST_PENDING
+from proxy.prelude import MAX_BYTES, MAX_EVENTS
 from proxy.wire.base import Fault
 from tests.end_to_end.wire import until
 from tests.proxy.driving import (
@@ -237,9 +237,14 @@ async def test_a_whole_answer_that_dies_half_way_is_a_status() -> None:
     assert run.client.response.status == 502 and "Hel" not in run.client.response.body.decode()
 
 
-async def test_events_without_substance_are_not_kept_without_bound() -> None:
-    unknown = Opaque(0, "delta", {"x": 1})
-    said: list[Said] = [[unknown]] * MOST_PENDING
+@pytest.mark.parametrize(
+    ("member", "most"),
+    [(1, MAX_EVENTS), ("x" * (MAX_BYTES // 8), 8), ("x" * 10_000_000, 1)],
+    ids=["many", "large", "one"],
+)
+async def test_events_without_substance_are_not_kept_without_bound(member: Any, most: int) -> None:
+    unknown = Opaque(0, "delta", {"x": member})
+    said: list[Said] = [[unknown]] * (most + 1)
     run = await drive(Provider([*said, never()]))
     await until(lambda: run.client.messages)
     assert run.client.response.status == 200

@@ -91,6 +91,8 @@ async def server(play: Play | bytes, tls: ssl.SSLContext | None = None) -> Async
                     await play(writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             serving.closed.set()
+        except asyncio.CancelledError:  # the test is over
+            pass
         finally:
             writer.close()
             tasks.discard(task)

@@ -5,15 +5,16 @@ import shutil
 import socket
 import ssl
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from policies.events import End
-from proxy.errors import UpstreamError
+from proxy.errors import AnswerTooLarge, UpstreamError
 from proxy.simulator import Simulator
-from proxy.upstreams import answer as answers
 from proxy.upstreams import litellm, native
+from proxy.upstreams.answer import MAX_VALUES
 from proxy.upstreams.native import NativeUpstream
 from proxy.wire.base import Fault
 from tests.proxy.upstreams.calls import KEY
@@ -225,12 +226,30 @@ async def test_an_event_without_end_is_a_fault(upstream: NativeUpstream) -> None
             await provider.closed.wait()
 
 
-async def test_a_whole_answer_without_end_is_a_fault(upstream: NativeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MOST_WHOLE_BYTES", 100_000)
+async def test_a_whole_answer_without_end_is_an_error_that_names_the_bound(upstream: NativeUpstream) -> None:
     body = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999999\r\n\r\n" + b" " * 200_000
     async with server(body) as provider:
+        answer = await upstream.open(replace(at(provider.url), max_answer=100_000))
+        with pytest.raises(AnswerTooLarge, match="max_answer_mb"):
+            await drained(answer)
+        await answer.aclose()
+        async with asyncio.timeout(2):
+            await provider.closed.wait()
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_more_values_than_a_parser_takes_in_a_moment_are_a_fault(
+    upstream: NativeUpstream, streamed: bool
+) -> None:
+    values = b"[" + b"[]," * (MAX_VALUES + 1) + b"0]"
+    if streamed:
+        body = HEAD + chunk(b'data: {"x":' + values + b"}\n\n")
+    else:
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        body = head % len(values) + values
+    async with server(body) as provider:
         events = await drained(await upstream.open(at(provider.url)))
-    assert isinstance(events[-1], Fault) and events[-1].kind == "answer_too_large"
+    assert isinstance(events[-1], Fault) and events[-1].kind == "event_too_large"
 
 
 @pytest.mark.parametrize("guarded", [True, False])

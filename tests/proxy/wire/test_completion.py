@@ -1,6 +1,9 @@
 """The joined answer, and that it says what a client of the stream would know."""
 
+import contextlib
 import json
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,18 +11,23 @@ from hypothesis import given, settings
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from policies.events import ATTACHMENTS, Attachment, End, Event, Finish, Opaque, Text, Tick, ToolCall
+from policies.events import ATTACHMENTS, Attachment, End, Event, Finish, Opaque, Text, Tick, ToolCall, Usage
+from proxy.errors import AnswerTooLarge
 from proxy.wire.base import Meta
 from proxy.wire.chunks import ChunkEncoder, usage_object
 from proxy.wire.completion import Joiner
-from proxy.wire.jsontext import dumps
 from tests.proxy.wire.answers import USAGE, answers, chunks, without_places
 
 
 def join(*events: Event) -> dict[str, Any]:
     joiner = Joiner("chatcmpl-1", 1700000000, "gpt-4o")
     joiner.add(events)
-    return joiner.result(USAGE)
+    return told(joiner)
+
+
+def told(joiner: Joiner, usage: Usage | None = USAGE) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(b"".join(joiner.result(usage)))
+    return answer
 
 
 def message(*events: Event) -> dict[str, Any]:
@@ -43,7 +51,7 @@ def test_a_whole_answer_is_what_openai_gives() -> None:
         ],
         "usage": usage_object(USAGE),
     }
-    assert Joiner("x", 1, "m").result(None)["usage"] is None
+    assert told(Joiner("x", 1, "m"), None)["usage"] is None
 
 
 def test_each_channel_has_its_member() -> None:
@@ -150,7 +158,7 @@ def test_the_policy_that_stopped_a_choice_is_named() -> None:
 def test_what_the_provider_says_of_its_answer_is_taken_over_but_its_id() -> None:
     joiner = Joiner("chatcmpl-1", 1, "gpt-4o")
     joiner.use(Meta("theirs", "gpt-4o-2024", 7, "fp", "flex"))
-    got = joiner.result(None)
+    got = told(joiner, None)
     assert (got["id"], got["model"], got["created"]) == ("chatcmpl-1", "gpt-4o-2024", 7)
     assert (got["system_fingerprint"], got["service_tier"]) == ("fp", "flex")
 
@@ -163,7 +171,7 @@ def both(batches: list[list[Event]]) -> tuple[list[dict[str, Any]], dict[str, An
     for batch in batches:
         stream += encoder.encode(batch)
         joiner.add(batch)
-    return chunks(stream + encoder.done(USAGE)), json.loads(dumps(joiner.result(USAGE)))
+    return chunks(stream + encoder.done(USAGE)), told(joiner)
 
 
 def accumulate(parts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -239,3 +247,58 @@ def test_the_sdk_accumulates_the_stream_to_the_joined_answer(batches: list[list[
             for c in ours.message.tool_calls or []
             if c.type == "function"
         ]
+
+
+# ---- what it may cost
+KINDS: dict[str, Event] = {
+    "texts": Text(0, "content", "x" * 1000),
+    "letters": Text(0, "content", "x"),
+    "characters of six bytes": Text(0, "reasoning", "\x01"),
+    "arguments": ToolCall(0, 0, arguments="x" * 1000),
+    "lists": Attachment(0, "annotations", [{"a": "x" * 1000}]),
+    "labels": Opaque(0, "delta", {"x": "y" * 1000}),
+    "objects": Opaque(0, "choice", {"x": {"y": ["z" * 100]}}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_is_refused_at_its_bound(kind: str) -> None:
+    joiner, most = Joiner("x", 1, "m", most=200_000), 200_000
+    with pytest.raises(AnswerTooLarge, match="max_answer_mb"):
+        for _ in range(most):
+            joiner.add([KINDS[kind]])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: Text(n, "content", ""),
+        lambda n: ToolCall(0, n, "", ""),
+        lambda n: Opaque(None, "chunk", {f"m{n}": 1}),
+        lambda n: Opaque(0, "delta", {f"m{n}": None}),
+        lambda n: Opaque(0, "choice", {"m": {f"m{n}": None}}),
+    ],
+)
+def test_things_without_text_are_counted_too(make: Callable[[int], Event]) -> None:
+    joiner = Joiner("x", 1, "m", most=100_000)
+    with pytest.raises(AnswerTooLarge):
+        for number in range(1000):
+            joiner.add([make(number)])
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "numbers"])
+def test_an_answer_takes_what_it_counts(kind: str) -> None:
+    """However small the pieces, and whatever they would take as Python's objects."""
+    event = KINDS.get(kind, Opaque(0, "choice", {"logprobs": {"content": [{"bytes": [1, 2, 3, 4]}]}}))
+    joiner, most = Joiner("x", 1, "m", most=2_000_000), 2_000_000
+    tracemalloc.start()
+    with contextlib.suppress(AnswerTooLarge):
+        for _ in range(most):
+            if joiner._left < 10_000:
+                break
+            joiner.add([event])
+    held, _ = tracemalloc.get_traced_memory()
+    sum(map(len, joiner.result(None)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1.2 * most and peak < 1.2 * most + 100_000
