@@ -27,7 +27,7 @@ PAUSE = 0.3
 Play = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
-def slow(api: str, sign: bytes, *, signs: int = 6, at: int = 0, chunked: bool = True, ends: bool = True) -> Play:
+def slow(api: str, sign: bytes, *, signs: int = 8, at: int = 0, chunked: bool = True, ends: bool = True) -> Play:
     """A provider that says signs of life, with pauses between them, before the first event or in mid-answer."""
     events = sse(api, "Hello")
     place = 0 if at == 0 else next(number for number, event in enumerate(events, 1) if b"Hello" in event)
@@ -62,7 +62,7 @@ async def told(play: Play, api: str, limits: str, *, cut: bool = True) -> tuple[
             response = await http.post(CHAT, json=ask(f"{api}-m", stream=True), timeout=30)
             record = await run.recorded()
         if cut:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 await provider.closed.wait()
         return response.text, record.outcome
 
@@ -72,19 +72,19 @@ CASES = [(api, sign, chunked) for api in APIS for sign in SIGNS[api] for chunked
 
 async def test_signs_of_life_keep_a_stream_that_has_begun() -> None:
     """Each pause is shorter than `timeouts.idle`, all of them are longer."""
-    plays = [told(slow(api, sign, at=1, chunked=chunked), api, "idle: 1", cut=False) for api, sign, chunked in CASES]
+    plays = [told(slow(api, sign, at=1, chunked=chunked), api, "idle: 2", cut=False) for api, sign, chunked in CASES]
     for case, (text, outcome) in zip(CASES, await asyncio.gather(*plays), strict=True):
         assert "Hello" in text and text.endswith("[DONE]\n\n") and outcome == "completed", case
 
 
 async def test_signs_of_life_are_no_first_token() -> None:
-    plays = [told(slow(api, sign, signs=60, chunked=chunked), api, "first_token: 1") for api, sign, chunked in CASES]
-    for case, (text, outcome) in zip(CASES, await asyncio.gather(*plays), strict=True):
+    plays = [told(slow(api, sign, signs=60), api, "first_token: 1") for api, sign, _ in CASES[::2]]
+    for case, (text, outcome) in zip(CASES[::2], await asyncio.gather(*plays), strict=True):
         assert "timeouts.first_token" in text and outcome == "timeout", case
 
 
 async def test_signs_of_life_without_end_are_ended_by_the_total() -> None:
-    plays = [told(slow(api, sign, signs=60, at=1), api, "idle: 1, total: 2") for api, sign, _ in CASES[::2]]
+    plays = [told(slow(api, sign, signs=60, at=1), api, "idle: 2, total: 3") for api, sign, _ in CASES[::2]]
     for case, (text, outcome) in zip(CASES[::2], await asyncio.gather(*plays), strict=True):
         assert "Hello" in text and "timeouts.total" in text and "[DONE]" not in text and outcome == "timeout", case
 
