@@ -247,8 +247,15 @@ async def test_streams_of_large_prompts_take_no_memory_once_they_run(tmp_path: P
         async with httpx.AsyncClient(base_url=serving.url) as http:
             await serving.ready(http)
         port, before = int(serving.url.rpartition(":")[2]), resident(serving)
-        for _ in range(10):
+
+        async def stream() -> None:
             asker = await stack.enter_async_context(client(port))
-            await asker.send(chat("m", prompt="x" * 12_000_000))
+            for piece in pieces:
+                await asker.send(piece)
             await asker.until(b"Hello", seconds=20)
-        assert resident(serving) - before < 40  # with the prompts it would be 240
+
+        request = chat("m", prompt="x" * 12_000_000)
+        pieces = [request[at : at + 50_000] for at in range(0, len(request), 50_000)]
+        for _ in range(3):
+            await asyncio.gather(*(stream() for _ in range(4)))
+        assert resident(serving) - before < 40  # with the prompts it would be 290

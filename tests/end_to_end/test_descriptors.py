@@ -24,12 +24,12 @@ GET = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 @asynccontextmanager
-async def few_descriptors(folder: Path) -> AsyncIterator[tuple[Serving, int, Simulator]]:
+async def few_descriptors(folder: Path, limit: str = "ulimit") -> AsyncIterator[tuple[Serving, int, Simulator]]:
     """A gateway that may have `LIMIT` file descriptors, its port, its provider."""
     async with Simulator() as sim:
         config = folder / "config.yaml"
         config.write_text(CONFIG.format(url=sim.url).replace("port: 0", "port: '${SLUICE_PORT}'"))
-        async with started(config, shell=f'ulimit -n {LIMIT}; exec "$@"') as serving:
+        async with started(config, shell=f'{limit} -n {LIMIT}; exec "$@"') as serving:
             async with httpx.AsyncClient(base_url=serving.url) as http:
                 await serving.ready(http)
             yield serving, int(serving.url.rpartition(":")[2]), sim
@@ -60,6 +60,22 @@ async def test_idle_clients_shut_nobody_out(tmp_path: Path) -> None:
         assert counts["sluice_connections_refused_total"] == 0
         lines = await told(serving)
         assert len([line for line in lines if "leaves for clients are in use" in line and "ulimit -n" in line]) == 1
+
+
+async def test_clients_that_were_answered_and_stay_shut_nobody_out(tmp_path: Path) -> None:
+    async with few_descriptors(tmp_path) as (_, port, _), AsyncExitStack() as stack:
+        for _ in range(ROOM + 10):
+            one = await stack.enter_async_context(client(port))
+            await one.send(GET)
+            assert (await one.response(5)).status == 200
+
+
+async def test_a_limit_that_the_system_lets_be_raised_is_raised(tmp_path: Path) -> None:
+    async with few_descriptors(tmp_path, limit="ulimit -S") as (_, port, _), AsyncExitStack() as stack:
+        for _ in range(LIMIT):
+            await stack.enter_async_context(client(port))
+        counts = await metrics(port)
+        assert counts["sluice_connections_active"] == LIMIT + 1 and counts["sluice_connections_closed_total"] == 0
 
 
 async def test_a_connection_that_is_used_again_is_not_the_one_that_goes(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import platform
 import re
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -161,3 +164,29 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path, taken: str) -> None:
     assert code == 1
     assert str(port) in told
     assert "Traceback" not in told
+
+
+MEMORY = """
+import re, sys
+from pathlib import Path
+from proxy.cli import serve
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1000
+
+serve._return_large_blocks()
+before, small = resident(), []
+for size in (4_000_000, 3_000_000):
+    large = []
+    for _ in range(30):
+        large.append(b"x" * size)
+        small.append(bytearray(3000))  # lies behind it, and stays
+    del large
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps such blocks")
+def test_the_memory_of_large_requests_goes_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", MEMORY], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 30  # MB; by itself the C library keeps 90
