@@ -55,6 +55,8 @@ class NativeAnswer:
         self._like = Text(0, "content", "")
         self._clean = False
         self._streamed = streamed and response.content_type != "application/json"
+        self._known = False
+        """Whether the first bytes told the form: JSON under another content type is a whole answer, or an error."""
         self._body = bytearray()
         self._ended = False
         self._behind = False
@@ -120,6 +122,9 @@ class NativeAnswer:
     def _events(self, data: bytes) -> Sequence[Event | Fault]:
         if self._clean and (text := self._template.read(data)) is not None:
             return self._decoder.more(self._like, text, self._template.counts)
+        if not self._known and (begun := data.lstrip()):
+            self._known = True
+            self._streamed = self._streamed and begun[:1] not in (b"{", b"[")
         return self._judged(self._decode(data)) if self._streamed else self._collect(data)
 
     def _judged(self, events: Sequence[Event | Fault]) -> Sequence[Event | Fault]:

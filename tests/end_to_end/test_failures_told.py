@@ -74,3 +74,11 @@ async def test_the_operator_reads_where_why_and_what_comes_next(caplog: pytest.L
     host = serving.url.removeprefix("http://")
     assert f"attempt 1 at openai/x ({host}) failed (upstream_error): 502 oops Bad gateway of [EMAIL]" in line
     assert line.endswith("Next: fallback at anthropic/sim-chat.")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("kind", ["text/event-stream", "text/plain"])
+async def test_an_error_in_json_is_read_whatever_its_content_type(kind: str, stream: bool) -> None:
+    said = {"error": {"message": "the quota is used up", "type": "insufficient_quota", "code": "insufficient_quota"}}
+    answer = json_answer(said).replace(b"application/json", kind.encode())
+    assert (await refused(answer, "", stream=stream))["message"] == "the quota is used up"
