@@ -51,7 +51,8 @@ class Version:
 
     def bases(self) -> list[tokenizers.Basis]:
         """The tokenizers that caps will want."""
-        models = [model for model in self.config.models.values() if self.plan(model).needs_tokenizer]
+        counting = {ids for ids, model in _distinct(self.config).items() if self.plan(model).needs_tokenizer}
+        models = [model for model in self.config.models.values() if _ids(self.config, model) in counting]
         wanted = [place.target.partition("/")[2] for model in models for place in model.places]
         return list(dict.fromkeys(tokenizers.basis(model) for model in wanted))
 
@@ -73,6 +74,15 @@ def make_version(config: Config, policies: Mapping[str, PolicyType], id: str = "
     """The version of a loaded configuration. What policies compile together is compiled here, once; it may take a
     second, so that a running gateway calls this in a thread."""
     version = Version(id, config, Keyring(config.auth), policies)
-    for name, model in config.models.items():
-        version.plan(model).chain(Context(name, time.monotonic))
+    for model in _distinct(config).values():
+        version.plan(model).chain(Context("", time.monotonic))
     return version
+
+
+def _distinct(config: Config) -> dict[tuple[str, ...], Model]:
+    """A model for each list of policies that some model has."""
+    return {_ids(config, model): model for model in config.models.values()}
+
+
+def _ids(config: Config, model: Model) -> tuple[str, ...]:
+    return tuple(policy_ids(config, model))

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -18,7 +19,7 @@ from policies.base import PolicyType, UnusableFile
 from proxy.config import references
 from proxy.config.files import MAX_CONFIG_BYTES, MAX_WORDS_BYTES, digest_of, read_file
 from proxy.config.models import Config
-from proxy.config.problems import ConfigError, Fault, Path, Place, Problem, written
+from proxy.config.problems import MAX_FAULTS, ConfigError, Fault, Path, Place, Problem, written
 from proxy.config.providers import complete
 from proxy.config.source import Source, Unreadable, read
 from proxy.config.validation import validate
@@ -153,7 +154,7 @@ def _made(source: Source, file: str, policies: Mapping[str, PolicyType], server:
     config, faults = validate(Config, source.data)
     context = {"folder": str(FilePath(file).parent), "read": _Words().read}
     built, policy_faults = _policies(source.data.get("policies"), policies, context)
-    faults += [*references.check(source.data, policies), *policy_faults]
+    faults += [*islice(references.check(source.data, policies), MAX_FAULTS), *policy_faults]
     problems = [*source.faults, *_unrelated(faults, source.broken)]
     if config is None or problems:
         raise ConfigError(_placed(problem, source, file, given) for problem in problems)
@@ -202,7 +203,7 @@ def _policies(
             continue
         values = {} if raw is None else raw
         built[policy_id], found = validate(policy_type.config, values, ("policies", policy_id), context)
-        faults += found
+        faults += found[: MAX_FAULTS - len(faults)]
     return built, faults
 
 

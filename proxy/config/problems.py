@@ -1,6 +1,7 @@
 """What is wrong with a configuration, and where.
 
-Rule: all problems are told at once, in the file's order, and none repeats a value: it may be a secret.
+Rule: all problems are told at once, in the file's order, up to a number that nobody reads to its end. None repeats a
+value: it may be a secret.
 """
 
 import re
@@ -12,7 +13,10 @@ Path: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys and list positions."""
 
 _PLAIN_KEY = re.compile(r"[\w*/@:-]{1,64}")
-_MOST_SHOWN = 100
+MAX_FAULTS = 200
+"""Problems of a kind that are looked for: each takes some work to tell, and nobody reads more at once."""
+
+_MAX_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,10 @@ class ConfigError(Exception):
         super().__init__(self._text())
 
     def _text(self) -> str:
-        lines = [str(problem) for problem in self.problems[:_MOST_SHOWN]]
-        if len(self.problems) > _MOST_SHOWN:
-            lines.append(f"… and {len(self.problems) - _MOST_SHOWN} more")
+        lines = [str(problem) for problem in self.problems[:_MAX_SHOWN]]
+        more = len(self.problems) - _MAX_SHOWN
+        if more > 0:
+            lines.append(f"… and {more} more" if len(self.problems) < MAX_FAULTS else f"… and {more} or more")
         return "\n".join(lines)
 
 

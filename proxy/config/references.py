@@ -11,11 +11,13 @@ from typing import Any
 
 from policies.base import PolicyType
 from proxy.config.fields import is_loopback
+from proxy.config.links import Links
 from proxy.config.names import close_to, did_you_mean
 from proxy.config.plain import items, mapping
-from proxy.config.problems import Fault, Path
+from proxy.config.problems import MAX_FAULTS, Fault, Path
 from proxy.config.providers import LITELLM_OPTIONS, NAMED
-from proxy.config.routes import models, reached, targets_of
+from proxy.config.routes import models, targets_of
+from proxy.config.wildcards import Wildcards
 from proxy.pricing.models import has_price
 
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -149,7 +151,7 @@ def _policy_ids(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Ite
             yield Fault(path, f"unknown policy type {match[1]!r}{did_you_mean(match[1], types)}", "key")
     if not isinstance(data.get("policies", {}), dict):
         return
-    meant = [*known, *_corrected(known, types)]
+    meant = dict.fromkeys([*known, *_corrected(known, types)])
     yield from _policy_list(items(data, "default_policies"), ("default_policies",), meant)
     for name, model in mapping(data, "models").items():
         if isinstance(model, dict):
@@ -159,10 +161,15 @@ def _policy_ids(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Ite
 def _corrected(known: Iterable[str], types: Mapping[str, PolicyType]) -> Iterator[str]:
     """What policies of a mistyped type were meant to be called. They may be named so: that the type is wrong is told of
     the policy, and the other correction would contradict it."""
+    close: dict[str, list[str]] = {}
     for policy_id in known:
         type_name, slash, name = policy_id.partition("/")
-        if type_name not in types and (close := close_to(type_name, types, most=1)):
-            yield f"{close[0]}{slash}{name}"
+        if type_name in types or (type_name not in close and len(close) >= MAX_FAULTS):
+            continue
+        if type_name not in close:
+            close[type_name] = close_to(type_name, types, most=1)
+        for meant in close[type_name]:
+            yield f"{meant}{slash}{name}"
 
 
 def _policy_list(ids: Sequence[Any], path: Path, known: Collection[str]) -> Iterator[Fault]:
@@ -183,13 +190,16 @@ def _prices(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterato
     for name in given:
         if name.count("*") > 1:
             yield Fault(("prices", name), "the name holds more than one *: use one", "key")
-    known = mapping(data, "models")
+    known, priced = mapping(data, "models"), Wildcards(given)
+    links, seen = Links(known), set[str]()
+    shared = _needs_price(items(data, "default_policies"), types)
     for name, model in known.items():
-        needy = _needs_price(data, model, types)
-        for served in (name, *reached(known, name)) if needy else ():
+        own = isinstance(model, dict) and model.get("policies") is not None
+        needy = _needs_price(items(model, "policies"), types) if own else shared
+        for served in links.reached(name, seen) if needy else ():
             for path, target in targets_of(served, known.get(served)):
                 provider_name, slash, wanted = target.partition("/")
-                if not slash or "*" in target or has_price(given, provider_name, wanted):
+                if not slash or "*" in target or has_price(priced, provider_name, wanted):
                     continue  # what a * takes is known only with a request: the policy refuses that one
                 message = (
                     f"has no known price, which {needy} needs: add `{wanted}: {{input: …, output: …}}` to `prices`"
@@ -197,10 +207,8 @@ def _prices(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterato
                 yield Fault(path, message)
 
 
-def _needs_price(data: Mapping[str, Any], model: Any, types: Mapping[str, PolicyType]) -> str | None:
-    """A policy of the model that works with known prices only."""
-    own = isinstance(model, dict) and model.get("policies") is not None
-    used = items(model, "policies") if own else items(data, "default_policies")
+def _needs_price(used: Sequence[Any], types: Mapping[str, PolicyType]) -> str | None:
+    """The first of some policies that works with known prices only."""
     for policy_id in used:
         kind = types.get(policy_id.partition("/")[0]) if isinstance(policy_id, str) else None
         if kind is not None and kind.needs_price:

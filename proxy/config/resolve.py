@@ -6,12 +6,13 @@ dots.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from proxy.config.models import Api, Config, Model, Provider, Target
 from proxy.config.names import LONGEST_NAME, close_to, model_name_fault
 from proxy.config.providers import api_of
+from proxy.config.wildcards import Wildcards
 
 _TAKEN = re.compile(r"[A-Za-z0-9._:@-]+")
 _TAKEN_WITH_SLASH = re.compile(r"[A-Za-z0-9._:@/-]+")
@@ -47,7 +48,7 @@ class Resolved:
 
 def resolve(config: Config, name: str) -> Resolved | None:
     """What a model's name stands for; None if nothing."""
-    for pattern, taken in entries(config.models, name):
+    for pattern, taken in entries(Wildcards(config.models), name):
         settings = config.models[pattern]
         places = tuple(place for target in settings.places if (place := _place(config, settings, target, taken)))
         if places:
@@ -67,18 +68,14 @@ def fallbacks(config: Config, resolved: Resolved) -> list[Resolved]:
     return [*found.values()][1:]
 
 
-def entries(names: Iterable[str], name: str) -> Iterator[tuple[str, str]]:
+def entries(names: Wildcards, name: str) -> list[tuple[str, str]]:
     """The entries that take `name`, best first, each with what its `*` takes (nothing without one)."""
     if "*" in name or len(name) > LONGEST_NAME:
-        return
-    known = list(names)
-    if name in known:
-        yield name, ""
-        return
-    for pattern in sorted((p for p in known if "*" in p), key=_literal, reverse=True):
-        before, _, after = pattern.partition("*")
-        if len(name) > len(before) + len(after) and name.startswith(before) and name.endswith(after):
-            yield pattern, name[len(before) : len(name) - len(after)]
+        return []
+    if name in names:
+        return [(name, "")]
+    found = [(pattern, taken) for pattern, taken in names.taking(name) if taken]
+    return sorted(found, key=lambda row: _literal(row[0]), reverse=True)
 
 
 def close_names(config: Config, name: str, allowed: Callable[[str], bool]) -> list[str]:

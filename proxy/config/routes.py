@@ -7,16 +7,17 @@ Rule: as in `proxy.config.references`, the plain data is read, so a value of the
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from proxy.config.links import Links
 from proxy.config.names import did_you_mean, model_name_fault
 from proxy.config.plain import items, mapping
 from proxy.config.problems import Fault, Path
 from proxy.config.providers import NAMED
-from proxy.config.resolve import entries
 
 
 def models(data: Mapping[str, Any]) -> Iterator[Fault]:
     """All that is wrong with `models`."""
     known = mapping(data, "models")
+    links = Links(known)
     for name, model in known.items():
         path: Path = ("models", name)
         if fault := model_name_fault(name):
@@ -29,7 +30,7 @@ def models(data: Mapping[str, Any]) -> Iterator[Fault]:
         for place, target in targets_of(name, model):
             yield from _target(data, name, place, target)
         yield from _drop_params(data, name, model)
-        yield from _fallbacks(known, name, model)
+        yield from _fallbacks(known, links, name, model)
     yield from _limits(known)
 
 
@@ -48,18 +49,6 @@ def targets_of(name: str, model: Any) -> list[tuple[Path, str]]:
 def _named(target: Any) -> Any:
     """What a target's mapping names."""
     return target.get("target") if isinstance(target, dict) else None
-
-
-def reached(known: Mapping[str, Any], name: str) -> list[str]:
-    """The entries that a model's fallbacks lead to, theirs included; not the model itself."""
-    found: list[str] = []
-    waiting = _next(known, name)
-    while waiting:
-        entry = waiting.pop(0)
-        if entry != name and entry not in found:
-            found.append(entry)
-            waiting += _next(known, entry)
-    return found
 
 
 # ---- one model
@@ -82,11 +71,18 @@ def _choice(path: Path, model: Mapping[str, Any]) -> Iterator[Fault]:
             yield Fault((*place, "weight"), f"has no effect with `strategy: {model['strategy']}`: leave it out")
         elif not several:
             yield Fault((*place, "weight"), "has no effect with one target: leave it out, or give several `targets`")
+    yield from _twice(path, model)
+
+
+def _twice(path: Path, model: Mapping[str, Any]) -> Iterator[Fault]:
     names = [target if isinstance(target, str) else _named(target) for target in items(model, "targets")]
+    seen: set[str] = set()
     for index, wanted in enumerate(names):
-        if isinstance(wanted, str) and wanted in names[:index]:
+        if isinstance(wanted, str) and wanted in seen:
             message = "is listed twice: keep one, with a larger `weight` if that is meant"
             yield Fault((*path, "targets", index), message)
+        elif isinstance(wanted, str):
+            seen.add(wanted)
 
 
 def _target(data: Mapping[str, Any], name: str, path: Path, target: str) -> Iterator[Fault]:
@@ -133,29 +129,20 @@ def _limits(known: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 # ---- fallbacks
-def _fallbacks(known: Mapping[str, Any], name: str, model: Mapping[str, Any]) -> Iterator[Fault]:
+def _fallbacks(known: Mapping[str, Any], links: Links, name: str, model: Mapping[str, Any]) -> Iterator[Fault]:
     seen: set[str] = set()
     for index, fallback in enumerate(items(model, "fallbacks")):
         if not isinstance(fallback, str):
             continue
         path: Path = ("models", name, "fallbacks", index)
-        entry = _entry(known, fallback)
+        entry = links.entry(fallback)
         if "*" in fallback:
             yield Fault(path, "must be one model's name, without *")
         elif entry is None:
             yield Fault(path, f"unknown model{did_you_mean(fallback, known)}")
         elif fallback in seen:
             yield Fault(path, "is listed twice: keep one")
-        elif entry == name or name in reached(known, entry):
+        elif links.leads_back(name, entry):
             way = "is the model itself" if entry == name else f"leads back to {name!r}"
             yield Fault(path, f"{way}, a loop: take one of its fallbacks out")
         seen.add(fallback)
-
-
-def _entry(known: Mapping[str, Any], name: str) -> str | None:
-    return next((pattern for pattern, _ in entries(known, name)), None)
-
-
-def _next(known: Mapping[str, Any], name: str) -> list[str]:
-    given = [fallback for fallback in items(known.get(name), "fallbacks") if isinstance(fallback, str)]
-    return [entry for fallback in given if (entry := _entry(known, fallback))]

@@ -1,8 +1,10 @@
 """YAML text -> plain data, the place of each value, and what is wrong with the text.
 
 Rules. Only the plain parts of YAML count: mappings, lists, text, numbers, true/false, null; tags other than YAML's own
-are refused. Anchors work; what they can blow up to is bounded. Keys are text as written, whatever YAML makes of `on` or
-`1.5`.
+are refused. Anchors work. Keys are text as written, whatever YAML makes of `on` or `1.5`.
+
+A text of a bounded size can still ask for much: nodes, depth, what anchors and references blow up to. Each is bounded,
+and the work is linear in it.
 
 `${NAME}` and `${NAME:-default}` in a text value are replaced from the environment, `$${` stands for a literal `${`, any
 other `$` for itself. Theory: YAML would take the braces for a flow mapping, so before parsing each reference is written
@@ -18,11 +20,17 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from proxy.config.problems import Fault, Path, Place
+from proxy.config.problems import MAX_FAULTS, Fault, Path, Place
 
-_DEEPEST = 32
+MAX_DEPTH = 32
+MAX_VALUES = 100_000
+MAX_NODES = 2 * MAX_VALUES
+"""Of the text: values and keys, those that are given twice included."""
+
+MAX_EXPANDED = 4 * 2**20
+"""Characters that all references to the environment may come to."""
+
 _LONGEST_SHOWN = 200
-_MOST_VALUES = 100_000
 _SHIELD = 0x10FF00  # the end of the last private-use plane: 128 characters that no text needs
 _SHIELDED = re.compile(f"[{chr(_SHIELD)}-{chr(_SHIELD + 0x7F)}]")
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -32,6 +40,7 @@ _DOLLAR = re.compile(rf"\$(?P<escaped>\$\{{)|\$\{{(?P<name>{_NAME})(?::-(?P<defa
 _NO_REFERENCE = (
     "holds `${` that begins no ${NAME} or ${NAME:-default} (they do not nest); write '$${' for a literal one"
 )
+_SHORTER = "split the configuration, or move lists of words to a `words_file`"
 _INDENT = "; this line's indentation does not fit the lines above"
 _QUOTE = "; put the whole text in single quotes"
 _REMEDIES: Mapping[str, str] = {
@@ -96,19 +105,43 @@ def read(text: str, environ: Mapping[str, str]) -> Source:
         message = f"holds the private-use character U+{ord(found[0]):X}: remove it"
         raise Unreadable(message, _place_of(text, found.start()))
     try:
-        node = yaml.compose(_REFERENCE.sub(_shield, text), Loader=yaml.SafeLoader)
+        node = yaml.compose(_REFERENCE.sub(_shield, text), Loader=_Composer)
     except yaml.reader.ReaderError as error:
         raise Unreadable(
             f"holds a character that YAML does not allow (U+{error.character:04X})", _place_of(text, error.position)
         ) from None
     except yaml.MarkedYAMLError as error:
         raise Unreadable(_yaml_message(error, text), _yaml_place(error)) from None
-    except RecursionError:
-        raise Unreadable("is nested too deep", Place(1, 1)) from None
     source = Source()
     if node is not None:
         source.data = _Reader(source, environ).value(node, ())
     return source
+
+
+class _Composer(yaml.SafeLoader):
+    """YAML's own reader, which knows when it is enough."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._nodes = 0
+        self._depth = 0
+
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        """Called by YAML's reader for each node, and for each node in it. Raises `Unreadable`."""
+        self._nodes += 1
+        self._depth += 1
+        is_key = index is None and parent is not None
+        if self._depth > MAX_DEPTH + 1 + is_key:  # the root's depth is 1
+            raise Unreadable(f"is nested deeper than {MAX_DEPTH} levels here", self._here())
+        if self._nodes > MAX_NODES:
+            raise Unreadable(f"holds more than {MAX_NODES} keys and values: {_SHORTER}", self._here())
+        node: Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def _here(self) -> Place:
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        return Place(mark.line + 1, mark.column + 1)
 
 
 class _Reader:
@@ -118,14 +151,16 @@ class _Reader:
         self._source = source
         self._environ = environ
         self._count = 0
+        self._expandable = MAX_EXPANDED
 
     def value(self, node: Node, path: Path) -> Any:
         self._source.values[path] = _start(node)
         self._count += 1
-        if len(path) > _DEEPEST:
-            raise Unreadable(f"is nested deeper than {_DEEPEST} levels here", _start(node))
-        if self._count > _MOST_VALUES:
-            raise Unreadable(f"holds more than {_MOST_VALUES} values, anchors counted as often as used", _start(node))
+        if len(path) > MAX_DEPTH:
+            raise Unreadable(f"is nested deeper than {MAX_DEPTH} levels here", _start(node))
+        if self._count > MAX_VALUES:
+            message = f"holds more than {MAX_VALUES} values, anchors counted as often as used: {_SHORTER}"
+            raise Unreadable(message, _start(node))
         tag = node.tag.removeprefix(_YAML)
         if tag not in _TAGS[type(node)]:
             self._fault(path, f"the tag {tag[:_LONGEST_SHOWN]!r} is not supported: write plain YAML")
@@ -147,7 +182,7 @@ class _Reader:
             here = (*path, key)
             if key in data:
                 message = f"is given twice, first in line {self._source.keys[here].line}: keep one"
-                self._source.faults.append(Fault(here, message, place=_start(key_node)))
+                self._tell(Fault(here, message, place=_start(key_node)))
                 continue
             self._source.keys[here] = _start(key_node)
             data[key] = self.value(value_node, here)
@@ -165,7 +200,7 @@ class _Reader:
             message = "has a key with a lone surrogate: remove it"
         else:
             return key
-        self._source.faults.append(Fault(path, message, place=_start(node)))
+        self._tell(Fault(path, message, place=_start(node)))
         return None
 
     def _scalar(self, node: Node, path: Path) -> Any:
@@ -193,6 +228,10 @@ class _Reader:
             return ""
         name, default = match["name"], match["default"]
         value = self._environ.get(name)
+        self._expandable -= len(value or default or "")
+        if self._expandable < 0:
+            message = f"comes to more than {MAX_EXPANDED // 2**20} MiB, with all that the environment is asked for"
+            raise Unreadable(f"{message}: use fewer or shorter ${{NAME}}", self._source.values[path])
         if default is not None and not value:
             return default
         if value is None:
@@ -204,8 +243,12 @@ class _Reader:
         return value
 
     def _fault(self, path: Path, message: str) -> None:
-        self._source.faults.append(Fault(path, message))
+        self._tell(Fault(path, message))
         self._source.broken.add(path)
+
+    def _tell(self, fault: Fault) -> None:
+        if len(self._source.faults) < MAX_FAULTS:
+            self._source.faults.append(fault)
 
 
 def _shield(match: re.Match[str]) -> str:

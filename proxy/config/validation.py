@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from policies.base import Misconfigured
 from proxy.config.names import did_you_mean
-from proxy.config.problems import Fault, Path
+from proxy.config.problems import MAX_FAULTS, Fault, Path
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,7 +46,7 @@ def validate(
     try:
         return model.model_validate(data, context=context), []
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
+        details = error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
         told = [detail for detail in details if not _follows(detail, details)]
         return None, [fault for detail in told for fault in _faults(model, detail, at)]
 

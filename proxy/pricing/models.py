@@ -5,12 +5,13 @@ and, for the three providers that name models of their own, under the model's na
 calls `gpt-4o` has no price but the one that is given.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from policies.base import Target
 from policies.prices import Price
 from proxy.config.models import Api, Prices
+from proxy.config.wildcards import Wildcards
 from proxy.pricing import table
 
 _NATIVE = ("openai", "anthropic", "gemini")
@@ -20,7 +21,7 @@ _UNKNOWN = table.Entry(None, None, reasons=True)
 def target(prices: Mapping[str, Prices], provider: str, api: Api, model: str) -> Target:
     """What is known of `model` at the provider called `provider`, which speaks `api`."""
     known = entry(provider, model) or _UNKNOWN
-    given = pattern_for(prices, provider, model)
+    given = pattern_for(Wildcards(prices), provider, model)
     return Target(
         limit="max_completion_tokens" if api == "openai" and provider == "openai" else "max_tokens",
         # Claude thinks only when it is asked to.
@@ -36,24 +37,19 @@ def entry(provider: str, model: str) -> table.Entry | None:
     return next((found for name in _names(provider, model) if (found := table.find(name))), None)
 
 
-def has_price(given: Iterable[str], provider: str, model: str) -> bool:
+def has_price(given: Wildcards, provider: str, model: str) -> bool:
     """Whether a model has a price, `given` being the names under `prices`."""
     if pattern_for(given, provider, model) is not None:
         return True
     return any(entry.price is not None for name in _names(provider, model) if (entry := table.find(name)))
 
 
-def pattern_for(given: Iterable[str], provider: str, model: str) -> str | None:
+def pattern_for(given: Wildcards, provider: str, model: str) -> str | None:
     """The entry of `prices` for a model: an exact one, else the one with the most characters around its `*`."""
-    found = [name for name in given if _matches(name, f"{provider}/{model}") or _matches(name, model)]
-    return max(found, key=lambda name: ("*" not in name, len(name)), default=None)
-
-
-def _matches(pattern: str, name: str) -> bool:
-    before, star, after = pattern.partition("*")
-    if not star:
-        return pattern == name
-    return len(name) >= len(before) + len(after) and name.startswith(before) and name.endswith(after)
+    names = (f"{provider}/{model}", model)
+    exact = [name for name in names if name in given]
+    found = exact or [pattern for name in names for pattern, _ in given.taking(name)]
+    return max(found, key=len, default=None)
 
 
 def _names(provider: str, model: str) -> list[str]:

@@ -5,6 +5,7 @@ import pytest
 from policies.base import Target
 from policies.prices import Price
 from proxy.config.models import Api, Prices
+from proxy.config.wildcards import Wildcards
 from proxy.pricing.models import has_price, pattern_for, target
 
 NONE: dict[str, Prices] = {}
@@ -29,7 +30,7 @@ def test_the_table(
     found = target(NONE, provider, api, model)
     price = None if found.price is None else (pytest.approx(found.price.input), pytest.approx(found.price.output))
     assert (found.limit, found.reasons, found.max_output, price) == expected
-    assert has_price((), provider, model) == (price is not None)
+    assert has_price(Wildcards(()), provider, model) == (price is not None)
 
 
 def test_long_prompts_have_a_price_of_their_own() -> None:
@@ -62,4 +63,4 @@ def test_the_files_prices_go_first() -> None:
     ],
 )
 def test_the_closest_entry(names: list[str], best: str | None) -> None:
-    assert pattern_for(names, "local", "x-1") == best
+    assert pattern_for(Wildcards(names), "local", "x-1") == best
