@@ -8,6 +8,7 @@ import asyncio
 import json
 import random
 import re
+import select
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -29,6 +30,7 @@ class Asked:
     """One call: its parsed body, the way to answer it, and the words of an answer to it."""
 
     body: Any
+    reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     words: str
     random: random.Random
@@ -39,6 +41,11 @@ class Asked:
             raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
+
+    def idle(self) -> bool:
+        """Whether no further request has come. Nobody could tell a late answer from an early one to that."""
+        descriptor = self.writer.get_extra_info("socket").fileno()
+        return not self.reader._buffer and not select.select([descriptor], [], [], 0)[0]  # type: ignore[attr-defined]
 
 
 Mode = Callable[[Asked], Awaitable[None]]
@@ -65,7 +72,7 @@ class Hostile:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = _LENGTH.search(head)
                 body = json.loads(await reader.readexactly(int(length[1]) if length else 0))
-                asked = Asked(body, writer, self._said(_prompt(body)), self._random)
+                asked = Asked(body, reader, writer, self._said(_prompt(body)), self._random)
                 async with asyncio.timeout(MAX_SECONDS):
                     await MODES.get(str(body["model"]), _plain)(asked)
                 if body["model"] != "plain":
@@ -128,7 +135,9 @@ async def _plain(asked: Asked) -> None:
         case "late":
             await asked.write(_chunk(_finish() + _DONE) + b"0\r\n\r\n")
             await asyncio.sleep(asked.random.uniform(0, 0.05))
-            await asked.write(asked.random.choice((poison, b"HTTP/1.1 408 Timeout\r\ncontent-length: 0\r\n\r\n", b"x")))
+            if asked.idle():
+                late = (poison, b"HTTP/1.1 408 Timeout\r\ncontent-length: 0\r\n\r\n", b"x")
+                await asked.write(asked.random.choice(late))
         case _:
             await asked.write(_chunk(_finish() + _DONE + _event(POISON)) + b"0\r\n\r\n")
 
