@@ -12,6 +12,9 @@ import time
 
 from benchmarks.load import Ask, load, run
 
+SETTLING = 3.0
+"""Seconds until the first request: all streams of the load begin in the first one."""
+
 STREAMS = 4
 PAUSE = 0.1
 """Seconds between two requests of one client."""
@@ -33,6 +36,7 @@ async def probe(gateway: str, direct: str, seconds: float) -> dict[str, object]:
     times: dict[str, list[float]] = {"gateway": [], "direct": []}
     failed = 0
     until = time.monotonic() + seconds
+    await asyncio.sleep(SETTLING)
 
     async def client() -> None:
         nonlocal failed
