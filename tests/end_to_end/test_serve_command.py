@@ -180,7 +180,7 @@ for size in (4_000_000, 3_000_000):
     large = []
     for _ in range(30):
         large.append(b"x" * size)
-        small.append(bytearray(3000))  # lies behind it, and stays
+        small.append(bytearray(b"y" * 100_000))  # lies behind it, and stays
     del large
 print(resident() - before)
 """
