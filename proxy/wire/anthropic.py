@@ -31,6 +31,19 @@ _STATUS: Final = {
     "overloaded_error": 529,
 }
 
+_COUNTS: Final = (
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "output_tokens",
+    "output_tokens_details",
+    "iterations",
+)
+"""What is kept of a usage object."""
+
+MAX_ROUNDS: Final = 64
+"""`iterations` that are added up; each event with counts adds them up again."""
+
 _Object: TypeAlias = dict[str, Any]
 
 
@@ -134,7 +147,7 @@ class AnthropicDecoder:
         usage = obj(holder.get("usage"))
         if not usage:
             return ()
-        self._usage.update((name, value) for name, value in usage.items() if value not in (None, 0))
+        self._usage.update((name, usage[name]) for name in _COUNTS if usage.get(name) not in (None, 0))
         return (_usage(self._usage),)
 
     def _finish(self, reason: Any) -> Sequence[Decoded]:
@@ -147,7 +160,7 @@ class AnthropicDecoder:
 
 def _usage(usage: _Object) -> Usage:
     """With `iterations` (compaction, an advisor) the other counts are those of the last one alone."""
-    rounds = [obj(one) for one in items(usage.get("iterations"))] or [usage]
+    rounds = [obj(one) for one in items(usage.get("iterations"))[:MAX_ROUNDS]] or [usage]
     cached = sum(count(one.get("cache_read_input_tokens")) for one in rounds)
     written = sum(count(one.get("cache_creation_input_tokens")) for one in rounds)
     fresh = sum(count(one.get("input_tokens")) for one in rounds)

@@ -8,6 +8,7 @@ Text is passed on as it comes. A block that has something to say at its stop (a 
 came whole) is open until then; how many are open, and what each may hold, is bounded.
 """
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -15,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from policies.events import Attachment, Event, Opaque, Text, ToolCall
 from proxy.wire.citations import url_citation
 from proxy.wire.fields import Unreadable, arguments, items, obj, string
+from proxy.wire.jsontext import dumps
 
 JSON_TOOL: Final = "json_tool_call"
 """The tool that LiteLLM forces for a JSON schema on models without structured output."""
@@ -22,6 +24,7 @@ JSON_TOOL: Final = "json_tool_call"
 _MOST_OPEN = 256
 _MOST_CITATIONS = 256
 _MOST_THINKING = 1 << 22  # characters of one block; a longer one goes on without its signature
+_MOST_HELD = 1 << 23  # characters of all open blocks: signatures, thoughts, citations, arguments
 
 _Object: TypeAlias = dict[str, Any]
 
@@ -30,13 +33,16 @@ _Object: TypeAlias = dict[str, Any]
 class _TextBlock:
     start: int
     citations: list[Any]
+    held: int = 0
 
 
 @dataclass(slots=True)
 class _ThinkingBlock:
     signature: str
-    pieces: list[str] = field(default_factory=list)
+    text: io.StringIO = field(default_factory=io.StringIO)
+    """As one text: small pieces would take fifty times as much."""
     size: int = 0
+    held: int = 0
 
 
 @dataclass(slots=True)
@@ -45,11 +51,13 @@ class _ToolBlock:
     """The call's place among the client's calls; None for `JSON_TOOL`, whose arguments are the answer's content."""
     input: Any
     streamed: bool = False
+    held: int = 0
 
 
 @dataclass(slots=True)
 class _CompactionBlock:
     fields: _Object
+    held: int = 0
 
 
 _Block: TypeAlias = _TextBlock | _ThinkingBlock | _ToolBlock | _CompactionBlock
@@ -68,6 +76,7 @@ class Blocks:
         self._annotations = 0
         self._parts = 0
         self._open: dict[int, _Block] = {}
+        self._held = 0
         self._thought: _Block | None = None
         self._deltas: dict[str, Callable[[_Block | None, _Object], Sequence[Event]]] = {
             "thinking_delta": self._thinking,
@@ -85,7 +94,10 @@ class Blocks:
         closed = self._close(index)
         if len(self._open) >= _MOST_OPEN:
             raise Unreadable
-        return [*closed, *self._begin(index, block)]
+        events = self._begin(index, block)
+        if (opened := self._open.get(index)) is not None and not isinstance(opened, _ThinkingBlock):
+            self._hold(opened, len(dumps(block)))
+        return [*closed, *events]
 
     def delta(self, body: _Object) -> Sequence[Event]:
         """`content_block_delta`."""
@@ -134,12 +146,23 @@ class Blocks:
             case _:
                 return self._keep(block)
 
+    def _hold(self, block: _Block, size: int) -> None:
+        """An open block keeps so many more characters. Raises Unreadable."""
+        block.held += size
+        self._held += size
+        if self._held > _MOST_HELD:
+            raise Unreadable
+
     def _close(self, index: int) -> Sequence[Event]:
-        match self._open.pop(index, None):
+        closing = self._open.pop(index, None)
+        if closing is None:
+            return ()
+        self._held -= closing.held
+        match closing:
             case _TextBlock(citations=[_, *_]) as block:
                 return self._cite(block)
-            case _ThinkingBlock(signature, pieces, size) if signature and size <= _MOST_THINKING:
-                thinking = {"type": "thinking", "thinking": "".join(pieces), "signature": signature}
+            case _ThinkingBlock(signature, text, size) if signature and size <= _MOST_THINKING:
+                thinking = {"type": "thinking", "thinking": text.getvalue(), "signature": signature}
                 return (Attachment(0, "thinking_blocks", [thinking]),)
             case _ToolBlock(streamed=False) as block:
                 return self._arguments(block, arguments(block.input))
@@ -158,12 +181,14 @@ class Blocks:
         if isinstance(block, _ThinkingBlock):
             block.size += len(text)
             if block.size <= _MOST_THINKING:
-                block.pieces.append(text)
+                self._hold(block, len(text))
+                block.text.write(text)
         return (Text(0, "reasoning", text),) if text else ()
 
     def _signature(self, block: _Block | None, delta: _Object) -> Sequence[Event]:
         if isinstance(block, _ThinkingBlock):
             block.signature = string(delta.get("signature"))
+            self._hold(block, len(block.signature))
         return ()
 
     def _tool(self, index: int, block: _Object) -> Sequence[Event]:
@@ -190,11 +215,13 @@ class Blocks:
     def _compaction(self, block: _Block | None, delta: _Object) -> Sequence[Event]:
         if isinstance(block, _CompactionBlock):
             block.fields = {**block.fields, "content": string(delta.get("content"))}
+            self._hold(block, len(block.fields["content"]))
         return ()
 
     def _citation(self, block: _Block | None, delta: _Object) -> Sequence[Event]:
         if isinstance(block, _TextBlock) and len(block.citations) < _MOST_CITATIONS:
             block.citations.append(delta.get("citation"))
+            self._hold(block, len(dumps(delta)))
         return ()
 
     def _cite(self, block: _TextBlock) -> Sequence[Event]:

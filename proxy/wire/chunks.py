@@ -9,6 +9,7 @@ Speed: a text chunk is a prefix and a suffix that were built once for each choic
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 from policies.events import ATTACHMENTS, Attachment, Event, Finish, Opaque, Text, ToolCall, Usage
@@ -188,7 +189,7 @@ class ChunkEncoder:
         if members is None:
             return {}
         if choice is None and len(self._sent) < _REMEMBERED:
-            self._sent.update(members)
+            self._sent.update(islice(members, _REMEMBERED))
         return members
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from proxy.wire.fields import items, obj, string
 
 _MOST_KEPT = 1 << 18  # characters
+_MOST_PIECES = 1 << 15  # two hundred bytes each, beside their characters
+_MOST_URL = 1 << 13
 _PIECE = 1 << 12  # characters: what one look-up may have to read
 _MOST_ANNOTATIONS = 256
 _MOST_SOURCES = 1024  # looked at in one event
@@ -25,18 +27,30 @@ def url_citation(index: int, url: str, title: str, start: int, end: int) -> dict
     return {"type": "url_citation", "url_citation": citation, "index": index}
 
 
+class Room:
+    """What the texts of one answer may keep together."""
+
+    __slots__ = ("characters", "pieces")
+
+    def __init__(self) -> None:
+        self.characters = _MOST_KEPT
+        self.pieces = _MOST_PIECES
+
+
 class ByteOffsets:
     """Turns byte offsets in a text (as UTF-8) into character offsets, while the text arrives in pieces.
 
-    Only what is not ASCII is kept, at most 256 Ki characters of it; in a longer text offsets are unknown.
+    Only what is not ASCII is kept, at most 256 Ki characters in 32 Ki pieces for all texts that share a `room`. When it
+    is full, offsets are unknown.
     """
 
-    __slots__ = ("_bytes", "_characters", "_kept", "_pieces", "_starts")
+    __slots__ = ("_bytes", "_characters", "_full", "_pieces", "_room", "_starts")
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room | None = None) -> None:
+        self._room = Room() if room is None else room
         self._bytes = 0
         self._characters = 0
-        self._kept = 0
+        self._full = False
         self._starts: list[int] = []
         self._pieces: list[tuple[int, bytes]] = []
 
@@ -46,21 +60,33 @@ class ByteOffsets:
             self._bytes += len(text)
             self._characters += len(text)
             return
-        self._kept += len(text)
         for at in range(0, len(text), _PIECE):
             characters = text[at : at + _PIECE]
             piece = characters.encode("utf-8", "surrogatepass")
-            if self._kept <= _MOST_KEPT:
-                self._starts.append(self._bytes)
-                self._pieces.append((self._characters, piece))
+            self._keep(piece, len(characters))
             self._bytes += len(piece)
             self._characters += len(characters)
+
+    def _keep(self, piece: bytes, characters: int) -> None:
+        room, last = self._room, self._pieces[-1] if self._pieces else None
+        room.characters -= characters
+        joined = last is not None and self._starts[-1] + len(last[1]) == self._bytes and len(last[1]) < _PIECE
+        room.pieces -= not joined
+        if room.characters < 0 or room.pieces < 0:
+            self._full = True
+            self._starts.clear()
+            self._pieces.clear()
+        elif joined and last is not None:
+            self._pieces[-1] = (last[0], last[1] + piece)
+        else:
+            self._starts.append(self._bytes)
+            self._pieces.append((self._characters, piece))
 
     def characters(self, offset: Any) -> int | None:
         """The character at byte `offset` (absent means 0); None when it is no offset in the text so far."""
         if offset is None:
             return 0
-        if type(offset) is not int or not 0 <= offset <= self._bytes or self._kept > _MOST_KEPT:
+        if type(offset) is not int or not 0 <= offset <= self._bytes or self._full:
             return None
         at = bisect_right(self._starts, offset) - 1
         if at < 0:
@@ -76,9 +102,9 @@ class Grounding:
 
     __slots__ = ("_given", "offsets")
 
-    def __init__(self) -> None:
-        self.offsets = ByteOffsets()
-        self._given: set[tuple[int, int, str]] = set()
+    def __init__(self, room: Room | None = None) -> None:
+        self.offsets = ByteOffsets(room)
+        self._given: set[tuple[int, int, int]] = set()
 
     def annotations(self, candidate: dict[str, Any]) -> list[dict[str, Any]]:
         """New entries of `annotations` for a candidate's `groundingMetadata` and `citationMetadata`."""
@@ -87,12 +113,15 @@ class Grounding:
             start = self.offsets.characters(segment.get("startIndex"))
             end = self.offsets.characters(segment.get("endIndex"))
             url = string(source.get("uri"))
-            if start is None or end is None or start >= end or not url or (start, end, url) in self._given:
+            if start is None or end is None or start >= end or not 0 < len(url) <= _MOST_URL:
+                continue
+            key = (start, end, hash(url))
+            if key in self._given:
                 continue
             if len(self._given) == _MOST_ANNOTATIONS:
                 break
             out.append(url_citation(len(self._given), url, string(source.get("title")), start, end))
-            self._given.add((start, end, url))
+            self._given.add(key)
         return out
 
 

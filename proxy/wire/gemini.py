@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from policies.events import Attachment, End, Event, Finish, FinishReason, Opaque, Text, ToolCall, Usage
 from proxy.wire.base import Decoded, Fault, Meta
-from proxy.wire.citations import Grounding
+from proxy.wire.citations import Grounding, Room
 from proxy.wire.fields import UNREADABLE, Unreadable, arguments, count, error_message, items, label, obj, string
 from proxy.wire.finish import BROKEN, GEMINI, broken_off, worse
 from proxy.wire.jsontext import loads
@@ -75,6 +75,7 @@ class GeminiDecoder:
         self._counted: _Object = {}
         self._usage = Usage(0, 0)
         self._choices: dict[int, _Choice] = {}
+        self._room = Room()
 
     def decode(self, event: str | None, data: bytes) -> Sequence[Decoded]:
         """One server-sent event; the format gives them no names."""
@@ -185,7 +186,7 @@ class GeminiDecoder:
     def _begin(self, index: Any) -> _Choice:
         if type(index) is not int or not 0 <= index < _MOST_CHOICES:
             raise Unreadable
-        self._choices[index] = choice = _Choice()
+        self._choices[index] = choice = _Choice(grounding=Grounding(self._room))
         return choice
 
     def _metadata(self, index: int, choice: _Choice, candidate: _Object) -> Iterator[Event]:

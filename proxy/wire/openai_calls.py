@@ -24,7 +24,11 @@ MAX_INDEX = 127
 """The largest index of a choice and of a tool call: OpenAI's own limits are 128 of either."""
 
 MAX_NAMELESS = 1 << 16
-"""Characters of arguments that wait for their call's name; a call that has more is passed on without one."""
+"""Characters that wait for their call's name: id, arguments, other members. A call that has more is passed on without
+one."""
+
+MAX_KNOWN = 256
+"""Characters of an id or a name by which a call's further pieces are known; of a longer one a hash is kept."""
 
 _Kind: TypeAlias = Literal["function", "custom", "function_call"]
 _MEMBERS = frozenset({"index", "id", "type", "function", "custom"})
@@ -92,7 +96,7 @@ class Calls:
         index, id, body = piece.get("index"), string(piece.get("id")), piece.get(kind)
         if index is not None and (type(index) is not int or not 0 <= index <= MAX_INDEX):
             raise Unreadable
-        call = self._by_id.get(id)
+        call = self._by_id.get(_known(id))
         if call is None:
             call = self._latest() if index is None else self._numbered.get(index)
         if call is None and not id and not _name(body):
@@ -120,8 +124,8 @@ class Calls:
         if (text := arguments.strip()) and call.kind == "function":
             call.first, call.last = call.first or text[0], text[-1]
         if id := string(piece.get("id")):
-            call.id = call.id or id
-            self._by_id[id] = call
+            call.id = call.id or (id if call.place is None else _known(id))
+            self._by_id[_known(id)] = call
         if call.place is not None:
             if arguments or extra:
                 yield ToolCall(self.choice, call.place, arguments=arguments, kind=call.kind, extra=extra)
@@ -129,7 +133,7 @@ class Calls:
         call.name = call.name or _name(body)
         call.waiting += arguments
         call.extra |= extra or {}
-        if call.name or len(call.waiting) > MAX_NAMELESS:
+        if call.name or _waiting(call) > MAX_NAMELESS:
             yield self._first(call)
 
     def _first(self, call: _Call) -> ToolCall:
@@ -137,8 +141,9 @@ class Calls:
         call.place = self._passed_on
         self._passed_on += 1
         waiting, call.waiting = call.waiting, ""
-        id = call.id or f"call_{uuid4().hex}"
-        return ToolCall(self.choice, call.place, id, call.name, waiting, call.kind, call.extra or None)
+        id, name, extra = call.id or f"call_{uuid4().hex}", call.name, call.extra
+        call.id, call.name, call.extra = _known(call.id), _known(name), {}
+        return ToolCall(self.choice, call.place, id, name, waiting, call.kind, extra or None)
 
     def _extra(self, piece: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if piece.keys() <= _MEMBERS:
@@ -150,16 +155,24 @@ class Calls:
 def _is_another(call: _Call, id: str, body: Any, *, numbered: bool) -> bool:
     """Whether a piece with this id begins a call of its own, and does not go on with `call`."""
     name = _name(body)
-    if id and call.id and id != call.id:
+    if id and call.id and _known(id) != _known(call.id):
         return True
     if not name or not call.name:
         return False
-    if name != call.name:
+    if _known(name) != _known(call.name):
         return True
     # The same name once more: servers repeat it with each piece, or call one function twice.
     if call.is_whole:
         return _text(body, "arguments").lstrip().startswith("{")
     return not (numbered or id or call.first)
+
+
+def _known(text: str) -> str:
+    return text if len(text) <= MAX_KNOWN else f"#{hash(text)}"
+
+
+def _waiting(call: _Call) -> int:
+    return len(call.id) + len(call.waiting) + (len(dumps(call.extra)) if call.extra else 0)
 
 
 def _kind(piece: Mapping[str, Any]) -> _Kind:

@@ -6,7 +6,10 @@ Rule: bytes in, records out; text is not decoded here, so that a read may end in
 and no event may outgrow its bound.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+MAX_LINES: Final = 16_384
+"""Lines of one event: each is an object of its own while they are told apart."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -70,7 +73,7 @@ class Parser:
         self._check(len(rest) - 1)
         if end > self._limit:
             self._check(max(len(block.strip(b"\n")) for block in data[:end].split(b"\n\n")))
-        return _records(data[:end])
+        return self._cut(data[:end])
 
     def _is_one_event(self, data: bytes) -> bool:
         """Whether these bytes are all of an event of one line, and nothing is left of what came before."""
@@ -85,7 +88,13 @@ class Parser:
         block = bytes(self._rest).strip(b"\n")
         self._check(len(block))
         self._rest.clear()
-        return _records(block)
+        return self._cut(block)
+
+    def _cut(self, text: bytes) -> list[Record]:
+        if text.count(b"\n") > MAX_LINES and any(block.count(b"\n") > MAX_LINES for block in text.split(b"\n\n")):
+            self._dead = True
+            raise self._too_large()
+        return _records(text)
 
     def _without_bom(self, data: bytes) -> bytes:
         head = (self._head or b"") + data
@@ -111,7 +120,8 @@ class Parser:
 
     def _too_large(self) -> EventTooLarge:
         return EventTooLarge(
-            f"A server-sent event exceeds {self._limit} bytes; check that base_url points to a streaming chat API."
+            f"A server-sent event exceeds {self._limit} bytes or {MAX_LINES} lines; "
+            "check that base_url points to a streaming chat API."
         )
 
 

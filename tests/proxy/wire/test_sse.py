@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.wire.sse import EventTooLarge, Parser, Record
+from proxy.wire.sse import MAX_LINES, EventTooLarge, Parser, Record
 
 BOM = b"\xef\xbb\xbf"
 
@@ -137,8 +137,8 @@ def test_a_large_event_in_tiny_reads_takes_linear_time() -> None:
     began = time.perf_counter()
     parser.feed(b"data: ")
     for _ in range(200_000):
-        parser.feed(b"x\n")
-    assert [len(record.data) for record in parser.feed(b"\n")] == [1]
+        parser.feed(b"x")
+    assert [len(record.data) for record in parser.feed(b"\n\n")] == [200_000]
     assert time.perf_counter() - began < 2
 
 
@@ -148,3 +148,16 @@ def test_a_large_event_in_tiny_reads_takes_linear_time() -> None:
 def test_a_field_called_error_is_an_error(text: bytes) -> None:
     assert Parser().feed(text) == [Record("error", b'{"error":{"code":500}}')]
     assert Parser().feed(b"error\n\n") == [Record("error", b'{"error":true}')]
+
+
+@pytest.mark.parametrize("line", [b"data:\n", b":\n", b"x\r\n"])
+def test_an_event_of_too_many_lines_is_refused(line: bytes) -> None:
+    parser = Parser()
+    with pytest.raises(EventTooLarge):
+        parser.feed(line * (MAX_LINES + 2) + b"\n")
+    with pytest.raises(EventTooLarge):
+        parser.feed(b"data: x\n\n")
+
+
+def test_many_events_of_few_lines_are_not_one_of_many() -> None:
+    assert len(Parser().feed(b"event: x\ndata: y\n\n" * MAX_LINES)) == MAX_LINES
