@@ -69,9 +69,10 @@ ODD: list[tuple[str | bytes, str]] = [
     ("a: " + "[" * 40 + "]" * 40, "1:36: is nested deeper than 32 levels here"),
     (
         "a: &a [" + "1, " * 400 + "1]\nb: &b [" + "*a, " * 300 + "1]\n",
-        "1:911: holds more than 100000 values, anchors counted as often as used",
+        "1:911: holds more than 100000 values, anchors counted as often as used: "
+        "split the configuration, or move lists of words to a `words_file`",
     ),
-    ("a: " + "[" * 9000 + "\n", "1:1: is nested too deep"),
+    ("a: " + "[" * 9000 + "\n", "1:36: is nested deeper than 32 levels here"),
     (
         f"server:\n  port: {'9' * 5000}\n" + "".join(MISSING.values()),
         "2:9 server.port: must be a whole number that is not so large",
