@@ -25,7 +25,7 @@ auth:
     - {{name: one, key: key-of-one}}
     - {{name: two, key: key-of-two}}
     - {{name: three, key: key-of-three, admin: true}}
-timeouts: {{first_token: 0.3}}
+timeouts: {{first_token: 2}}
 """
 MODEL = '  m: {{target: "openai/m"}}\n'
 
@@ -99,7 +99,7 @@ async def test_slow_prompts_of_one_key_refuse_nothing_to_another() -> None:
 async def test_the_key_whose_requests_fail_is_told_so_and_for_how_long() -> None:
     async with gateway(by_prompt) as run, keys(run) as (one, two, _):
         await two.ask()
-        await one.together(5, "slow")
+        await one.together(5, "fails")
         calls = len(run.sim.calls)
         refused = await one.ask()
         record = await run.recorded(7)
@@ -120,7 +120,7 @@ async def test_what_a_request_asks_for_counts_against_nobody() -> None:
 
 
 async def test_a_target_that_fails_two_keys_is_left_alone_by_all_and_comes_back() -> None:
-    cooldown = "failures: 5, seconds: 0.5"
+    cooldown = "failures: 5, seconds: 2"
     async with gateway(by_prompt, cooldown) as run, keys(run) as (one, two, three):
         assert (await three.ask()).status_code == 200
         await one.together(5, "fails")
@@ -128,7 +128,9 @@ async def test_a_target_that_fails_two_keys_is_left_alone_by_all_and_comes_back(
         await two.together(5, "fails")
         refused = await three.ask()
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "no_target")
-        await asyncio.sleep(0.55)
+        async with asyncio.timeout(20):
+            while (await three.ask()).status_code != 200:
+                await asyncio.sleep(0.1)
         for key in (one, two, three):
             assert [(await key.ask()).status_code for _ in range(5)] == [200] * 5
 
@@ -137,12 +139,12 @@ async def test_with_another_target_the_key_that_fails_goes_there() -> None:
     models = '  m: {{targets: [openai/m], fallbacks: [spare]}}\n  spare: {{target: "gemini/sim-chat"}}\n'
     async with gateway(by_prompt, models=models) as run, keys(run) as (one, two, _):
         await two.ask()
-        await one.together(5, "slow")
+        await one.together(5, "fails")
         assert [(await key.ask()).headers["x-sluice-target"] for key in (one, two)] == ["gemini/sim-chat", "openai/m"]
 
 
 async def test_a_key_that_takes_all_places_leaves_the_next_one_to_another() -> None:
-    server = ", max_streams: 2, max_queued: 2, queue_seconds: 5"
+    server = ", max_streams: 2, max_queued: 2, queue_seconds: 30"
     async with gateway(lambda ask: Answer("x", head_delay=0.2), server=server) as run, keys(run) as (one, two, _):
         crowd = asyncio.gather(*(one.together(1, "hello") for _ in range(4)))
         await until(lambda: run.gateway.streams.slots.waiting == 2)
