@@ -162,7 +162,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=2048;
     location / {{
-      proxy_pass http://provider; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_pass http://provider; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
       proxy_buffering off; tcp_nodelay on;
     }}
   }}

@@ -4,10 +4,13 @@
 `{"model": {…members of Answer…}, "other": [{…}, {…}]}`; `null` takes a model's answer away. `GET /v1/models` lists the
 models, `GET /` those and the options of their names.
 
-Rule: a browser's page must not steer it: a request with an `Origin` is refused.
+Rule: a browser's page must not steer it, nor see calls. A request with an `Origin` is refused, and so is one whose
+`Host` is no loopback name: a page could point a name of its own at 127.0.0.1.
 """
 
+import ipaddress
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from proxy.simulator.answers import read_answer
@@ -20,12 +23,15 @@ if TYPE_CHECKING:
     from proxy.simulator.server import Simulator
 
 _DEFAULT_LAST = 100
+_HOST = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::[0-9]{1,5})?", re.IGNORECASE | re.ASCII)
 
 
 def respond(simulator: "Simulator", request: Request) -> Script:
     """The response to a request that is none to a provider."""
     if request.path.startswith("/_sim/") and "origin" in request.headers:
         return _told(403, {"error": "The simulator is not for web pages: send no Origin header."})
+    if request.path.startswith("/_sim/") and not _is_local(request.headers.get("host", "")):
+        return _told(403, {"error": "The simulator's control answers to loopback names only: use 127.0.0.1."})
     match request.method, request.path:
         case "GET", "/v1/models":
             return _told(200, {"object": "list", "data": [_model(name) for name in MODELS]})
@@ -41,6 +47,20 @@ def respond(simulator: "Simulator", request: Request) -> Script:
             return _set_answers(simulator, request)
     message = f"The simulator has no {request.method} {request.path}: see proxy/simulator/__init__.py for what it has."
     return _told(404, {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}})
+
+
+def _is_local(host: str) -> bool:
+    """The gateway's own rule for requests without keys."""
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return False
+    name = (match[1] or match[2]).lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _calls(simulator: "Simulator", request: Request) -> Script:

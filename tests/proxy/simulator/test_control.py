@@ -77,3 +77,27 @@ async def test_web_pages_are_refused(sim: Simulator, http: httpx.AsyncClient) ->
 async def test_the_start_page_lists_models_and_options(http: httpx.AsyncClient) -> None:
     page = (await http.get("/")).json()
     assert "sim-chat" in page["models"] and "milliseconds" in page["options"]["pace"]
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("127.0.0.1:8089", True),
+        ("LOCALHOST", True),
+        ("[::1]:1", True),
+        ("a.localhost", True),
+        ("evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example:80", False),
+        ("192.168.0.3", False),
+        ("2130706433", False),
+        ("user@localhost", False),
+        ("", False),
+    ],
+)
+async def test_calls_are_shown_to_loopback_names_only(
+    sim: Simulator, http: httpx.AsyncClient, host: str, allowed: bool
+) -> None:
+    for method, path in (("GET", "/_sim/calls"), ("DELETE", "/_sim/calls"), ("POST", "/_sim/answers")):
+        response = await http.request(method, path, headers={"host": host}, content=b"{}")
+        assert response.status_code == (200 if allowed else 403)
