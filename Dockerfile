@@ -16,8 +16,9 @@ COPY --from=build /sluice/.venv .venv
 COPY config.yaml config.yaml
 USER sluice
 EXPOSE 8080
+# SLUICE_PORT is the port of the config.yaml in the image: set it to that of a mounted one.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-  CMD [".venv/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
+  CMD [".venv/bin/python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:%s/healthz' % (os.environ.get('SLUICE_PORT') or 8080), timeout=2)"]
 # Without `auth` the gateway listens on loopback only: run with --network host, or mount a config.yaml that has keys and
 # `server.host: 0.0.0.0`.
 CMD [".venv/bin/python", "-m", "proxy", "serve", "--config", "config.yaml"]
