@@ -6,7 +6,8 @@ they held.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from policies.base import Policy, Refuse, Request
 from policies.events import (
@@ -25,6 +26,9 @@ from policies.events import (
     Verdict,
 )
 from policies.steps import Steps
+
+MAX_NOTES: Final = 20_000
+"""Reports that are kept one by one; then those of one rule and action become one, without their places."""
 
 
 class Rejected(Exception):
@@ -51,6 +55,7 @@ class Chain:
     stopped: dict[int, str] = field(default_factory=dict)
     counted: dict[int, int] = field(default_factory=dict)
     heeds_usage: bool = field(init=False)
+    _notes_until: int = MAX_NOTES
 
     def __post_init__(self) -> None:
         self.heeds_usage = any(getattr(policy, "heeds_usage", True) for policy in self.policies)
@@ -126,11 +131,23 @@ class Chain:
                 if heeded is not None:
                     yield heeded
 
+    def _join_notes(self) -> None:
+        joined: dict[tuple[str, str | None, str], Note] = {}
+        for note in self.notes:
+            key = (note.policy, note.rule, note.action)
+            known = joined.get(key)
+            count = note.count if known is None else known.count + note.count
+            joined[key] = replace(known or note, count=count, offset=None, end=None)
+        self.notes[:] = joined.values()
+        self._notes_until = max(MAX_NOTES, 2 * len(joined))
+
     def _heeded(self, verdict: Verdict) -> Event | None:
         """What goes on of a verdict."""
         match verdict:
             case Note():
                 self.notes.append(verdict)
+                if len(self.notes) > self._notes_until:
+                    self._join_notes()
                 return None
             case Stop(choice, reason, by, tokens):
                 if tokens is not None and choice not in self.finished:

@@ -40,10 +40,10 @@ class Turns:
                 except StopIteration as end:
                     result: _T = end.value
                     return result
-                await self._turn()
+                await self.turn()
                 await between()
 
-    async def _turn(self) -> None:
+    async def turn(self) -> None:
         """Wait for the next turn that is nobody else's."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()

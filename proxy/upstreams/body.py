@@ -2,11 +2,12 @@
 
 Rule: bytes are kept as they came, bounded, and taken apart only as somebody reads them, a slice at a time. So what one
 turn of the event loop costs does not depend on what a provider makes of its bytes, and a reader who is slow slows the
-provider. Whoever reads gives the other tasks a turn before each slice.
+provider. Whoever reads gives the other tasks a turn before each slice; however many bodies have large slices, one of
+them has its turn at a time.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from proxy.upstreams.framing import Framing, Malformed
@@ -22,8 +23,14 @@ MAX_BEHIND: Final = 1024
 """Bytes that a body may have behind its answer's last event, blank lines and framing, for its connection to be used
 again."""
 
+SMALL: Final = 4 * 1024
+"""Bytes that are taken apart without waiting for a turn of their own."""
+
 LINGER = 0.25
 """Seconds that a finished answer's connection gets to end its body, so that it can be used again."""
+
+Turn = Callable[[], Awaitable[None]]
+"""Waits for a turn of the event loop in which no other body is taken apart."""
 
 Listener = Callable[[bytes], None]
 """Takes a whole chunk's content, within the event loop's callback. Must not raise."""
@@ -48,10 +55,11 @@ class Flow(Protocol):
 class Body:
     """One response's."""
 
-    def __init__(self, framing: Framing, inflate: Inflate | None, flow: Flow) -> None:
+    def __init__(self, framing: Framing, inflate: Inflate | None, flow: Flow, turn: Turn) -> None:
         self._framing = framing
         self._inflate = inflate
         self._flow = flow
+        self._turn = turn
         self._raw = bytearray()
         self._fresh = False
         """`_raw` has something that was not looked at."""
@@ -106,7 +114,7 @@ class Body:
     async def ready(self, listener: Listener | None = None) -> None:
         """Wait until there is something to take, or the end, or `wake`. Meanwhile whole chunks go to `listener`."""
         if self._fresh or self._pending or self._ended or self._gone:
-            await asyncio.sleep(0)
+            await (self._turn() if self._pending or len(self._raw) > SMALL else asyncio.sleep(0))
             return
         self._waiter = asyncio.get_running_loop().create_future()
         if listener is not None and self._inflate is None and self._framing.between:

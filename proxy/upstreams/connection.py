@@ -15,6 +15,7 @@ Speed: nearly every read is one whole chunk of a chunked body. While somebody li
 loop's callback, without a buffer, a future or a task that wakes.
 """
 
+import asyncio
 import contextlib
 import enum
 import fcntl
@@ -27,7 +28,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 
-from proxy.upstreams.body import Body, Listener
+from proxy.upstreams.body import Body, Listener, Turn
 from proxy.upstreams.framing import Chunked, Framing, Malformed, Sized, UntilClosed
 from proxy.upstreams.inflate import Inflate
 
@@ -67,8 +68,9 @@ class _Stage(enum.Enum):
 class Connection(ResponseHandler):
     """One connection. `body` is that of the response at hand, once its head was there."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, loop: asyncio.AbstractEventLoop, turn: Turn) -> None:
+        super().__init__(loop)
+        self._turn = turn
         self.short: Listener | None = None
         self.body: Body | None = None
         self._stage = _Stage.IDLE
@@ -229,7 +231,7 @@ class Connection(ResponseHandler):
         framing, inflate = _framing(message)
         self._reusable = not (early or message.should_close or message.version < aiohttp.HttpVersion11)
         self._stage = _Stage.ANSWERED
-        self.body = body = Body(framing, inflate, self)
+        self.body = body = Body(framing, inflate, self, self._turn)
         self.feed_data((message, payload), 0)
         return body
 

@@ -19,6 +19,7 @@ import aiohttp
 
 from proxy.connections import NO_DESCRIPTORS, no_descriptors
 from proxy.errors import UpstreamError, UpstreamTimeout
+from proxy.turns import Turns
 from proxy.upstreams import failures, writing
 from proxy.upstreams.answer import NativeAnswer, died
 from proxy.upstreams.base import Answer, Call
@@ -51,6 +52,7 @@ class NativeUpstream:
 
     def __init__(self, workers: Workers | None = None) -> None:
         self._workers = workers or Workers()
+        self._turns = Turns()
         self._session: aiohttp.ClientSession | None = None
         self._proxies: dict[str, str | None] = {}
 
@@ -132,7 +134,7 @@ class NativeUpstream:
                 limit=0, limit_per_host=0, keepalive_timeout=60, ssl=ssl.create_default_context(cafile=bundle)
             )
             connector._factory = functools.partial(  # type: ignore[assignment]
-                Connection, loop=asyncio.get_running_loop()
+                Connection, loop=asyncio.get_running_loop(), turn=self._turns.turn
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from policies.base import Refuse, Request
-from policies.chain import Chain, Rejected
+from policies.chain import MAX_NOTES, Chain, Rejected
 from policies.events import End, Event, Finish, Note, Opaque, Pause, Reject, Stop, Text, Tick, Usage, Verdict
 from policies.steps import Steps, finished
 
@@ -188,3 +188,12 @@ class Holder(Upper):
 def test_what_a_chain_holds_is_what_its_policies_say_that_they_hold() -> None:
     assert Chain([Upper(), StopAfter(1)]).held() == 0
     assert Chain([Holder(), Upper(), Holder()]).held() == 6
+
+
+def test_notes_without_end_are_counted_and_not_kept_one_by_one() -> None:
+    chain = Chain([Upper()])
+    for _ in range(3 * MAX_NOTES):
+        chain.feed(Text(0, "content", "a"))
+        assert len(chain.notes) <= MAX_NOTES
+    assert sum(note.count for note in chain.notes) == 3 * MAX_NOTES
+    assert {(note.policy, note.action) for note in chain.notes} == {("upper/test", "shout")}

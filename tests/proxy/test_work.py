@@ -121,7 +121,7 @@ class Recorded:
         reads += [b"data: [DONE]\n\n"] if self.name == "openai" else []
         self.reads = iter(reads)
         loop = asyncio.get_running_loop()
-        connection = Connection(loop)
+        connection = Connection(loop, Turns().turn)
         connection.connection_made(Wire())
         connection.start_timeout()
         connection.set_response_params(read_until_eof=True)

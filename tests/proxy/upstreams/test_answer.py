@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from policies.events import End, Event
 from proxy.errors import UpstreamError
 from proxy.tasks import spawn
+from proxy.turns import Turns
 from proxy.upstreams.answer import NativeAnswer
 from proxy.upstreams.connection import Connection
 from proxy.wire import sse
@@ -56,7 +57,7 @@ class Heard:
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
-        self.connection = Connection(loop)
+        self.connection = Connection(loop, Turns().turn)
         self.connection.connection_made(Wire())
         self.connection._stage = type(self.connection._stage).ASKED
         self.connection.set_response_params(read_until_eof=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from proxy.tasks import spawn
+from proxy.turns import Turns
 from proxy.upstreams.body import MAX_BEHIND, MAX_WAITING, SLICE, Body, Listener
 from proxy.upstreams.framing import Chunked, Framing, Sized
 from proxy.upstreams.inflate import Inflate
@@ -40,7 +41,7 @@ class Line:
 
 def body(framing: Framing | None = None, inflate: Inflate | None = None) -> tuple[Body, Line]:
     line = Line()
-    return Body(framing or Chunked(), inflate, line), line
+    return Body(framing or Chunked(), inflate, line, Turns().turn), line
 
 
 async def read(one: Body) -> list[bytes]:
@@ -70,6 +71,28 @@ async def test_others_get_their_turn_between_two_slices_of_a_flood(piece: int) -
         taken = await read(one)
     assert sum(map(len, taken)) == 300_000 // piece * piece
     assert max(map(len, taken)) <= SLICE and turns >= len(taken) - 2
+
+
+async def test_of_many_floods_one_is_taken_apart_in_a_turn() -> None:
+    turns = Turns()
+    floods = [Body(Chunked(), None, Line(), turns.turn) for _ in range(5)]
+    taken = [0] * len(floods)
+    for one in floods:
+        one.feed(chunk(b"x" * 60_000) + LAST)
+
+    async def read_all(number: int) -> None:
+        while not floods[number].over:
+            await floods[number].ready()
+            floods[number].take()
+            taken[number] += 1
+
+    tasks = [spawn(read_all(number)) for number in range(len(floods))]
+    before = 0
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        assert sum(taken) - before <= 2  # a small rest needs no turn of its own
+        before = sum(taken)
+        assert max(taken) - min(taken) <= 2
 
 
 async def test_a_bomb_is_taken_a_slice_at_a_time() -> None:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.turns import Turns
 from proxy.upstreams.connection import MAX_HEADS, MAX_INTERIM, Connection, Refused, Stale
 from tests.proxy.upstreams.serving import HEAD, LAST, chunk
 from tests.proxy.upstreams.test_framing import NASTY, TRAILERS, sized
@@ -41,7 +42,7 @@ class Reading:
     short: int = 0
 
     def __post_init__(self) -> None:
-        self.connection = Connection(self.loop)
+        self.connection = Connection(self.loop, Turns().turn)
         self.connection.connection_made(self.wire)
         self.ask()
 
