@@ -114,14 +114,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"temperature": "hot"}, "temperature"),
     ({"temperature": 3}, "temperature"),
     ({"top_p": -0.1}, "top_p"),
-    ({"max_tokens": 0}, "max_tokens"),
+    ({"max_tokens": "1"}, "max_tokens"),
     ({"max_completion_tokens": "all"}, "max_completion_tokens"),
     ({"stop": [7]}, "stop[0]"),
     ({"tools": {}}, "tools"),
     ({"tools": [{"type": "function"}]}, "tools[0].function"),
     ({"tools": [{"type": "function", "function": {"parameters": {}}}]}, "tools[0].function.name"),
     ({"response_format": "json"}, "response_format"),
-    ({"response_format": {"type": "yaml"}}, "response_format.type"),
+    ({"response_format": {"type": 7}}, "response_format.type"),
 ]
 
 
