@@ -10,12 +10,28 @@ from typing import Any
 from policies.json_guard.pace import Task
 from policies.json_guard.pattern import Spend
 
+_EXACT = 2**53
+"""Up to here every integer is a float."""
+
 CONTAINERS = frozenset({list, dict})
 
 
 def scalar(value: Any) -> Hashable:
     """What is equal for equal strings, numbers, booleans and nulls, and for those alone."""
+    if type(value) is int and not -_EXACT <= value <= _EXACT:
+        return _large(value)
     return (bool, value) if type(value) is bool else value
+
+
+def _large(value: int) -> Hashable:
+    """A large integer that no float is equal to, as text: whoever picks such integers can make their hashes equal, and
+    then a set of them takes quadratic time. The hash of a text is not known to anybody."""
+    try:
+        if float(value) == value:
+            return value
+    except OverflowError:
+        pass
+    return int, hex(value)
 
 
 class Identities:

@@ -160,7 +160,7 @@ class Survey:
         value: Any = self._source
         for step in ref[1:].split("/")[1:]:
             key = unquote(step).replace("~1", "/").replace("~0", "~")
-            if isinstance(value, list) and key.isdecimal() and len(key) < 10 and int(key) < len(value):
+            if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
                 value = value[int(key)]
             elif isinstance(value, dict) and key in value:
                 value = value[key]

@@ -194,7 +194,8 @@ def timeout(total: float, connect: float) -> Any:
 async def completion(**named: Any) -> Any:
     """`litellm.acompletion`: a stream of chunks, or a whole answer where `stream` is false. The caller passes named,
     documented parameters only: anything else in a client's body could steer it."""
-    return await load().acompletion(**named)
+    # Tools are the client's to run: to look for tools of its own, LiteLLM would import what is not installed.
+    return await load().acompletion(**named, _skip_mcp_handler=True)
 
 
 def is_preparing(completion: asyncio.Task[Any]) -> bool:

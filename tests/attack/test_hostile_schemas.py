@@ -28,7 +28,7 @@ from tests.instructions import Instructions
 SIZE = int(os.environ.get("ATTACK_SIZE", "500"))
 EXAMPLES = int(os.environ.get("ATTACK_EXAMPLES", "40"))
 
-PER_STEP = 120
+PER_STEP = 80
 """Instructions that a step of a budget may be."""
 
 PER_CHARACTER = 300

@@ -120,7 +120,7 @@ async def test_a_request_that_is_read_can_be_cancelled_by_its_id(stream: bool) -
         assert (record.outcome, record.stopped_by) == ("client_cancelled", "cancel")
         if stream:
             assert response.events[-1] == "[DONE]"
-            [finish] = [choice for event in response.events[:-1] for choice in event["choices"]]
+            *_, finish = [choice for event in response.events[:-1] for choice in event["choices"]]
         else:
             [finish] = response.json["choices"]
         assert (response.status, finish["finish_reason"]) == (200, "length")

@@ -106,9 +106,11 @@ async def test_there_is_every_metric_that_there_is_a_name_for(run: Running) -> N
     units = {names.M_COST: "USD", names.M_TOKENS: "", names.M_HTTP_ACTIVE: "", names.M_STREAMS: ""}
     units |= dict.fromkeys([names.M_FINISHED, names.M_ATTEMPTS, names.M_POLICY, names.M_SPANS, names.M_PUSHES], "")
     units |= dict.fromkeys([names.M_CONFIG_LOADS, names.M_CONFIG_REFUSALS, names.M_CONFIG_REFUSED], "")
+    units |= dict.fromkeys([names.M_CONNECTIONS, names.M_CONNECTIONS_CLOSED, names.M_CONNECTIONS_REFUSED], "")
+    units |= {names.M_BODIES: "By"}
     metrics = {name: getattr(names, name) for name in vars(names) if name.startswith("M_")}
     for name in metrics.values():
-        if name != names.M_PUSHES:  # where metrics are pushed
+        if name not in (names.M_PUSHES, names.M_LOG_DROPPED):  # where metrics are pushed, and where lines are written
             assert f"# TYPE {prometheus_name(name, units.get(name, 's'))}" in text
 
 

@@ -1,5 +1,6 @@
 """Values have the same number when JSON Schema holds them equal, and are looked at once."""
 
+import time
 from typing import Any
 
 import pytest
@@ -58,6 +59,26 @@ def test_different_values_have_different_numbers() -> None:
 def test_equal_values_have_the_same_number(one: Any, other: Any) -> None:
     numbers = Numbers()
     assert numbers.of(one) == numbers.of(other)
+
+
+@pytest.mark.parametrize(
+    "number", [2**53, 2**53 + 1, 2**60, -(2**60), 10**22, 10**23, 10**298, -(10**298) - 1, 2**1030]
+)
+def test_large_integers_are_equal_to_themselves_and_to_the_floats_that_they_are(number: int) -> None:
+    numbers = Numbers()
+    assert numbers.of(number) == numbers.of(int(str(number)))
+    assert numbers.of(number) != numbers.of(number + 1)
+    if abs(number) < 10**300:
+        assert (numbers.of(float(number)) == numbers.of(number)) is (float(number) == number)
+
+
+def test_integers_with_equal_hashes_do_not_take_quadratic_time() -> None:
+    colliding = [(2**61 - 1) * factor for factor in range(2**20, 2**20 + 60_000)]
+    assert len(set(map(hash, colliding))) == 1
+    numbers = Numbers()
+    start = time.process_time()
+    assert numbers.of(colliding) == numbers.of(list(colliding))
+    assert time.process_time() - start < 2
 
 
 def test_a_value_is_looked_at_once_however_deep_and_however_often() -> None:

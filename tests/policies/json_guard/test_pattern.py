@@ -132,6 +132,13 @@ def test_sets_beyond_latin_are_paid_for_by_what_re_makes_of_them(flags: str) -> 
     assert sum(spent) > 10 * 3000
 
 
+def test_branches_of_nothing_are_one_way() -> None:
+    ready = made(f"(?:{'|' * 3900}a){{5}}")
+    with Instructions("policies") as run:
+        assert finished(ready.search("b", free))
+    assert run.count < 10_000
+
+
 def test_making_and_searching_pause() -> None:
     assert sum(1 for _ in Pattern("".join(map(chr, range(0x100, 0x200)))).steps(free)) > 100
     assert sum(1 for _ in made("(a|aa)+b").search("a" * 10_000, free)) > 100
