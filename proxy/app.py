@@ -32,6 +32,7 @@ from proxy.routing.targets import Targets
 from proxy.slots import Slots
 from proxy.streams import Streams
 from proxy.telemetry.service import Telemetry
+from proxy.turns import Turns
 from proxy.upstreams.engine import LiteLLMEngine
 from proxy.upstreams.native import NativeUpstream
 from proxy.version import make_version
@@ -48,7 +49,7 @@ def create_gateway(
     """Everything that a running gateway consists of, for `config`, whose id is `version`. Raises `TelemetryError` when
     the telemetry that it asks for cannot be had."""
     limits = config.server
-    workers = Workers()
+    workers, turns = Workers(), Turns()
     streams = Streams(Slots(limits.max_streams, limits.max_queued, limits.queue_seconds))
     bodies, connections = Bodies(*body_bounds(config)), Connections(allowed(limits.max_streams))
     telemetry = Telemetry(config, streams.__len__)
@@ -60,9 +61,10 @@ def create_gateway(
         bodies=bodies,
         connections=connections,
         targets=Targets(config.retries, limits),
-        upstreams={"native": NativeUpstream(workers), "litellm": LiteLLMEngine(workers)},
+        upstreams={"native": NativeUpstream(workers, turns), "litellm": LiteLLMEngine(workers)},
         recorders=recorders,
         telemetry=telemetry,
+        turns=turns,
     )
 
 

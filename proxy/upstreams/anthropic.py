@@ -28,7 +28,7 @@ from proxy.upstreams.parameters import Dialect, chosen
 from proxy.upstreams.schemas import Schemas
 from proxy.upstreams.tickets import Tickets
 from proxy.upstreams.tools import prepared_tools
-from proxy.upstreams.verify import Counted, check_conversation, check_tools, number_of, ticket
+from proxy.upstreams.verify import Counted, SchemaTickets, check_conversation
 
 _DIALECT = Dialect(
     "Anthropic",
@@ -60,7 +60,7 @@ def anthropic_request(call: Call) -> HttpRequest:
     mapping = litellm.map_anthropic(asked, client_headers(call), key(call))
     body = mapping.body
     _give_back(body, tickets)
-    tools.give_back(body)
+    tools.tickets.give_back(body.get("tools") or (), "input_schema")
     check_conversation(messages, _counted(body))
     json_tool = _json_answer(body, ready)
     if not ready.get("tools"):
@@ -84,7 +84,7 @@ class AnthropicTools:
 
     schemas: Schemas
     model: str
-    _kept: list[dict[str, Any]] = field(default_factory=list)
+    tickets: SchemaTickets = field(default_factory=SchemaTickets)
 
     def is_native(self, tool: Mapping[str, Any]) -> bool:
         """Whether the tool is in Anthropic's own format, or one that runs at Anthropic (their types end in a date)."""
@@ -100,19 +100,7 @@ class AnthropicTools:
         else:
             rest = {name: value for name, value in schema.items() if name != "components"}
             made = self.schemas.inlined(rest, where, further if isinstance(further, Mapping) else None)
-        self._kept.append(folded(made, where))
-        return ticket(len(self._kept) - 1)
-
-    def give_back(self, body: Mapping[str, Any]) -> None:
-        """The schemas of functions, for the tickets that went through the mapping. Raises `InvalidRequest` when one is
-        missing."""
-        missing = set(range(len(self._kept)))
-        for tool in body.get("tools") or ():
-            number = number_of(tool.get("input_schema"))
-            if number is not None and number in missing:
-                missing.remove(number)
-                tool["input_schema"] = self._kept[number]
-        check_tools(missing)
+        return self.tickets.ticket({"input_schema": folded(made, where)})
 
     def answer(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Anthropic takes no references in the schema of an answer; in that of a tool it does."""

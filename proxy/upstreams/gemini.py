@@ -26,7 +26,7 @@ from proxy.upstreams.parameters import Dialect, chosen, lacks
 from proxy.upstreams.schemas import Schemas
 from proxy.upstreams.tickets import Tickets
 from proxy.upstreams.tools import prepared_tools
-from proxy.upstreams.verify import Counted, check_conversation, check_tools, number_of, ticket
+from proxy.upstreams.verify import Counted, SchemaTickets, check_conversation
 
 _DIALECT = Dialect(
     "Gemini",
@@ -77,7 +77,8 @@ def _body(call: Call) -> dict[str, Any]:
     messages = prepared(call.body.get("messages"), GEMINI, tickets, call.work)
     body = litellm.map_gemini(litellm.Asked(model, messages, ready, native, call.settings.drop_params))
     _give_back(body, tickets)
-    tools.give_back(body)
+    declared = (function for tool in body.get("tools") or () for function in tool.get("function_declarations") or ())
+    tools.tickets.give_back(declared, "parameters")
     check_conversation(messages, _counted(body))
     _check_effect(call, ready, body)
     return body
@@ -115,7 +116,7 @@ class GeminiTools:
 
     schemas: Schemas
     model: str
-    _kept: list[dict[str, Any]] = field(default_factory=list)
+    tickets: SchemaTickets = field(default_factory=SchemaTickets)
 
     def is_native(self, tool: Mapping[str, Any]) -> bool:
         """Whether the tool runs at Google: {"googleSearch": {}} and its like, or OpenAI's web search."""
@@ -130,23 +131,9 @@ class GeminiTools:
         try:
             if self.schemas.recursive:
                 raise NotExact
-            made = {"parameters": subset(inlined)}
+            return self.tickets.ticket({"parameters": subset(inlined)})
         except NotExact:
-            made = {"parametersJsonSchema": copied(schema)}
-        self._kept.append(made)
-        return ticket(len(self._kept) - 1)
-
-    def give_back(self, body: Mapping[str, Any]) -> None:
-        """The schemas of functions, for the tickets that went through the mapping. Raises `InvalidRequest` when one is
-        missing."""
-        missing = set(range(len(self._kept)))
-        for tool in body.get("tools") or ():
-            for declared in tool.get("function_declarations") or ():
-                number = number_of(declared.pop("parameters", None))
-                if number is not None and number in missing:
-                    missing.remove(number)
-                    declared.update(self._kept[number])
-        check_tools(missing)
+            return self.tickets.ticket({"parametersJsonSchema": copied(schema)})
 
     def answer(self, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Newer models follow the references in the schema of an answer."""

@@ -50,9 +50,9 @@ class NativeUpstream:
 
     keeps_body = False
 
-    def __init__(self, workers: Workers | None = None) -> None:
+    def __init__(self, workers: Workers | None = None, turns: Turns | None = None) -> None:
         self._workers = workers or Workers()
-        self._turns = Turns()
+        self._turns = turns or Turns()
         self._session: aiohttp.ClientSession | None = None
         self._proxies: dict[str, str | None] = {}
 

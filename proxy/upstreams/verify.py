@@ -7,7 +7,7 @@ all: a ticket does, and is exchanged for the schema afterwards.
 Rule: when something is missing the request is refused, and the refusal says what. Nothing is without effect in silence.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,28 +44,43 @@ def check_conversation(messages: Sequence[Mapping[str, Any]], mapped: Counted) -
             )
 
 
-def ticket(number: int) -> dict[str, Any]:
-    """A schema that stands for the tool with this `number` in the mapping."""
-    return {"type": "object", "properties": {_TICKET: {"type": "string", "description": str(number)}}}
+class SchemaTickets:
+    """The schemas of one request's functions, and the tickets that go through the mapping for them."""
+
+    def __init__(self) -> None:
+        self._kept: list[dict[str, Any]] = []
+
+    def ticket(self, members: dict[str, Any]) -> dict[str, Any]:
+        """A schema for the mapping, which stands for the `members` of a function's declaration."""
+        self._kept.append(members)
+        number = str(len(self._kept) - 1)
+        return {"type": "object", "properties": {_TICKET: {"type": "string", "description": number}}}
+
+    def give_back(self, declared: Iterable[dict[str, Any]], member: str) -> None:
+        """Exchange the tickets that the declarations have as their `member`. Raises `InvalidRequest` when one is
+        missing."""
+        missing = set(range(len(self._kept)))
+        for function in declared:
+            number = _number(function.get(member))
+            if number in missing:
+                missing.remove(number)
+                del function[member]
+                function.update(self._kept[number])
+        if missing:
+            raise InvalidRequest(
+                f"{len(missing)} of the function tools could not be translated for this provider: give each another "
+                "name, or use another model.",
+                param="tools",
+                code="untranslatable_tools",
+            )
 
 
-def number_of(schema: Any) -> int | None:
-    """The number of the ticket that became `schema`; None if it is none."""
+def _number(schema: Any) -> int:
+    """The number of the ticket that became `schema`; -1 if it is none."""
     properties = schema.get("properties") if isinstance(schema, Mapping) else None
     told = properties.get(_TICKET) if isinstance(properties, Mapping) else None
     number = told.get("description") if isinstance(told, Mapping) else None
-    return int(number) if isinstance(number, str) and number.isdecimal() else None
-
-
-def check_tools(missing: Collection[int]) -> None:
-    """Raises `InvalidRequest` when the mapping has lost the tools with these numbers."""
-    if missing:
-        raise InvalidRequest(
-            f"{len(missing)} of the function tools could not be translated for this provider: give each another name, "
-            "or use another model.",
-            param="tools",
-            code="untranslatable_tools",
-        )
+    return int(number) if isinstance(number, str) and number.isdecimal() else -1
 
 
 def _counted(messages: Sequence[Mapping[str, Any]]) -> Counted:

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.errors import InvalidRequest
 from proxy.upstreams.anthropic import anthropic_request
-from proxy.upstreams.verify import Counted, check_conversation, check_tools, number_of, ticket
+from proxy.upstreams.verify import Counted, SchemaTickets, check_conversation
 from tests.proxy.upstreams.calls import call
 
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
@@ -44,14 +44,19 @@ def test_what_is_missing_or_made_up_is_a_refusal_that_names_it(counted: Counted,
     assert refused.value.param == "messages"
 
 
-def test_a_ticket_keeps_its_number_and_a_lost_one_is_a_refusal() -> None:
-    assert number_of(ticket(7)) == 7
-    assert [number_of(other) for other in (None, {}, {"properties": {"sluice_ticket": {"description": "x"}}})] == [
-        None
-    ] * 3
-    check_tools(set())
-    with pytest.raises(InvalidRequest, match="1 of the function tools"):
-        check_tools({0})
+def test_a_ticket_is_exchanged_for_its_schema_and_a_lost_one_is_a_refusal() -> None:
+    tickets = SchemaTickets()
+    declared = [{"name": name, "given": tickets.ticket({"made": name})} for name in ("f", "g")]
+    own: list[dict[str, Any]] = [
+        {"given": None},
+        {"given": {}},
+        {"given": {"properties": {"sluice_ticket": {"description": "x"}}}},
+    ]
+    tickets.give_back([*own, *declared[::-1]], "given")
+    assert declared == [{"name": name, "made": name} for name in ("f", "g")]
+    assert all("given" in function for function in own)
+    with pytest.raises(InvalidRequest, match="2 of the function tools"):
+        tickets.give_back(own, "given")
 
 
 def schema_of(parameters: dict[str, Any]) -> dict[str, Any]:
