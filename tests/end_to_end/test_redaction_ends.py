@@ -40,6 +40,8 @@ both_ways = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "w
 
 BEFORE, BEFORE_IN_JSON = "To ", '{"to": "To '
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+LIMIT = 4
+"""Seconds within which a busy machine has asked for all answers of a test, and had their beginnings."""
 NEVER = 10_000
 """Pieces after which a fault comes that is to come behind all of them."""
 
@@ -57,7 +59,7 @@ TIGHT: dict[str, dict[str, Any]] = {
 """Caps that end an answer of some sixty characters early, one after the other."""
 ENDING: dict[str, dict[str, Any]] = {
     "blocked": {"redact/seven": {"rules": [{"name": "seven", "regex": "7", "action": "block"}]}},
-    "seconds": {"token_cap/seconds": {"max_seconds": 1}},
+    "seconds": {"token_cap/seconds": {"max_seconds": LIMIT}},
     **CAPS,
     **TIGHT,
 }
@@ -187,7 +189,10 @@ async def test_a_whole_answer_of_the_provider_that_was_cut(run: Running, finish:
 @both_ways
 @pytest.mark.parametrize("limit", ["idle", "total"])
 async def test_a_timeout(anyio_backend: object, limit: str, stream: bool) -> None:
-    async with running(CONFIG, policies() + yaml(timeouts={limit: 1})) as run, silent(run, PROVIDERS, stream) as ended:
+    async with (
+        running(CONFIG, policies() + yaml(timeouts={limit: LIMIT})) as run,
+        silent(run, PROVIDERS, stream) as ended,
+    ):
         for cut, provider, asker in ended:
             response = await asker.response(seconds=10)
             assert response.status == 200 if stream else response.status == 504
@@ -256,7 +261,7 @@ async def silent(
             asker = await stack.enter_async_context(client(run.port))
             await asker.send(chat(f"{prefix}{provider}-{cut.name}", stream=stream, **asking(provider)))
             asked.append((cut, provider, asker))
-        await until(lambda: len(run.sim.calls) == len(asked) and all(call.chunks_sent for call in run.sim.calls))
+        await until(lambda: len(run.sim.calls) == len(asked) and all(call.chunks_sent for call in run.sim.calls), LIMIT)
         if stream:
             await asyncio.gather(*(asker.until(b'"To ') for _, _, asker in asked))
         else:

@@ -122,7 +122,7 @@ async def test_a_forced_tool_is_called(run: Running, client: AsyncOpenAI, provid
     assert [name for name, _ in arguments(message)] == ["forecast"]
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@each_provider
 async def test_one_call_at_a_time_can_be_asked_for(run: Running, client: AsyncOpenAI, provider: str) -> None:
     message, _ = await answered(client, True, model=f"{provider}-sim-tools", tools=TOOLS, parallel_tool_calls=False)
     assert [name for name, _ in arguments(message)] == ["weather"]

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from proxy.errors import InvalidRequest
+from proxy.upstreams import litellm
 from proxy.upstreams.anthropic import anthropic_request
+from proxy.upstreams.requests import prepare
 from proxy.upstreams.verify import Counted, SchemaTickets, check_conversation
 from tests.proxy.upstreams.calls import call
 
@@ -42,6 +44,26 @@ def test_what_is_missing_or_made_up_is_a_refusal_that_names_it(counted: Counted,
     with pytest.raises(InvalidRequest, match=what) as refused:
         check_conversation(CONVERSATION, counted)
     assert refused.value.param == "messages"
+
+
+@pytest.mark.parametrize("api", ["anthropic", "gemini"])
+def test_a_mapping_that_loses_a_call_is_a_refusal(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteLLM's own mapping, with its last turn taken out behind it: the loss that a release of it may bring."""
+    name, turns = {"anthropic": ("map_anthropic", "messages"), "gemini": ("map_gemini", "contents")}[api]
+    real = getattr(litellm, name)
+
+    def losing(*arguments: Any) -> Any:
+        made = real(*arguments)
+        (made.body if api == "anthropic" else made)[turns].pop()
+        return made
+
+    call_of = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": None, "tool_calls": [call_of]}]
+    request = {"messages": messages, "tools": [WEATHER]}
+    assert prepare(call(api, request)).body
+    monkeypatch.setattr(litellm, name, losing)
+    with pytest.raises(InvalidRequest, match="1 tool calls, of which 0"):
+        prepare(call(api, request))
 
 
 def test_a_ticket_is_exchanged_for_its_schema_and_a_lost_one_is_a_refusal() -> None:
