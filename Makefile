@@ -1,5 +1,5 @@
 # Each target is a script that does what it needs first; CI calls the same ones.
-.PHONY: help install serve test check format docs backends bench soak attack lock clean
+.PHONY: help install serve test check format docs backends bench soak attack lock audit clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -38,6 +38,9 @@ attack: install  ## Hostile requests of up to 20 MB: none may stop the gateway (
 
 lock: install  ## Pin the dependencies' current versions with their hashes
 	@scripts/lock
+
+audit:  ## Look up the locked dependencies in PyPI's list of known vulnerabilities (needs pypi.org)
+	@scripts/audit
 
 clean:  ## Remove what the other targets made
 	@rm -rf .venv .bench .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/end_to_end/node/node_modules

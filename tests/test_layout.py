@@ -103,6 +103,7 @@ TESTED_BY = {
     "proxy/api/status.py": "tests/end_to_end/test_admin.py",
     "proxy/api/surface.py": "tests/end_to_end/test_surface.py",
     "proxy/app.py": "tests/end_to_end/test_surface.py",
+    "proxy/cli/health.py": "tests/end_to_end/test_health_command.py",
     "proxy/cli/report.py": "tests/proxy/cli/test_trial.py",
     "proxy/cli/rules.py": "tests/proxy/cli/test_explain.py",
     "proxy/cli/schema.py": "tests/proxy/cli/test_commands.py",

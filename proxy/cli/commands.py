@@ -47,6 +47,30 @@ def serve(path: str, host: str | None, port: int | None, log_level: str) -> None
     run(path, host, port, log_level)
 
 
+@main.command(
+    cls=OfFile,
+    short_help="Ask the gateway of a configuration whether it is alive.",
+    epilog=example("sluice health --config config.yaml", "sluice health --port 8081"),
+)
+@CONFIG
+@click.option("--host", default=None, help="Ask at this address instead of server.host.")
+@click.option("--port", default=None, type=click.IntRange(1, 65_535), help="Ask at this port instead of server.port.")
+def health(path: str, host: str | None, port: int | None) -> None:
+    """Ask the gateway whether it is alive, at the address and port of its configuration file.
+
+    Made for the health checks of containers: it prints nothing when all is well. Exit code 1 when the gateway does not
+    answer, 2 when the file cannot be used.
+    """
+    from proxy.cli.health import health as run
+    from proxy.config.problems import ConfigError
+
+    try:
+        run(path, host, port)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+
+
 @main.command(short_help="Run a stand-in for the three providers.", epilog=example("sluice simulate --port 9000"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address.")
 @click.option("--port", default=9000, show_default=True, type=click.IntRange(0, 65_535), help="Listen on this port.")

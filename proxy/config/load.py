@@ -18,13 +18,13 @@ from policies import POLICIES
 from policies.base import PolicyType, UnusableFile
 from proxy.config import references
 from proxy.config.files import MAX_CONFIG_BYTES, MAX_WORDS_BYTES, digest_of, read_file
-from proxy.config.models import Config
+from proxy.config.models import Config, Server
 from proxy.config.problems import MAX_FAULTS, ConfigError, Fault, Path, Place, Problem, written
 from proxy.config.providers import complete
 from proxy.config.source import Source, Unreadable, read
 from proxy.config.validation import validate
 
-__all__ = ["ConfigError", "Loaded", "files_of", "load", "load_whole", "parse", "version_of"]
+__all__ = ["ConfigError", "Loaded", "files_of", "load", "load_whole", "parse", "server_of", "version_of"]
 
 _NOTHING: Mapping[str, Any] = {}
 _FILE = "words_file"
@@ -137,6 +137,25 @@ def parse(
 ) -> Config:
     """Read the text of a configuration; `file` is its name in messages. Otherwise as `load`."""
     return _made(_read(text, file, environ), file, policies, server)
+
+
+def server_of(
+    path: str | os.PathLike[str], given: Mapping[str, Any] = _NOTHING, *, environ: Mapping[str, str] = os.environ
+) -> Server:
+    """Read the section `server` of a configuration file and nothing else: no policy is compiled, no other file is read.
+
+    `given` goes before the file's values, as `server` does for `load`. Raises `ConfigError`.
+    """
+    file = os.fspath(path)
+    source = _read(_text(file), file, environ)
+    if not isinstance(source.data, dict):
+        raise _refusal(file, "must be a mapping with `providers` and `models`", Place(1, 1))
+    overridden = _override(source, given)
+    section = source.data.get("server")
+    server, faults = validate(Server, {} if section is None else section, ("server",))
+    if server is None:
+        raise ConfigError(_placed(fault, source, file, overridden) for fault in faults)
+    return server
 
 
 def _read(text: str, file: str, environ: Mapping[str, str]) -> Source:

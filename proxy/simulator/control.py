@@ -4,8 +4,8 @@
 `{"model": {…members of Answer…}, "other": [{…}, {…}]}`; `null` takes a model's answer away. `GET /v1/models` lists the
 models, `GET /` those and the options of their names.
 
-Rule: a browser's page must not steer it, nor see calls. A request with an `Origin` is refused, and so is one whose
-`Host` is no loopback name: a page could point a name of its own at 127.0.0.1.
+Rule: a page in a browser must not use it. `refused_page` refuses a request with an `Origin`. On a loopback address it
+also refuses a `Host` that is no loopback name: a page could point a name of its own at 127.0.0.1.
 """
 
 import ipaddress
@@ -28,10 +28,6 @@ _HOST = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::[0-9]{1,
 
 def respond(simulator: "Simulator", request: Request) -> Script:
     """The response to a request that is none to a provider."""
-    if request.path.startswith("/_sim/") and "origin" in request.headers:
-        return _told(403, {"error": "The simulator is not for web pages: send no Origin header."})
-    if request.path.startswith("/_sim/") and not _is_local(request.headers.get("host", "")):
-        return _told(403, {"error": "The simulator's control answers to loopback names only: use 127.0.0.1."})
     match request.method, request.path:
         case "GET", "/v1/models":
             return _told(200, {"object": "list", "data": [_model(name) for name in MODELS]})
@@ -49,16 +45,31 @@ def respond(simulator: "Simulator", request: Request) -> Script:
     return _told(404, {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}})
 
 
+def refused_page(request: Request, listens_at: str) -> Script | None:
+    """The refusal of a request that a web page may have sent, or None. `listens_at` is the simulator's own address.
+
+    The control routes answer to loopback names even where the simulator was told to listen on another address.
+    """
+    if "origin" in request.headers:
+        return _told(403, {"error": "The simulator is not for web pages: send no Origin header."})
+    only_here = _is_loopback(listens_at) or request.path.startswith("/_sim/")
+    if only_here and not _is_local(request.headers.get("host", "")):
+        return _told(403, {"error": "The simulator answers to loopback names only: use 127.0.0.1."})
+    return None
+
+
 def _is_local(host: str) -> bool:
-    """The gateway's own rule for requests without keys."""
+    """Say whether a `Host` names this machine: the gateway's own rule for requests without keys."""
     match = _HOST.fullmatch(host)
     if match is None:
         return False
     name = (match[1] or match[2]).lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
+    return name.endswith(".localhost") or _is_loopback(name)
+
+
+def _is_loopback(name: str) -> bool:
     try:
-        return ipaddress.ip_address(name).is_loopback
+        return name.lower() == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
 

@@ -121,6 +121,8 @@ class Simulator:
 
     def _respond(self, connection: Connection, request: Request) -> tuple[Script, Call | None, bytes]:
         stamp = secrets.token_hex(12).encode()
+        if (page := control.refused_page(request, self.host)) is not None:
+            return page, None, stamp
         provider = provider_of(request.method, request.path)
         if provider is None:
             return control.respond(self, request), None, stamp

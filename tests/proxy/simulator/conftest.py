@@ -60,7 +60,7 @@ class Post:
     @property
     def wire(self) -> bytes:
         data = json.dumps(self.body).encode()
-        lines = [f"POST {self.path} HTTP/1.1", "host: simulator", f"content-length: {len(data)}"]
+        lines = [f"POST {self.path} HTTP/1.1", "host: localhost", f"content-length: {len(data)}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         return "\r\n".join((*lines, "", "")).encode() + data
 

@@ -7,9 +7,15 @@ from typing import Any
 import httpx
 import pytest
 
+from proxy.access.origin import check_origin
+from proxy.config.load import parse
+from proxy.errors import Forbidden
 from proxy.simulator import Answer, Fault, Simulator
 
 pytestmark = pytest.mark.anyio
+
+GATEWAY = parse("providers: {openai: {api_key: k}}\nmodels: {m: {target: openai/m}}\n")
+"""A gateway without keys, whose rule for `Host` is the simulator's."""
 
 
 async def test_calls_are_told_with_wall_clock_times_and_without_keys(
@@ -69,9 +75,10 @@ async def test_a_wrong_answer_is_refused_and_none_is_set(
     assert sim.answers == {}
 
 
-async def test_web_pages_are_refused(sim: Simulator, http: httpx.AsyncClient) -> None:
-    response = await http.post("/_sim/answers", json={"a": {}}, headers={"origin": "http://evil.example"})
-    assert response.status_code == 403 and sim.answers == {}
+@pytest.mark.parametrize("path", ["/_sim/answers", "/v1/chat/completions", "/v1/messages"])
+async def test_web_pages_are_refused(sim: Simulator, http: httpx.AsyncClient, path: str) -> None:
+    response = await http.post(path, json={"a": {}}, headers={"origin": "http://evil.example"})
+    assert response.status_code == 403 and sim.answers == {} and not list(sim.calls)
 
 
 async def test_the_start_page_lists_models_and_options(http: httpx.AsyncClient) -> None:
@@ -92,12 +99,34 @@ async def test_the_start_page_lists_models_and_options(http: httpx.AsyncClient) 
         ("192.168.0.3", False),
         ("2130706433", False),
         ("user@localhost", False),
+        ("127.0.0.2", True),
+        ("0.0.0.0", False),
+        ("localhost.", False),
         ("", False),
     ],
 )
-async def test_calls_are_shown_to_loopback_names_only(
-    sim: Simulator, http: httpx.AsyncClient, host: str, allowed: bool
+async def test_it_answers_to_loopback_names_only_as_the_gateway_does(
+    http: httpx.AsyncClient, host: str, allowed: bool
 ) -> None:
-    for method, path in (("GET", "/_sim/calls"), ("DELETE", "/_sim/calls"), ("POST", "/_sim/answers")):
+    for method, path in (
+        ("GET", "/"),
+        ("GET", "/_sim/calls"),
+        ("DELETE", "/_sim/calls"),
+        ("POST", "/_sim/answers"),
+        ("POST", "/v1/chat/completions"),
+    ):
         response = await http.request(method, path, headers={"host": host}, content=b"{}")
-        assert response.status_code == (200 if allowed else 403)
+        assert (response.status_code != 403) == allowed
+    headers = [(b"host", host.encode())]
+    if allowed:
+        check_origin("GET", headers, GATEWAY)
+    else:
+        with pytest.raises(Forbidden):
+            check_origin("GET", headers, GATEWAY)
+
+
+async def test_told_to_listen_for_others_it_answers_to_any_name_but_shows_no_calls() -> None:
+    sim = Simulator("0.0.0.0")
+    async with sim, httpx.AsyncClient(base_url=f"http://127.0.0.1:{sim.port}", headers={"host": "sim:9000"}) as http:
+        assert (await http.get("/v1/models")).status_code == 200
+        assert (await http.get("/_sim/calls")).status_code == 403

@@ -1,0 +1,18 @@
+"""`sluice health`: ask the gateway that a configuration file describes whether it is alive."""
+
+from proxy.cli.calling import call
+from proxy.config.load import server_of
+
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""The addresses that mean "listen on every address", and the loopback address that reaches such a listener."""
+
+
+def health(path: str, host: str | None, port: int | None) -> None:
+    """Ask `GET /healthz` of the gateway of a configuration file.
+
+    `host` and `port` go before those of the file, as they do for `sluice serve`. Raises `ConfigError` when the file's
+    section `server` cannot be used. Ends the command with exit code 1 when the gateway does not answer with 200.
+    """
+    server = server_of(path, {"host": host, "port": port})
+    name = _EVERY_ADDRESS.get(server.host, server.host)
+    call(f"http://{f'[{name}]' if ':' in name else name}:{server.port}", None, "GET", "/healthz")
