@@ -41,7 +41,7 @@ def slow(api: str, sign: bytes, *, signs: int = 8, at: int = 0, chunked: bool = 
             await asyncio.sleep(PAUSE)
             if writer.is_closing():
                 raise ConnectionResetError
-            half = len(sign) // 2 if number % 2 else 0  # some in two pieces
+            half = len(sign) // 2 if number % 2 and not chunked else 0  # some in two pieces
             for piece in filter(None, (sign[:half], sign[half:])):
                 write(piece)
         if ends:

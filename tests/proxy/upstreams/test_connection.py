@@ -7,6 +7,7 @@ that says too much in test_crosstalk.py.
 
 import asyncio
 import gzip
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -280,6 +281,50 @@ def test_a_response_without_a_body_is_over_with_its_head(loop: asyncio.AbstractE
     assert reading.over
     reading.connection.data_received(b"hello")
     assert reading.wire.closed
+
+
+# ---- what lies in the socket, which the event loop has not got to
+@pytest.mark.parametrize("byte", [b"H", b""])
+@pytest.mark.parametrize("again", [True, False])
+def test_a_connection_with_something_to_read_is_neither_handed_out_nor_written_on(
+    loop: asyncio.AbstractEventLoop, byte: bytes, again: bool
+) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reading = Reading(loop, wire=Wire(ours))
+        reading.hear(PLAIN)
+        assert reading.over and reading.connection.is_connected()
+        if again:
+            reading.connection.set_response_params(read_until_eof=True)
+        theirs.sendall(byte) if byte else theirs.close()
+        if again:
+            with pytest.raises(Stale):
+                reading.connection.begin()
+            assert reading.wire.closed
+        else:
+            assert not reading.connection.is_connected()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_over_tls_a_new_connections_tickets_may_lie_there(loop: asyncio.AbstractEventLoop, first: bool) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection, wire = Connection(loop, Turns().turn), Wire(ours, tls=True)
+        connection.connection_made(wire)
+        connection.set_response_params(read_until_eof=True)
+        if not first:
+            connection.begin()
+            connection.start_timeout()
+            connection.data_received(PLAIN)
+            assert connection.body is not None and connection.body.take() == b"hello"
+            connection.set_response_params(read_until_eof=True)
+        theirs.sendall(b"ticket")
+        if first:
+            connection.begin()
+        else:
+            with pytest.raises(Stale):
+                connection.begin()
+        assert wire.closed is not first
 
 
 # ---- heads

@@ -2,15 +2,18 @@
 
 import asyncio
 import itertools
+import socket
 from collections.abc import Sequence
 from typing import Any
 
 
 class Wire(asyncio.Transport):
-    """A transport without a socket. `unsent` is what it says of its write buffer."""
+    """A transport without a socket, unless it is given one. `unsent` is what it says of its write buffer, `tls` whether
+    it is one of TLS."""
 
-    def __init__(self) -> None:
+    def __init__(self, sock: socket.socket | None = None, *, tls: bool = False) -> None:
         super().__init__()
+        self.about = {"socket": sock, "ssl_object": object() if tls else None}
         self.paused = False
         self.closed = False
         self.unsent = 0
@@ -34,7 +37,7 @@ class Wire(asyncio.Transport):
         return self.unsent
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default
+        return self.about.get(name) or default
 
 
 def cut(data: bytes, at: Sequence[int]) -> list[bytes]:
