@@ -1,7 +1,7 @@
 """Whatever schema, pattern and answer a client brings about, the work is paid for in steps of a budget.
 
-A step is a bounded number of instructions, and so is the work between two pauses. `ATTACK_SIZE` is how far the examples
-expand, `ATTACK_EXAMPLES` how many there are.
+A step is a bounded number of instructions, and so is the work between two pauses. `SLUICE_EXPANSION` is how far the
+examples expand, `SLUICE_RUNS` how many there are. (`make attack` has large ones.)
 """
 
 import json
@@ -25,8 +25,8 @@ from policies.work import OverBudget, Work
 from tests.attack.hostile_schemas import answers, patterns, schemas
 from tests.instructions import Instructions
 
-SIZE = int(os.environ.get("ATTACK_SIZE", "500"))
-EXAMPLES = int(os.environ.get("ATTACK_EXAMPLES", "40"))
+SIZE = int(os.environ.get("SLUICE_EXPANSION", "500"))
+EXAMPLES = int(os.environ.get("SLUICE_RUNS", "40"))
 
 PER_STEP = 80
 """Instructions that a step of a budget may be."""
@@ -41,7 +41,10 @@ BURST = 10_000
 """Steps that following an answer on the stream may take beyond those that its characters bring."""
 
 bounded = settings(max_examples=EXAMPLES, deadline=None)
-pytestmark = pytest.mark.skipif(sys.gettrace() is not None, reason="it counts instructions by tracing")
+pytestmark = [
+    pytest.mark.skipif(sys.gettrace() is not None, reason="it counts instructions by tracing"),
+    pytest.mark.filterwarnings("ignore:Generating overly large repr"),
+]
 
 
 class Measured:
