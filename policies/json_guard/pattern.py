@@ -81,11 +81,11 @@ class Pattern:
             live.add(self._start)
             live = self._closure(live, text, at)
             spend(len(live))
+            since += len(live)
             if 0 in live:
                 return True
             if at < len(text):
                 live = self._step(live, text, at)
-            since += len(live)
             if since > _SLICE:
                 since = 0
                 yield

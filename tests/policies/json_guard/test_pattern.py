@@ -142,3 +142,4 @@ def test_branches_of_nothing_are_one_way() -> None:
 def test_making_and_searching_pause() -> None:
     assert sum(1 for _ in Pattern("".join(map(chr, range(0x100, 0x200)))).steps(free)) > 100
     assert sum(1 for _ in made("(a|aa)+b").search("a" * 10_000, free)) > 100
+    assert sum(1 for _ in made("x").search("a" * 100_000, free)) > 100, "although no character begins a match"
