@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from proxy.errors import InvalidRequest
-from proxy.slots import Slots
+from proxy.slots import Key, Slots
 
 log = logging.getLogger("sluice")
 
@@ -47,17 +47,21 @@ class Workers:
         self._large = Slots(threads, MAX_WAITING, wait)
         self._seconds = seconds
 
-    async def run(self, work: Callable[[], _T], size: int) -> _T:
-        """The result of `work` for a request of `size` bytes, or what it raised. Raises `Overloaded` when no thread is
-        free in time, and `InvalidRequest` when the work takes too long."""
+    async def run(self, work: Callable[[], _T], size: int, key: Key = None) -> _T:
+        """Run `work` for a request of `size` bytes and return its result, or raise what it raised.
+
+        Keys that wait take turns. Raises `Overloaded` when no thread is free in time, and `InvalidRequest` when the
+        work takes too long.
+        """
         places = self._medium if size <= MAX_MEDIUM else self._large
-        await places.take("The translation of large requests")
+        await places.take("The translation of large requests", key)
+        give_back = functools.partial(places.give_back, key)
         outcome: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         outcome.add_done_callback(_seen)
         try:
-            threading.Thread(target=_work, args=(work, outcome, places.give_back), daemon=True).start()
+            threading.Thread(target=_work, args=(work, outcome, give_back), daemon=True).start()
         except BaseException:  # the system has no thread to give
-            places.give_back()
+            give_back()
             raise
         await asyncio.wait({outcome}, timeout=self._seconds)
         if not outcome.done():

@@ -112,6 +112,7 @@ class Plan:
             timeouts=self.version.config.timeouts,
             stream=self.request.stream,
             guarded=chain.guarded,
+            key=self.record.client,
             work=self.weight.work,
             size=self.weight.size,
             large=self.weight.large,

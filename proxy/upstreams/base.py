@@ -23,9 +23,9 @@ class Call:
     not be changed; it is emptied once no other attempt can be made. `model` is the provider's name of the model,
     wildcards filled in. `stream` is what the *client* asked; the provider is asked to stream unless `settings` says
     `whole: native`. `guarded` tells the codec to leave out what it does not know. `headers` are the allow-listed client
-    headers that go up. `work` is the request's one budget, shared by all its attempts. `size` are the bytes of the
-    client's body; `large` tells that mapping it takes too long for the event loop. `max_answer` are the bytes that an
-    answer in one piece may have.
+    headers that go up. `key` is the name of the client's key. `work` is the request's one budget, shared by all its
+    attempts. `size` are the bytes of the client's body; `large` tells that the event loop cannot map it.
+    `max_answer` are the bytes that an answer in one piece may have.
     """
 
     id: str
@@ -38,6 +38,7 @@ class Call:
     stream: bool
     guarded: bool
     headers: Mapping[str, str] = field(default_factory=dict)
+    key: str | None = None
     work: Work = field(default_factory=Work)
     size: int = 0
     large: bool = False

@@ -41,7 +41,7 @@ async def mapped(make: Callable[[Call], _T], call: Call, workers: Workers) -> _T
         else:
             call.work.spend(before - little.left, "messages")
             return made
-    return await workers.run(functools.partial(make, call), call.size)
+    return await workers.run(functools.partial(make, call), call.size, call.key)
 
 
 @contextlib.contextmanager

@@ -134,6 +134,19 @@ async def test_a_client_that_leaves_while_it_waits_takes_no_place(gate: Gate) ->
     assert await workers.run(lambda: "next", 1) == "next"
 
 
+async def test_keys_that_wait_for_a_thread_take_turns(gate: Gate) -> None:
+    workers, order = Workers(threads=1, wait=20), list[str]()
+    running = spawn(workers.run(gate.work, 1, "greedy"))
+    await gate.entered(1)
+    waiting = [spawn(workers.run(lambda: order.append("greedy"), 1, "greedy")) for _ in range(5)]
+    await asyncio.sleep(0)
+    waiting.append(spawn(workers.run(lambda: order.append("modest"), 1, "modest")))
+    await asyncio.sleep(0)
+    gate.open()
+    await asyncio.gather(running, *waiting)
+    assert order.index("modest") <= 1 and len(order) == 6
+
+
 async def test_failures_of_work_that_nobody_waits_for_are_not_logged(
     gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
