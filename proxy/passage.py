@@ -243,7 +243,7 @@ class Passage:
             elif isinstance(event, End):
                 self._ledger.ended()
                 await self._finish_unfinished(out)
-            elif isinstance(event, Finish) or is_long(event):
+            elif isinstance(event, Finish | Attachment) or is_long(event):
                 self._note(event)
                 await self._fold_slices(event, out)
             else:

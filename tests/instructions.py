@@ -6,10 +6,12 @@ from typing import Any
 
 
 class Instructions:
-    """Those run while it is entered; `count` is how many."""
+    """Those run while it is entered; `count` is how many. With `lines`, lines are counted, each turn of a loop anew:
+    that takes a fifth of the time."""
 
-    def __init__(self, *packages: str) -> None:
+    def __init__(self, *packages: str, lines: bool = False) -> None:
         self.count = 0
+        self._event = "line" if lines else "opcode"
         self._packages = tuple(f"{package}." for package in packages)
 
     def __enter__(self) -> "Instructions":
@@ -22,11 +24,11 @@ class Instructions:
     def _call(self, frame: FrameType, event: str, argument: object) -> Any:
         if not frame.f_globals.get("__name__", "").startswith(self._packages):
             return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
+        frame.f_trace_opcodes = self._event == "opcode"
+        frame.f_trace_lines = self._event == "line"
         return self._step
 
     def _step(self, frame: FrameType, event: str, argument: object) -> Any:
-        if event == "opcode":
+        if event == self._event:
             self.count += 1
         return self._step

@@ -3,7 +3,8 @@
 Why factors: an email rule is under way in every word, a card rule in every number, a word list somewhere in every
 sentence. As one DFA their combinations are all different states, each dear to build. So each kind of rule is a factor
 with its own small DFA, and a state here only says which states the factors are in and how their groups interleave: a
-*slot* is a start position at which some factor has a group, or which has a match already and waits for an earlier slot.
+*slot* is a start position at which some factor has a group. So there are never more slots than the factors have nodes:
+what has matched, and waits for an earlier slot without being under way itself, is the scanner's to remember.
 
 What the factors cannot know of each other is settled here, by slot:
 - An accept that ended before the current character discards the later groups of all factors *before* they take it
@@ -15,8 +16,10 @@ validator must be asked, the state is None and the effect a `Question`, which re
 character that reads as several, `Several`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from policies.redact.characters import reads
@@ -44,8 +47,10 @@ class _Unanswered(Exception):
 
 Classes = tuple[int | None, ...]
 Transition = tuple[Any, Any]
-Built = tuple[tuple[FactorState, ...], tuple[tuple[int, ...], ...], tuple[bool, ...], "Effect | None"]
-"""A transition's next state, by its three parts, and its effect."""
+Slots = tuple[tuple[int, ...], ...]
+"""For each factor the slots of its groups."""
+Built = tuple[tuple[FactorState, ...], Slots, "Effect | None"]
+"""A transition's next state, by its two parts, and its effect."""
 
 
 @dataclass(slots=True, eq=False)
@@ -86,24 +91,20 @@ class Several:
 
 
 class State(SharedByStreams, dict[str, Transition]):
-    """Transitions by raw character, filled when missed. `matched` tells for each slot whether it has a match."""
+    """Transitions by raw character, filled when missed. `count` is the number of slots."""
 
-    __slots__ = ("automaton", "by_class", "matched", "parts", "slots")
+    __slots__ = ("_rules", "_upto", "automaton", "by_class", "count", "parts", "slots")
     __hash__ = object.__hash__  # type: ignore[assignment]  # a state is itself, whatever was built of it so far
     __eq__ = object.__eq__
 
-    def __init__(
-        self,
-        automaton: "Automaton",
-        parts: tuple[FactorState, ...],
-        slots: tuple[tuple[int, ...], ...],
-        matched: tuple[bool, ...],
-    ) -> None:
+    def __init__(self, automaton: "Automaton", parts: tuple[FactorState, ...], slots: Slots) -> None:
         self.automaton = automaton
         self.parts = parts
         self.slots = slots
-        self.matched = matched
+        self.count = 1 + max([own[-1] for own in slots if own], default=-1)
         self.by_class: dict[Any, Transition] = {}
+        self._rules: tuple[frozenset[int], ...] | None = None
+        self._upto: tuple[frozenset[int], ...] | None = None
 
     def __missing__(self, char: str) -> Transition:
         automaton = self.automaton
@@ -133,13 +134,22 @@ class State(SharedByStreams, dict[str, Transition]):
             self.automaton.transitions.note(self.by_class, key)
         return known
 
-    def rules(self, slot: int) -> set[int]:
-        """The rules under way in a slot."""
-        found: set[int] = set()
-        for factor, part, slots in zip(self.automaton.factors, self.parts, self.slots, strict=True):
-            if slot in slots:
-                found.update([factor.nfa.rule[n & NODES] for n in part.groups[slots.index(slot)]])
-        return found
+    @property
+    def rules(self) -> tuple[frozenset[int], ...]:
+        """The rules under way in each slot."""
+        if self._rules is None:
+            found: list[set[int]] = [set() for _ in range(self.count)]
+            for factor, part, slots in zip(self.automaton.factors, self.parts, self.slots, strict=True):
+                for slot, group in zip(slots, part.groups, strict=True):
+                    found[slot].update([factor.nfa.rule[n & NODES] for n in group])
+            self._rules = tuple(map(frozenset, found))
+        return self._rules
+
+    def under_way(self, count: int) -> frozenset[int]:
+        """The rules under way in some of the first `count` slots."""
+        if self._upto is None:
+            self._upto = tuple(accumulate(self.rules, frozenset.union, initial=frozenset()))
+        return self._upto[count]
 
     def end(self) -> Transition:
         """The transition at the text's natural end."""
@@ -149,6 +159,7 @@ class State(SharedByStreams, dict[str, Transition]):
         """Drop the transitions built so far."""
         self.clear()
         self.by_class.clear()
+        self._rules = self._upto = None
 
 
 class Automaton:
@@ -164,7 +175,7 @@ class Automaton:
         self._classes: dict[str, Classes | None] = {}
         self._states = Remembered[object, State]()
         self.transitions: Final = Entries(MAX_TRANSITIONS) if transitions is None else transitions
-        self.initial = State(self, tuple(f.initial for f in factors), ((),) * len(self.factors), ())
+        self.initial = State(self, tuple(f.initial for f in factors), ((),) * len(self.factors))
 
     def __len__(self) -> int:
         return len(self._states)
@@ -204,16 +215,16 @@ class Automaton:
         step = _Step(self.factors, state, classes, iter(answers), births)
         step.within = within
         try:
-            parts, slots, matched, effect = step.result()
+            parts, slots, effect = step.result()
         except _Unanswered as question:
             return None, Question(state, classes, within, births, answers, *question.place, {})
         finally:
             self._charge(state)
-        return self.state(parts, slots, matched), effect
+        return self.state(parts, slots), effect
 
     def _plain(self, state: State, cls: int | None) -> Transition | None:
         """The short way for one factor in which nothing matches."""
-        if cls is None or cls == EDGE or any(state.matched):
+        if cls is None or cls == EDGE:
             return None
         try:
             move = self.factors[0].step(state.parts[0], cls, _unasked)
@@ -223,23 +234,20 @@ class Automaton:
             self._charge(state)
         if move.accepts:
             return None
-        count = len(move.sources)
-        following = self.state((move.state,), (tuple(range(count)),), (False,) * count)
-        return following, quiet_effect(move.sources, len(state.matched))
+        following = self.state((move.state,), (tuple(range(len(move.sources))),))
+        return following, quiet_effect(move.sources, state.count)
 
     def _charge(self, state: State) -> None:
         """Take what was just done off the slice's work."""
         visited = sum([f.built for f in self.factors])
-        self.allowance -= STEP_WORK + len(state.matched) + visited - self._visited
+        self.allowance -= STEP_WORK + state.count + visited - self._visited
         self._visited = visited
 
-    def state(
-        self, parts: tuple[FactorState, ...], slots: tuple[tuple[int, ...], ...], matched: tuple[bool, ...]
-    ) -> State:
+    def state(self, parts: tuple[FactorState, ...], slots: Slots) -> State:
         """The state in which the factors are in `parts`, with their groups in `slots`."""
-        key: object = parts[0] if len(parts) == 1 and not any(matched) else (parts, slots, matched)
+        key: object = parts[0] if len(parts) == 1 else (parts, slots)
         state = self._states.get(key)
-        return self._states.remember(key, State(self, parts, slots, matched)) if state is None else state
+        return self._states.remember(key, State(self, parts, slots)) if state is None else state
 
 
 def _classify(factor: Factor, char: str, read: str) -> int | None:
@@ -258,13 +266,12 @@ class _Step:
         self.answers = answers
         self.births = births
         self.within = False
-        self.count = len(state.matched)
+        self.count = state.count
 
     def result(self) -> Built:
         moves = [self._move(i, None) for i in range(len(self.factors))]
         if not any([move.accepts for move in moves]):
-            kept = [(move.state, self._slots(i, move)) for i, move in enumerate(moves)]
-            return self._transition(kept, {}, self.count, None)
+            return self._transition([(move.state, self._slots(i, move)) for i, move in enumerate(moves)])
         looked = self._first_accept(moves, 1)
         if looked is not None and self.within:  # it ends behind the raw character, so none starts within
             self.births = False
@@ -275,30 +282,30 @@ class _Step:
                     moves[i] = self._move(i, looked)
         closed = self._first_accept(moves, 0)
         last = self.count if closed is None else closed
-        kept = [self._kept(i, move, last) for i, move in enumerate(moves)]
-        return self._transition(kept, self._accepts(moves), last, looked)
+        upto = last if looked is None else min(looked, last)
+        accepts = {s: accept for s, accept in self._accepts(moves).items() if s <= upto or s == last == self.count}
+        return self._transition([self._kept(i, move, last) for i, move in enumerate(moves)], accepts, upto)
 
     def _transition(
         self,
         kept: Sequence[tuple[FactorState, tuple[int, ...]]],
-        accepts: dict[int, tuple[int, int]],
-        last: int,
-        looked: int | None,
+        accepts: Mapping[int, tuple[int, int]] = MappingProxyType({}),
+        upto: int = 0,
     ) -> Built:
         """What is built, from each factor's next state with the old slots of its groups."""
-        alive = {slot for _, slots in kept for slot in slots}
-        survivors = [s for s in range(last + 1) if self._survives(s, alive, accepts, looked)]
-        done = next((i for i, s in enumerate(survivors) if s in alive), len(survivors))
-        number = {s: i - done for i, s in enumerate(survivors)}
+        survivors = sorted({slot for _, slots in kept for slot in slots})
+        number = {slot: i for i, slot in enumerate(survivors)}
+        sources = tuple([self._source(slot) for slot in survivors])
+        told = tuple((self._source(slot), rule, ended) for slot, (ended, rule) in sorted(accepts.items()))
+        effect = Effect(sources, told, upto) if told else quiet_effect(sources, self.count)
         return (
             tuple(part for part, _ in kept),
             tuple(tuple(number[s] for s in slots) for _, slots in kept),
-            tuple(s in accepts or self._matched(s) for s in survivors[done:]),
-            self._effect(survivors, accepts, done),
+            effect,
         )
 
-    def _matched(self, slot: int) -> bool:
-        return slot < self.count and self.state.matched[slot]
+    def _source(self, slot: int) -> int:
+        return BORN if slot == self.count else slot
 
     def _slots(self, index: int, move: Move) -> tuple[int, ...]:
         """The old slots of a move's groups."""
@@ -355,18 +362,6 @@ class _Step:
     def _rank(self, accept: tuple[int, int]) -> tuple[int, int]:
         ended, rule = accept
         return (-ended if self.state.automaton.first_ends else ended), rule
-
-    def _survives(self, slot: int, alive: set[int], accepts: dict[int, tuple[int, int]], looked: int | None) -> bool:
-        if looked is not None and looked < slot < self.count:
-            return False
-        return slot in alive or slot in accepts or self._matched(slot)
-
-    def _effect(self, survivors: list[int], accepts: dict[int, tuple[int, int]], done: int) -> Effect | None:
-        sources = tuple([BORN if s == self.count else s for s in survivors])
-        if not done and not any(s in accepts for s in survivors):
-            return quiet_effect(sources, self.count)
-        swapped = tuple((accepts[s][1], accepts[s][0]) if s in accepts else None for s in survivors)
-        return Effect(sources, swapped, done)
 
 
 def _unasked(group: int, rule: int, ended: int) -> bool:

@@ -12,15 +12,15 @@ from policies.redact.factor import BORN
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Effect:
-    """What a transition does to the slots: `sources` are the old slots (or BORN) that remain; `accepts` their new
-    matches, (rule, ended) or None; the first `done` of them are finished matches.
+    """What a transition does to the slots: `sources` are the old slots (or BORN) that remain under way. `accepts` are
+    new matches, (old slot or BORN, rule, ended). Old slots behind `upto` are discarded with all that they had matched.
 
-    `quiet` when no match is new and none is finished. Then `skip` tells how many of the first slots went when all
-    others stayed, or is -1."""
+    `quiet` when no match is new. Then `skip` tells how many of the first slots went when all others stayed, or is
+    -1."""
 
     sources: tuple[int, ...] = ()
-    accepts: tuple[tuple[int, int] | None, ...] = ()
-    done: int = 0
+    accepts: tuple[tuple[int, int, int], ...] = ()
+    upto: int = 0
     quiet: bool = False
     skip: int = -1
 
@@ -29,7 +29,7 @@ CLEARED: Final = Effect(quiet=True)
 """None is left, none matched."""
 STARTED: Final = Effect()
 """One more, nothing else."""
-RESTARTED: Final = Effect((BORN,), (None,), quiet=True)
+RESTARTED: Final = Effect((BORN,), quiet=True)
 """One that starts with this character is all that is left; none matched."""
 
 
@@ -41,9 +41,9 @@ def quiet_effect(sources: tuple[int, ...], count: int) -> Effect | None:
     stayed = sources[:-1] if born else sources
     skip = count - len(stayed)
     if stayed != tuple(range(skip, count)):
-        return Effect(sources, (None,) * len(sources), quiet=True)
+        return Effect(sources, quiet=True)
     if not born:
-        return Effect(sources, (None,) * len(sources), quiet=True, skip=skip) if skip else None
+        return Effect(sources, quiet=True, skip=skip) if skip else None
     if not stayed:
         return RESTARTED
-    return Effect(sources, (None,) * len(sources), quiet=True, skip=skip) if skip else STARTED
+    return Effect(sources, quiet=True, skip=skip) if skip else STARTED

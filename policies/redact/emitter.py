@@ -4,9 +4,11 @@ Rule: positions only grow. `emitted` is how far the text is dealt with; `covered
 that starts before it has its label out already. `limit` is the block lane's hold: nothing at or behind it goes out.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from policies.redact.held import Held
 from policies.redact.rules import Rule
 from policies.redact.scanner import Found, Scanner
 
@@ -16,26 +18,25 @@ Relabel = Callable[[Rule, str], str]
 """The label of a match whose rule has no fixed one, from the raw text that matched."""
 
 
-class Emitter:
-    """`buffer` is the raw text from position `base` on. `verbatim` while raw text goes out as it stands there.
-    `waiting` are finished matches behind the limit."""
+class Emitter(Held):
+    """`verbatim` while raw text goes out as it stands in what is held. `waiting` are finished matches behind the
+    limit."""
 
-    __slots__ = ("_over", "_relabel", "_rules", "base", "buffer", "covered", "emitted", "verbatim", "waiting")
+    __slots__ = ("_over", "_relabel", "_rules", "covered", "emitted", "verbatim", "waiting")
 
     def __init__(self, rules: Sequence[Rule], relabel: Relabel) -> None:
+        super().__init__()
         self.verbatim = True
-        self.buffer = ""
-        self.base = 0
         self.emitted = 0
         self.covered = 0
         self._rules = rules
         self._relabel = relabel
-        self.waiting: list[Found] = []
+        self.waiting: deque[Found] = deque()
         self._over = -1
 
     def raw(self, start: int, end: int) -> str:
         """The text between two positions as it goes out unredacted."""
-        return self.buffer[start - self.base : end - self.base]
+        return self.between(start, end)
 
     def spell(self, label: str) -> str:
         """A label as it goes out."""
@@ -48,7 +49,7 @@ class Emitter:
             queue.extend(scanner.found)
             scanner.found.clear()
         while queue and queue[0].start < limit:
-            self._finish(queue.pop(0), out)
+            self._finish(queue.popleft(), out)
         if queue:
             self.release(limit, out)
             return
@@ -71,12 +72,13 @@ class Emitter:
         if not labelled and self.emitted != self._over:
             out.append(self.spell(OVERFLOW_LABEL))
         self.emitted = self.covered = self._over = position
+        self.waiting.clear()  # all of them are covered
 
     def let_go(self, out: list[str], scanner: Scanner | None) -> None:
         """More is held than may be: the oldest character goes, or the label of a match that is complete."""
         best = scanner.best() if scanner is not None else None
         if self.waiting and self.waiting[0].start <= self.emitted:
-            self._finish(self.waiting.pop(0), out)
+            self._finish(self.waiting.popleft(), out)
         elif not self.waiting and scanner and best and scanner.held_from() <= self.emitted < best[0]:
             self._finish(Found(scanner.held_from(), *best), out)
         else:
@@ -84,16 +86,9 @@ class Emitter:
 
     def drop(self, position: int) -> None:
         """Hold nothing any more."""
-        self.emitted = self.base = position
-        self.buffer = ""
+        self.emitted = position
+        self.clear(position)
         self.waiting.clear()
-
-    def trim(self, low: int) -> None:
-        """Forget the text before a position, as far as it is dealt with."""
-        low = min(low, self.emitted)
-        if low > self.base:
-            self.buffer = self.buffer[low - self.base :]
-            self.base = low
 
     def _finish(self, found: Found, out: list[str]) -> None:
         """A match is final: its label, or what is left of it."""
@@ -116,8 +111,7 @@ class Emitter:
         elif self.emitted > start:
             out.append(self.spell(OVERFLOW_LABEL))
         else:
-            text = self.buffer[start - self.base : end - self.base]
-            out.append(self.spell(self._relabel(rule, text)))
+            out.append(self.spell(self._relabel(rule, self.between(start, end))))
 
     def _certain(self, start: int, best: tuple[int, int], out: list[str]) -> None:
         """The first match under way is sure to be of this rule and at least this long."""

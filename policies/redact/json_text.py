@@ -11,6 +11,7 @@ by the change. Raw control characters and unknown escapes inside strings are tak
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -23,6 +24,8 @@ _SPECIAL: Final = re.compile(r'["\\]')
 _PLAIN_RUN: Final = re.compile(r"[^\\]+")
 _SPACE: Final = re.compile(r"[ \t\r\n]+")
 _NUMBER_RUN: Final = re.compile(r"[0-9+\-.eE]+")
+_NUMBER_ON: Final = re.compile(r"[0-9+\-.eE]*([ \t\r\n]*)")
+_SPACE_ON: Final = re.compile(r"([ \t\r\n]*)")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _ESCAPE: Final = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[^u])", re.DOTALL)
 _UNFINISHED: Final = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
@@ -36,6 +39,8 @@ _MARKS: Final = "{}[],:"
 Step = tuple[int | None, Iterable[str]]
 """How many characters were taken (None: the token is not finished), and what goes out."""
 WAIT: Final[Step] = (None, ())
+MAX_WIDE: Final = 256
+"""Long spellings that are remembered until it is looked which are still needed."""
 
 
 class SpelledEmitter(Emitter):
@@ -48,6 +53,13 @@ class SpelledEmitter(Emitter):
         self.spellings: dict[int, str] = {}
         self.quoted = True
 
+    def forget(self, upto: int) -> None:
+        before = self.base
+        super().forget(upto)
+        if self.spellings:
+            for position in range(before, self.base):
+                self.spellings.pop(position, None)
+
     def raw(self, start: int, end: int) -> str:
         text = super().raw(start, end)
         if not self.spellings:
@@ -58,52 +70,88 @@ class SpelledEmitter(Emitter):
         return json.dumps(label, ensure_ascii=False)[1:-1] if self.quoted else label
 
 
-class _Spelled:
-    """One string: a stream of the characters meant, and where in the JSON text they stand."""
+OpenText = Callable[[], tuple[Stream, SpelledEmitter]]
+"""Makes the stream of one string, and its emitter."""
 
-    def __init__(self, stream: Stream, emitter: SpelledEmitter, offset: int) -> None:
-        self.stream = stream
-        self.emitter = emitter
+
+class _Spelled:
+    """One string: a stream of the characters meant, and where in the JSON text they stand. The stream is made for the
+    first of them: many strings are empty. `quoted`: labels are spelled as JSON spells them."""
+
+    def __init__(self, open_text: OpenText, offset: int, *, quoted: bool = True) -> None:
+        self.stream: Stream | None = None
         self.offset = offset
+        self.quoted = quoted
+        self._open_text = open_text
         self.length = 0
-        self._wide: list[tuple[int, int]] = []  # (index, how much longer its spelling is)
-        self._reported = 0
+        self._kept = MAX_WIDE
+        self._wide: list[int] = []  # where a character's spelling is longer than itself
+        self._longer: list[int] = [0]  # how much longer all spellings up to there are; first, those that were forgotten
 
     def plain(self, text: str, sliced: bool) -> Iterator[str]:
         if not sliced:
             return iter((self.run(text),))
         self.length += len(text)
-        return self.stream.pieces(text)
+        return (self.stream or self._begin()).pieces(text)
 
     def run(self, text: str) -> str:
         self.length += len(text)
+        stream = self.stream or self._begin()
         emitter = self.emitter
-        if not emitter.verbatim and emitter.base == emitter.emitted == self.stream.position:
+        if not emitter.verbatim and emitter.base == emitter.emitted == stream.position:
             emitter.spellings.clear()
             emitter.verbatim = True
-        return self.stream.feed(text)
+        return stream.feed(text)
 
     def escaped(self, char: str, spelling: str) -> str:
+        stream = self.stream or self._begin()
         self.emitter.spellings[self.length] = spelling
         self.emitter.verbatim = False
-        self._wide.append((self.length, len(spelling) - 1))
+        if len(self._wide) >= 2 * self._kept:
+            self._forget(stream)
+        self._wide.append(self.length)
+        self._longer.append(self._longer[-1] + len(spelling) - 1)
         self.length += 1
-        return self.stream.feed(char)
+        return stream.feed(char)
+
+    def close(self, natural: bool = True) -> str:
+        return "" if self.stream is None else self.stream.close(natural)
+
+    @property
+    def held(self) -> int:
+        return 0 if self.stream is None else self.stream.held
+
+    @property
+    def blocked(self) -> str | None:
+        return None if self.stream is None else self.stream.blocked
+
+    def _begin(self) -> Stream:
+        self.stream, self.emitter = self._open_text()
+        self.emitter.quoted = self.quoted
+        return self.stream
 
     def matches(self) -> list[Match]:
         """The matches not given yet, at their places in the JSON text."""
-        new = self.stream.matches[self._reported :] if self.stream.matches else ()
-        self._reported += len(new)
-        return [Match(rule, self._place(start), self._place(end)) for rule, start, end in new]
+        if self.stream is None or not self.stream.matches:
+            return []
+        new = [Match(rule, self._place(start), self._place(end)) for rule, start, end in self.stream.matches]
+        self.stream.matches.clear()
+        return new
 
     def _place(self, index: int) -> int:
-        return self.offset + index + sum(extra for at, extra in self._wide if at < index)
+        return self.offset + index + self._longer[bisect_left(self._wide, index)]
+
+    def _forget(self, stream: Stream) -> None:
+        """Forget the spellings before all matches to come."""
+        gone = bisect_left(self._wide, stream.oldest)
+        del self._wide[:gone], self._longer[:gone]
+        self._kept = max(len(self._wide), MAX_WIDE)
 
 
 class JsonStream:
     """As `Stream`, for a JSON text. `open_text` makes the stream of one string, and its emitter."""
 
-    def __init__(self, open_text: Callable[[], tuple[Stream, SpelledEmitter]], max_hold: int) -> None:
+    def __init__(self, open_text: OpenText, max_hold: int) -> None:
         self.blocked: str | None = None
         self.matches: list[Match] = []
         self._open_text = open_text
@@ -111,7 +159,9 @@ class JsonStream:
         self._structure = Structure()
         self._string: _Spelled | None = None
         self._plain = False
-        self._token = ""  # an unfinished token: a number, a literal, an escape
+        self._token: list[str] = []  # an unfinished token: a number, a literal, an escape; in pieces
+        self._size = 0  # its length
+        self._onward: re.Pattern[str] | None = None  # the text that makes it longer and nothing else: of a number
         self._position = 0
         self._gone = 0
         self._closed = False
@@ -119,18 +169,18 @@ class JsonStream:
     @property
     def held(self) -> int:
         """The characters taken in and not yet given out, redacted or swallowed; a finished escape counts as one."""
-        return len(self._token) + (self._string.stream.held if self._string is not None else 0)
+        return self._size + (self._string.held if self._string is not None else 0)
 
     @property
     def position(self) -> int:
         """The characters taken in."""
-        return self._position + len(self._token)
+        return self._position + self._size
 
     def skip(self) -> None:
         """Hold nothing that came so far: it went to the client another way (see `Stream.skip`)."""
-        if self._string is not None:
+        if self._string is not None and self._string.stream is not None:
             self._string.stream.skip()
-        self._gone = len(self._token)
+        self._gone = self._size
 
     def feed(self, text: str) -> str:
         """Take the next characters, give what can go out."""
@@ -149,36 +199,60 @@ class JsonStream:
     def close(self, natural: bool = True) -> str:
         """End the text; gives what a natural end releases, or nothing."""
         out: list[str] = []
+        token = "".join(self._token)
         if natural and not self._closed:
-            if self._string is None and self._token:
-                out.extend(self._last_token())
+            if self._string is None and token:
+                token = self._last_token(token, out)
             if self._string is not None:
-                out.extend(self._string.plain(self._token, sliced=False))
+                out.extend(self._string.plain(token, sliced=False))
         if self._string is not None:
-            out.append(self._string.stream.close(natural))
+            out.append(self._string.close(natural))
             self._collect(self._string)
-        self._closed, self._token = True, ""
+        self._closed, self._onward = True, None
+        self._keep("")
         return self._unsaid("".join(out))
 
     def _unsaid(self, out: str) -> str:
         """What goes out without the token that the client has already."""
+        if not self._gone:
+            return out
         gone = min(self._gone, len(out))
         self._gone -= gone
         return out[gone:]
 
     def _steps(self, text: str, *, sliced: bool) -> Iterator[str]:
-        text, at = self._token + text, 0
+        if self._onward is not None and self._goes_on(self._onward, text):
+            return
+        text, at = "".join((*self._token, text)), 0
+        self._onward = None
         while at < len(text) and not self._closed:
             step = self._between if self._string is None else self._within
             taken, out = step(text, at, sliced)
-            yield from out
-            if self._string is not None:
-                self._collect(self._string)
+            for piece in out:
+                if self._string is not None:
+                    self._collect(self._string)
+                yield piece
             if taken is None:
                 break
             at += taken
             self._position += taken
-        self._token = "" if self._closed else text[at:]
+        self._keep("" if self._closed else text[at:])
+
+    def _keep(self, token: str) -> None:
+        """Keep a token that is not finished."""
+        self._token, self._size = [token] if token else [], len(token)
+
+    def _goes_on(self, onward: re.Pattern[str], text: str) -> bool:
+        """Take text that only makes a number longer, if it is; tells whether. So a number that comes in many pieces is
+        not read again for each."""
+        more = onward.fullmatch(text)
+        if more is None or self._size + len(text) > self._max_hold:
+            return False
+        if more[1]:
+            self._onward = _SPACE_ON
+        self._token.append(text)
+        self._size += len(text)
+        return True
 
     def _between(self, text: str, at: int, sliced: bool) -> Step:
         """Take a token outside strings."""
@@ -196,7 +270,7 @@ class JsonStream:
         for literal in _LITERALS:
             if text.startswith(literal, at) and self._structure.scalar():
                 return len(literal), (literal,)
-            if literal.startswith(text[at:]):
+            if literal.startswith(text[at : at + len(literal) + 1]):
                 return WAIT
         return self._not_json()
 
@@ -206,6 +280,7 @@ class JsonStream:
         space = _SPACE.match(text, number.end())
         end = space.end() if space else number.end()
         if end == len(text) and end - at <= self._max_hold:
+            self._onward = _SPACE_ON if space else _NUMBER_ON
             return WAIT
         if end == len(text) or text[end] not in ",]}" or not self._scalar(number[0]):
             return self._not_json()
@@ -216,26 +291,26 @@ class JsonStream:
 
     def _redacted_number(self, number: str) -> str:
         string = self._open()
-        out = "".join(string.plain(number, sliced=False)) + string.stream.close()
+        out = "".join(string.plain(number, sliced=False)) + string.close()
         self._collect(string)
         self._string = None
         return out if out == number else f'"{out}"'
 
-    def _last_token(self) -> tuple[str, ...]:
-        """What the text ends with, outside strings: a number after all, or no JSON."""
-        number = self._token.rstrip(" \t\r\n")
+    def _last_token(self, token: str, out: list[str]) -> str:
+        """What the text ends with, outside strings: a number after all, or no JSON. Gives what is left of it then."""
+        number = token.rstrip(" \t\r\n")
         if self._scalar(number):
-            space, self._token = self._token[len(number) :], ""
-            return self._redacted_number(number), space
+            out += (self._redacted_number(number), token[len(number) :])
+            return ""
         self._not_json()
-        return ()
+        return token
 
     def _within(self, text: str, at: int, sliced: bool) -> Step:
         """Take a piece of a string, or of plain text."""
         string = self._string
         assert string is not None
         if text[at] == '"' and not self._plain:
-            out = string.stream.close()
+            out = string.close()
             self._collect(string)
             self._string = None
             return 1, (out, "" if self._closed else '"')
@@ -247,17 +322,18 @@ class JsonStream:
 
     def _not_json(self) -> Step:
         self._plain = True
-        self._open().emitter.quoted = False
+        self._open(quoted=False)
         return 0, ()
 
-    def _open(self, quote: int = 0) -> _Spelled:
-        self._string = _Spelled(*self._open_text(), self._position + quote)
+    def _open(self, quote: int = 0, *, quoted: bool = True) -> _Spelled:
+        self._string = _Spelled(self._open_text, self._position + quote, quoted=quoted)
         return self._string
 
     def _collect(self, string: _Spelled) -> None:
         self.matches.extend(string.matches())
-        if string.stream.blocked is not None:
-            self.blocked = string.stream.blocked
+        blocked = string.blocked
+        if blocked is not None:
+            self.blocked = blocked
             self._closed = True
 
 
@@ -269,6 +345,8 @@ def _escape(string: _Spelled, text: str, at: int) -> Step:
             return WAIT
         return 1, string.plain("\\", sliced=False)
     spelling = escape[0]
+    if spelling[1] != "u":
+        return 2, (string.escaped(_SHORT.get(spelling[1], spelling[1]), spelling),)
     if _HIGH.fullmatch(spelling):
         if _LOW_UNFINISHED.fullmatch(text, escape.end()):
             return WAIT
@@ -277,6 +355,4 @@ def _escape(string: _Spelled, text: str, at: int) -> Step:
             high_bits, low_bits = int(spelling[2:], 16), int(low[0][2:], 16)
             char = chr(0x10000 + (high_bits - 0xD800) * 0x400 + low_bits - 0xDC00)
             return 12, (string.escaped(char, spelling + low[0]),)
-    if spelling[1] == "u":
-        return 6, (string.escaped(chr(int(spelling[2:], 16)), spelling),)
-    return 2, (string.escaped(_SHORT.get(spelling[1], spelling[1]), spelling),)
+    return 6, (string.escaped(chr(int(spelling[2:], 16)), spelling),)

@@ -18,9 +18,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from policies.redact import held
 from policies.redact.automaton import Automaton
+from policies.redact.lane import Track
 from policies.redact.remembered import Entries, Remembered, SharedByStreams
-from policies.redact.scanner import PIECE, Track, follow_all
+from policies.redact.scanner import PIECE, follow_all
 
 SHORT: Final = 24
 """Characters of a piece that is remembered, and of what is under way around it."""
@@ -74,7 +76,7 @@ class Places(SharedByStreams):
     def follow(self, place: Place, piece: str) -> Place | None:
         """Where a piece leads that is not remembered."""
         size = len(piece)
-        if size > PIECE or size + place.held > self.least:
+        if size > PIECE or size + place.held > min(self.least, held.SHORT):
             return None
         tracks = follow_all(place.tracks, piece, 0)
         if tracks is None:

@@ -10,7 +10,8 @@ thinking block goes to the client only once its whole text has, unchanged: a cha
 provider, and a raw one would be a copy past the policy.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -38,10 +39,9 @@ from policies.redact.pseudonyms import Pseudonyms, placeholders_in
 from policies.redact.redactor import Redactor
 from policies.redact.request import Blocked, RequestText, prefill_of
 from policies.redact.stream import Match, Stream
+from policies.redact.walk import AT_ONCE, everything, places, redacted
 from policies.steps import Steps
 
-AT_ONCE: Final = 64
-"""Characters of a text that are taken without a pause."""
 PAUSE: Final = Pause()
 _CHANNELS: Final[tuple[Channel, ...]] = ("reasoning", "content", "refusal")
 
@@ -64,12 +64,12 @@ class _Call:
 
 @dataclass(slots=True)
 class _Choice:
-    """One choice's texts. `redacted` are the places of its reasoning that were."""
+    """One choice's texts. `redacted` are the places of its reasoning that were, as far as a block may have them."""
 
     texts: dict[str, Stream | JsonStream | None] = field(default_factory=dict)
     calls: dict[int, _Call] = field(default_factory=dict)
-    waiting: list[_Waiting] = field(default_factory=list)
-    redacted: list[tuple[int, int]] = field(default_factory=list)
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    redacted: deque[tuple[int, int]] = field(default_factory=deque)
     thought: int = 0  # how far thinking blocks have taken in the reasoning
     over: bool = False
 
@@ -145,9 +145,9 @@ class Redact:
             case Attachment():
                 return self._attachment(event)
             case Finish(choice, reason):
-                return (*self._finish(choice, reason in NATURAL_REASONS), event)
+                return chain(self._finish(choice, reason in NATURAL_REASONS), (event,))
             case End(kind):
-                return (*self._end(kind == "natural"), event)
+                return chain(self._end(kind == "natural"), (event,))
         return (event,)
 
     def _text(self, event: Text) -> Iterable[Verdict]:
@@ -220,88 +220,92 @@ class Redact:
             engine = self._engines.channels["content"]
             if engine is None or (event.field == "images" and _is_inline(event.value)):
                 return (event,)
-            return (replace(event, value=self._strings(engine, event.value)),)
+            return self._redacted(engine, event)
         reasoning = choice.texts.get("reasoning")
         if event.field != "thinking_blocks":
             return (event,)
         if not isinstance(reasoning, Stream):
-            return (event,) if self._is_clean(event.value) else ()
+            return self._if_clean(event)
         start, choice.thought = choice.thought, reasoning.position
         choice.waiting.append(_Waiting(event, start, reasoning.position))
         return self._decided(choice, reasoning)
 
-    def _strings(self, engine: Redactor, value: Any) -> Any:
-        """A value with all its texts redacted."""
-        if isinstance(value, str):
-            return engine.apply(value, self._pseudonyms)
-        if isinstance(value, Mapping):
-            return {key: v if key == "type" else self._strings(engine, v) for key, v in value.items()}
-        return [self._strings(engine, v) for v in value] if isinstance(value, list) else value
+    def _redacted(self, engine: Redactor, event: Attachment) -> Iterator[Verdict]:
+        """An attachment with all its texts redacted."""
+        copy = {"value": event.value}
+        for holder, key, _ in places(everything(copy, "value")):
+            steps = redacted(engine.stream(self._pseudonyms), holder[key])
+            holder[key] = yield from _paused(steps)
+        yield replace(event, value=copy["value"])
 
-    def _decided(self, choice: _Choice, reasoning: Stream) -> list[Verdict]:
+    def _decided(self, choice: _Choice, reasoning: Stream) -> Iterator[Verdict]:
         """The thinking blocks whose text has gone out whole; those that were redacted are dropped."""
-        out: list[Verdict] = []
         while choice.waiting and choice.waiting[0].end <= reasoning.settled:
-            block = choice.waiting.pop(0)
-            redacted = any(start < block.end and block.start < end for start, end in choice.redacted)
-            if not redacted and not reasoning.overflowed and self._is_clean(block.attachment.value):
-                out.append(block.attachment)
-        return out
+            block, places = choice.waiting.popleft(), choice.redacted
+            while places and places[0][1] <= block.start:
+                places.popleft()
+            if not (places and places[0][0] < block.end) and not reasoning.overflowed:
+                yield from self._if_clean(block.attachment)
 
-    def _is_clean(self, value: Any) -> bool:
-        """Whether a block's own text, whatever was streamed, has nothing to redact."""
-        engine = self._engines.channels["reasoning"]
-        texts = [b.get("thinking") for b in value if isinstance(b, Mapping)] if isinstance(value, list) else []
-        return engine is None or all(engine.apply(t, self._pseudonyms) == t for t in texts if isinstance(t, str))
+    def _if_clean(self, block: Attachment) -> Iterator[Verdict]:
+        """A block, if its own text, whatever was streamed, has nothing to redact."""
+        engine, value = self._engines.channels["reasoning"], block.value
+        if engine is not None and isinstance(value, list):
+            texts = (part.get("thinking") for part in value if isinstance(part, Mapping))
+            for text in (text for text in texts if isinstance(text, str)):
+                if (yield from _paused(redacted(engine.stream(self._pseudonyms), text))) != text:
+                    return
+        yield block
 
-    def _finish(self, index: int, natural: bool) -> list[Verdict]:
+    def _finish(self, index: int, natural: bool) -> Iterator[Verdict]:
         """End a choice's texts; what a natural end releases."""
         choice = self._choice(index)
-        out: list[Verdict] = []
         if choice.over:
-            return out
+            return
         if not natural:
             choice.waiting.clear()
         for channel in _CHANNELS:
             stream = choice.texts.get(channel)
             if stream is not None and not choice.over:
                 text = stream.close(natural)
-                out += self._reported(index, channel, stream, [Text(index, channel, text)] if text else [])
+                yield from self._reported(index, channel, stream, [Text(index, channel, text)] if text else [])
         for call in choice.calls.values():
             if not choice.over:
-                out += self._end_call(index, call, natural)
+                yield from self._end_call(index, call, natural)
         choice.over = True
-        return out
 
-    def _end_call(self, index: int, call: _Call, natural: bool) -> list[Verdict]:
+    def _end_call(self, index: int, call: _Call, natural: bool) -> Iterator[Verdict]:
         text = call.stream.close(natural)
         piece = [ToolCall(index, call.index, arguments=text, kind=call.kind)] if text else []
         return self._reported(index, "tools", call.stream, piece)
 
-    def _end(self, natural: bool) -> list[Verdict]:
-        return [verdict for index in [*self._choices] for verdict in self._finish(index, natural)]
+    def _end(self, natural: bool) -> Iterator[Verdict]:
+        for index in [*self._choices]:
+            yield from self._finish(index, natural)
 
     def _reported(
         self, index: int, channel: str, stream: Stream | JsonStream, events: Sequence[Text | ToolCall]
-    ) -> list[Verdict]:
+    ) -> Iterator[Verdict]:
         """Events with the notes on what was found, and the stop if that blocks."""
         choice = self._choice(index)
-        out: list[Verdict] = [e for e in events if not isinstance(e, Text) or e.text]
-        for match in stream.matches:
-            out.append(self._note(match, index, channel))
+        yield from (e for e in events if not isinstance(e, Text) or e.text)
+        matches = [*stream.matches]
+        stream.matches.clear()
+        for match in matches:
+            yield self._note(match, index, channel)
             rule = self._engines.rule(match.rule)
             if channel == "reasoning" and rule.redacts and not rule.shadow:
+                if not choice.waiting:
+                    choice.redacted.clear()  # the next block has all that came since the last, so one place tells
                 choice.redacted.append((match.start, match.end))
-        stream.matches.clear()
         if choice.waiting and isinstance(stream, Stream) and stream is choice.texts.get("reasoning"):
-            out += self._decided(choice, stream)
+            yield from self._decided(choice, stream)
         if stream.blocked is not None:
             choice.over = True
             for held in (*choice.texts.values(), *(call.stream for call in choice.calls.values())):
                 if held is not None:
                     held.close(natural=False)
-            out.append(Stop(index, "content_filter", self._owner(stream.blocked)))
-        return out
+            yield Stop(index, "content_filter", self._owner(stream.blocked))
 
     def _note(self, match: Match, choice: int, channel: str) -> Note:
         rule = self._engines.rule(match.rule)
@@ -332,6 +336,17 @@ class Redact:
         if event.kind == "custom":
             return engine.stream(self._pseudonyms)
         return engine.json_stream(self._pseudonyms)
+
+
+def _paused(steps: Steps[str]) -> Generator[Verdict, None, str]:
+    """The result of steps between which the policy pauses."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: str = end.value
+            return result
+        yield PAUSE
 
 
 def _is_inline(images: Any) -> bool:

@@ -17,11 +17,11 @@ from policies.redact.automaton import Automaton
 from policies.redact.characters import normalized
 from policies.redact.emitter import Emitter, Relabel
 from policies.redact.json_text import JsonStream, SpelledEmitter
+from policies.redact.lane import Lane
 from policies.redact.nfa import Nfa
 from policies.redact.places import Places
 from policies.redact.pseudonyms import Pseudonyms, restoring
 from policies.redact.rules import DEFAULT_HOLD, Rule, RuleError, Shared, blamed, read_rules
-from policies.redact.scanner import Lane
 from policies.redact.sharing import share_out
 from policies.redact.stream import Lanes, Stream
 from policies.redact.syntax import MAX_NODES, Parsed, add_pattern
@@ -93,8 +93,9 @@ class Redactor:
         parsed = {i: self._parse(rule) for i, rule in enumerate(self.rules) if rule.pattern is not None}
         reach = max((p.max_width for i, p in parsed.items() if self.rules[i].validator is not None), default=0)
         least = min((rule.max_hold for rule in self.rules if rule.holds), default=DEFAULT_HOLD)
+        most = max((rule.max_hold for rule in self.rules if rule.holds), default=DEFAULT_HOLD)
         blocks = Lane(self._automata(block, parsed), halts=True) if block else None
-        redacts = Lane(self._automata(redact, parsed)) if redact else None
+        redacts = Lane(self._automata(redact, parsed), most=most) if redact else None
         watches = WatchLane(self._automata(watch, parsed)) if watch else None
         holding = [lane.apart for lane in (blocks, redacts) if lane is not None]
         places = Places([*holding, *([watches.shared] if watches is not None else ())], len(holding), least)

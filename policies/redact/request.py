@@ -7,19 +7,21 @@ done in steps: a body has as many characters as its client likes.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
 
 from policies.redact.json_text import JsonStream
 from policies.redact.pseudonyms import Pseudonyms
 from policies.redact.redactor import Redactor
 from policies.redact.stream import Stream
+from policies.redact.walk import Place, Walk, places, redacted
 from policies.steps import Steps
 
-AT_ONCE: Final = 64
-"""Characters of a text that are taken in one step."""
-MAX_IN_STEP: Final = 16
-"""Short texts that are taken in one step."""
+MAX_IN_STEP: Final = 128
+"""About how many characters are taken in one step; each text counts as some more."""
+TEXT_WORK: Final = 16
+"""What a text costs beside its characters, in characters."""
 _TEXTS: Final = ("text", "refusal", "thinking", "reasoning_content")
 
 
@@ -29,18 +31,6 @@ class Blocked(Exception):
     def __init__(self, rule: str) -> None:
         super().__init__(rule)
         self.rule = rule
-
-
-class Place(NamedTuple):
-    """Where a text stands in a copy of the body: `holder[key]`. `json`: it is a JSON text."""
-
-    holder: Any
-    key: Any
-    json: bool = False
-
-
-Walk: TypeAlias = Iterator["Place | Walk"]
-"""The texts below some value, in their order; a walk in its place stands for all texts of that walk."""
 
 
 class RequestText:
@@ -54,33 +44,16 @@ class RequestText:
     def body(self, body: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         """The body with its messages redacted. Raises `Blocked`."""
         out = dict(body)
-        short = 0
-        for holder, key, json in _places(out):
+        done = 0
+        for holder, key, json in places(_asked(out)):
             text = holder[key]
             stream = (self._redactor.json_stream if json else self._redactor.stream)(self._pseudonyms)
-            if len(text) > AT_ONCE:
-                holder[key] = yield from self._long(stream, text)
-                continue
-            redacted = stream.feed(text)
-            holder[key] = redacted + self._close(stream)
-            short += 1
-            if short % MAX_IN_STEP == 0:
+            holder[key] = yield from redacted(stream, text, partial(self._count, stream))
+            done += min(len(text), MAX_IN_STEP) + TEXT_WORK
+            if done >= MAX_IN_STEP:
+                done = 0
                 yield
         return out
-
-    def _long(self, stream: Stream | JsonStream, text: str) -> Steps[str]:
-        out = []
-        for piece in stream.pieces(text):
-            out.append(piece)
-            self._count(stream)
-            yield
-        out.append(self._close(stream))
-        return "".join(out)
-
-    def _close(self, stream: Stream | JsonStream) -> str:
-        rest = stream.close()
-        self._count(stream)
-        return rest
 
     def _count(self, stream: Stream | JsonStream) -> None:
         for match in stream.matches:
@@ -88,19 +61,6 @@ class RequestText:
         stream.matches.clear()
         if stream.blocked is not None:
             raise Blocked(stream.blocked)
-
-
-def _places(body: dict[str, Any]) -> Iterator[Place]:
-    """The texts of a body's messages, in their order. Containers on the way to them are copied first."""
-    walks = [_asked(body)]
-    while walks:
-        step = next(walks[-1], None)
-        if step is None:
-            walks.pop()
-        elif isinstance(step, Place):
-            yield step
-        else:
-            walks.append(step)
 
 
 def _asked(body: dict[str, Any]) -> Walk:

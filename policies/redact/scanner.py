@@ -1,8 +1,9 @@
 """One lane's way through a text: the automata's states, and registers with the positions that states do not know.
 
 Rule: no text is emitted here, and none looked at but for validators. Slot i began at `starts[i]`; `bests[i]` is its
-best match so far, (end, rule), or None. Finished matches wait in `found`. Positions count raw characters from the
-start of the text.
+best match so far, (end, rule), or None. A match that is final but for what began before it waits behind the slot that
+it waits for, in `behind[i]`: it stands if that slot dies without a match, and falls with the slot's next match, which
+swallows it. All others are in `found`. Positions count raw characters from the start of the text.
 
 Two ways, the same result. *Joined*: the product of all factors, which settles what factors do to each other.
 *Apart*: products of few factors each, side by side (`tracks`), which have far fewer states. Factors touch each other
@@ -13,20 +14,25 @@ A raw character that reads as several is stepped through one by one at one place
 behind it, and then none starts within it.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from policies.redact.automaton import Automaton, Paused, Question, Several, State
+from policies.redact.automaton import Paused, Question, Several, State
 from policies.redact.characters import MARKS, normalized, reads
 from policies.redact.effects import CLEARED, RESTARTED, STARTED, Effect
 from policies.redact.factor import BORN
-from policies.redact.remembered import SharedByStreams
+from policies.redact.held import Held
+from policies.redact.lane import Lane, Track
 from policies.redact.rules import Rule
 
 Best = tuple[int, int] | None
-Track = tuple[State, tuple[int, ...]]
 PIECE: Final = 32
 """Characters after which a joined scan may go apart again."""
+LOOK_BACK: Final = 8
+"""Characters in which the end of a match is looked for at first."""
+_END: Final = attrgetter("end")
 
 
 class Found(NamedTuple):
@@ -37,68 +43,39 @@ class Found(NamedTuple):
     rule: int
 
 
-class Claim(NamedTuple):
-    """What text from `start` on is kept for: the rules under way from there, and the one that has a match."""
-
-    start: int
-    rules: set[int]
-    best: int | None
-
-
-class Lane(SharedByStreams):
-    """The rules of one lane: `joined` over all their factors, `apart` over some each, in the same order. With `halts`,
-    of a start's matches that complete together the one that ended first is meant, not the longest."""
-
-    def __init__(self, apart: Sequence[Automaton], *, halts: bool = False) -> None:
-        self.apart = tuple(apart)
-        self.joined = apart[0] if len(apart) == 1 else Automaton([f for a in apart for f in a.factors])
-        self.begin: tuple[Track, ...] = tuple((automaton.initial, ()) for automaton in apart)
-        self.halts = halts
-        for automaton in (self.joined, *self.apart):
-            automaton.first_ends = halts
-
-    def allow(self, work: float) -> None:
-        """Bound the work until the next `Paused`."""
-        for automaton in (self.joined, *self.apart):
-            automaton.allowance = work
-
-    @property
-    def spent(self) -> bool:
-        """Whether the work allowed is done."""
-        return any(automaton.allowance <= 0 for automaton in (self.joined, *self.apart))
-
-
 class Scanner:
-    """`buffer` is the raw text from position `base` on, set by the owner before each scan. In a lane that `halts`, the
-    first match that completes ends the scan: it is the only one in `found`, and `halted` is true."""
+    """`text` is the raw text, which the owner shows before each scan. In a lane that `halts`, the first match that
+    completes ends the scan: it is the only one in `found`, and `halted` is true."""
 
     __slots__ = (
+        "_behind",
         "_bests",
+        "_halted_from",
         "_starts",
         "_state",
         "_tracks",
-        "base",
-        "buffer",
         "found",
         "halted",
         "halts",
         "lane",
         "position",
         "rules",
+        "text",
     )
 
-    def __init__(self, lane: Lane, rules: Sequence[Rule]) -> None:
+    def __init__(self, lane: Lane, rules: Sequence[Rule], text: Held) -> None:
         self.lane = lane
         self.rules: Final = rules
+        self.text: Final = text
         self.position = 0
         self.found: list[Found] = []
-        self.buffer = ""
-        self.base = 0
         self.halts = lane.halts
         self.halted = False
+        self._halted_from = 0
         self._state = lane.joined.initial
         self._starts: list[int] = []
         self._bests: list[Best] = []
+        self._behind: list[list[Found]] = []
         self._tracks: Sequence[Track] | None = lane.begin
 
     def scan(self, chunk: str) -> int:
@@ -122,14 +99,18 @@ class Scanner:
 
     def finish(self) -> None:
         """Take the natural end of the text."""
+        if self._tracks is not None and all([_ends_quietly(state) for state, _ in self._tracks]):
+            self.go(self.lane.begin, self.position)
+            return
         self._join()
         state, effect = self._state.end()
         self._state = self._settle(state, effect, self.position, edge=True)
 
     def held_from(self) -> int:
-        """Where the oldest match under way started; the position when none is."""
+        """Where the oldest match under way started; the position when none is. Those that halted it count."""
         if self._tracks is None:
-            return self._starts[0] if self._starts else self.position
+            oldest = self._starts[0] if self._starts else self.position
+            return min(oldest, self._halted_from) if self.halted else oldest
         return min([starts[0] for _, starts in self._tracks if starts], default=self.position)
 
     def best(self) -> Best:
@@ -139,18 +120,25 @@ class Scanner:
     def sure(self) -> Best:
         """The same, when it can only become a longer match of its rule."""
         best = self.best()
-        return best if best is not None and self._state.rules(0) == {best[1]} else None
+        return best if best is not None and self._state.rules[0] == {best[1]} else None
 
-    def claims(self) -> Iterator[Claim]:
-        """What text under way is kept for."""
-        if self._tracks is None:
-            for slot, start in enumerate(self._starts):
-                best = self._bests[slot]
-                yield Claim(start, self._state.rules(slot), best[1] if best is not None else None)
-            return
-        for state, starts in self._tracks:
-            for slot, start in enumerate(starts):
-                yield Claim(start, state.rules(slot), None)
+    def under_way(self) -> Iterator[tuple[int, frozenset[int]]]:
+        """Where matches under way started, and the rules that are under way from there."""
+        for state, starts in ((self._state, self._starts),) if self._tracks is None else self._tracks:
+            yield from zip(starts, state.rules, strict=True)
+
+    def kept_for(self, position: int) -> tuple[frozenset[int], frozenset[int]]:
+        """The rules under way from `position` or from before, and those that have a match there already."""
+        if self._tracks is not None:
+            live = [state.under_way(bisect_right(starts, position)) for state, starts in self._tracks]
+            return frozenset().union(*live), frozenset()
+        slots = bisect_right(self._starts, position)
+        matched = [best[1] for best in self._bests[:slots] if best is not None]
+        behind = self._behind[slots - 1] if slots else []
+        at = bisect_right(behind, position, key=_END)
+        if at < len(behind) and behind[at].start <= position:
+            matched.append(behind[at].rule)
+        return self._state.under_way(slots), frozenset(matched)
 
     def go(self, tracks: Sequence[Track], position: int) -> None:
         """Go on from elsewhere, where nothing has matched."""
@@ -185,18 +173,18 @@ class Scanner:
         begun = [[starts[s] for s in slots] for state, starts in self._tracks for slots in state.slots]
         self._starts = sorted({start for group in begun for start in group})
         self._bests = [None] * len(self._starts)
+        self._behind = [[] for _ in self._starts]
         number = {start: i for i, start in enumerate(self._starts)}
         self._state = self.lane.joined.state(
             tuple(part for state, _ in self._tracks for part in state.parts),
             tuple(tuple(number[start] for start in group) for group in begun),
-            (False,) * len(self._starts),
         )
         self._tracks = None
 
     def _part(self) -> None:
         """Go on apart, if nothing has matched and the slots can be told apart by where they started."""
         starts = self._starts
-        if self.halted or any(self._bests) or len(set(starts)) < len(starts):
+        if self.halted or any(self._bests) or any(self._behind) or len(set(starts)) < len(starts):
             return
         tracks, first = [], 0
         for automaton in self.lane.apart:
@@ -204,7 +192,7 @@ class Scanner:
             slots = self._state.slots[first:upto]
             used = sorted({s for group in slots for s in group})
             renumbered = tuple(tuple(used.index(s) for s in group) for group in slots)
-            state = automaton.state(self._state.parts[first:upto], renumbered, (False,) * len(used))
+            state = automaton.state(self._state.parts[first:upto], renumbered)
             tracks.append((state, tuple(starts[s] for s in used)))
             first = upto
         self._tracks = tracks
@@ -223,7 +211,7 @@ class Scanner:
         start = position - 1 if question.slot == len(self._starts) else self._starts[question.slot]
         end = self._end(question.rule, question.ended, position, edge)
         rule = self.rules[question.rule]
-        text = self.buffer[max(start - self.base, 0) : end - self.base]
+        text = self.text.between(start, end)
         assert rule.validator is not None
         return question.answer(rule.validator(normalized(text) if rule.normalize else text))
 
@@ -236,43 +224,104 @@ class Scanner:
                 following, effect = self._answer(effect, position, edge=index > 0)
             if effect is not None:
                 self._apply(effect, position, edge=index > 0)
-                births = births and not any(best is not None and best[0] == position for best in self._bests)
-                births = births and not any(found.end == position for found in self.found[-1:])
+                births = births and not self._ended_at(position)
             state = following
         return state
 
+    def _ended_at(self, position: int) -> bool:
+        """Whether a match ended there."""
+        last = [waiting[-1] for waiting in (self.found, *self._behind) if waiting]
+        ends = [best[0] for best in self._bests if best is not None]
+        return position in ends or any(found.end == position for found in last)
+
     def _apply(self, effect: Effect, position: int, edge: bool) -> None:
         if effect is STARTED:
-            self._starts.append(position - 1)
-            self._bests.append(None)
+            self._begin(position - 1)
             return
-        starts: list[int] = []
-        bests: list[Best] = []
-        for source, accept in zip(effect.sources, effect.accepts, strict=True):
-            starts.append(position - 1 if source == BORN else self._starts[source])
-            best = None if source == BORN else self._bests[source]
-            if accept is not None:
-                rule, ended = accept
-                end = self._end(rule, ended, position, edge)
-                best = _better(best, (end, rule))
-                if self.halts and (not self.halted or end < self.found[0].end):
-                    self.halted = True
-                    self.found = [Found(starts[-1], end, rule)]
-            bests.append(best)
-        if not self.halted:
-            done = effect.done
-            self.found.extend(Found(s, *b) for s, b in zip(starts[:done], bests[:done], strict=True) if b is not None)
-            del starts[:done], bests[:done]
-        self._starts, self._bests = starts, bests
+        if effect.accepts:
+            del self._starts[effect.upto + 1 :], self._bests[effect.upto + 1 :], self._behind[effect.upto + 1 :]
+        kept = len(self._starts)
+        born = BORN in effect.sources or any(source == BORN for source, _, _ in effect.accepts)
+        if born:
+            self._begin(position - 1)
+        for source, rule, ended in effect.accepts:
+            self._match(kept if source == BORN else source, rule, self._end(rule, ended, position, edge))
+        slots = [kept if source == BORN else source for source in effect.sources]
+        if self.halted:
+            self._reduce(slots)
+        else:
+            self._keep(slots)
+
+    def _begin(self, start: int) -> None:
+        self._starts.append(start)
+        self._bests.append(None)
+        self._behind.append([])
+
+    def _match(self, slot: int, rule: int, end: int) -> None:
+        """A slot has matched."""
+        self._bests[slot] = _better(self._bests[slot], (end, rule))
+        self._behind[slot] = []
+        if not self.halts:
+            return
+        start = self._starts[slot]
+        self._halted_from = min(self._halted_from, start) if self.halted else start
+        if not self.halted or end < self.found[0].end:
+            self.halted = True
+            self.found = [Found(start, end, rule)]
+
+    def _keep(self, slots: Sequence[int]) -> None:
+        """Only these slots are under way any more. What the others had matched waits for the slot before, or for
+        nothing."""
+        starts, bests, behind = self._starts, self._bests, self._behind
+        self._reduce(slots)
+        if len(slots) == len(starts):
+            return
+        alive, before = set(slots), self.found
+        for slot, start in enumerate(starts):
+            if slot in alive:
+                before = behind[slot]
+                continue
+            best = bests[slot]
+            if best is not None:
+                before.append(Found(start, *best))
+            before += behind[slot]
+            if len(before) > 2 * self.lane.most_behind and before is not self.found:
+                del before[: -self.lane.most_behind]  # all in text that is dealt with
+
+    def _reduce(self, slots: Sequence[int]) -> None:
+        """Have these slots alone."""
+        self._starts = [self._starts[slot] for slot in slots]
+        self._bests = [self._bests[slot] for slot in slots]
+        self._behind = [self._behind[slot] for slot in slots]
 
     def _end(self, rule: int, ended: int, position: int, edge: bool) -> int:
         """Where a match ended. Invisible characters between it and what settled it are not its own. `edge`: what
         settled it takes no place, being the text's end or a further reading of the same character."""
         end = position if edge else position - ended
         if ended and self.rules[rule].normalize:
-            while end > self.base and _invisible(self.buffer[end - 1 - self.base]):
-                end -= 1
+            return self._visible_end(end)
         return end
+
+    def _visible_end(self, end: int) -> int:
+        """Where the invisible characters before a position begin. Ever more of the text is looked at, so that a long
+        run of them costs its length."""
+        base, most = self.text.base, LOOK_BACK
+        while end > base:
+            start = max(end - most, base)
+            for char in reversed(self.text.between(start, end)):
+                if not _invisible(char):
+                    return end
+                end -= 1
+            most *= 2
+        return end
+
+
+def _ends_quietly(state: State) -> bool:
+    """Whether nothing matches at the text's end."""
+    if not state.count:
+        return True
+    following, effect = state.end()
+    return following is not None and (effect is None or effect.quiet)
 
 
 def follow_all(tracks: Sequence[Track], piece: str, begun: int) -> list[Track] | None:

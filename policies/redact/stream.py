@@ -17,14 +17,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from policies.redact.emitter import Emitter
+from policies.redact.lane import Lane, Track
 from policies.redact.places import Place, Places
 from policies.redact.rules import Rule
-from policies.redact.scanner import Lane, Scanner, Track
+from policies.redact.scanner import Scanner
 from policies.redact.watcher import Watcher, WatchLane
 
 SLICE_WORK: Final = 120
 """The automaton work of one slice of `pieces`, in nodes visited: a fraction of a millisecond."""
-SLICE_CHARS: Final = 256
+SLICE_CHARS: Final = 128
 INVISIBLE_SHARE: Final = 16
 """How many times its visible length a match may be long and still be shown whole to its validator."""
 LEAST_REACH: Final = 16
@@ -83,9 +84,9 @@ class Stream:
         self._emitter = emitter
         self._reach = INVISIBLE_SHARE * max(lanes.reach, LEAST_REACH)
         self._least = lanes.places.least
-        self._redact = Scanner(lanes.redact, rules) if lanes.redact is not None else None
-        self._block = Scanner(lanes.block, rules) if lanes.block is not None else None
-        watch = Watcher(lanes.watch, rules) if lanes.watch is not None else None
+        self._redact = Scanner(lanes.redact, rules, emitter) if lanes.redact is not None else None
+        self._block = Scanner(lanes.block, rules, emitter) if lanes.block is not None else None
+        watch = Watcher(lanes.watch, rules, emitter) if lanes.watch is not None else None
         self._watched = watch is not None
         self._shows = self._watched or lanes.reach > 0
         self._scanners = [s for s in (self._block, self._redact, watch) if s is not None]
@@ -111,6 +112,13 @@ class Stream:
         if self._place is not None:
             return self._position - self._place.held
         return min((s.held_from() for s in self._holding), default=self._position)
+
+    @property
+    def oldest(self) -> int:
+        """From where on it is still open what any rule finds."""
+        if self._place is not None:
+            return self._position - self._place.under_way
+        return min(s.held_from() for s in self._scanners)
 
     def skip(self) -> None:
         """Hold nothing that came so far: it went to the client another way. A match under way still counts, and is
@@ -162,7 +170,7 @@ class Stream:
         while at < len(text) and not self._closed:
             piece = text[at : at + self._size(len(text) - at)]
             at += len(piece)
-            self._show(piece)
+            self._emitter.show(piece)
             taken = len(piece)
             for scanner in self._scanners:
                 taken = scanner.scan(piece if taken == len(piece) else piece[:taken])
@@ -187,6 +195,7 @@ class Stream:
             self._closed
             or emitter.waiting
             or not emitter.verbatim
+            or not emitter.short
             or (emitter.base != emitter.emitted and not self._watched)
         ):
             return
@@ -205,7 +214,7 @@ class Stream:
         while at < len(text) and not self._closed:
             piece = text[at : at + min(self._size(len(text) - at), SLICE_CHARS)]
             at += len(piece)
-            self._show(piece)
+            self._emitter.show(piece)
             taken = len(piece)
             for scanner in self._scanners:
                 begun = scanner.position
@@ -219,9 +228,9 @@ class Stream:
     def close(self, natural: bool = True) -> str:
         """End the text; gives what a natural end releases, or nothing."""
         out: list[str] = []
+        busy = self._place is None or self._place.under_way
         self._leave()
-        if natural and not self._closed:
-            self._show("")
+        if natural and busy and not self._closed:
             for scanner in self._scanners:
                 scanner.finish()
             self._take(0, out)
@@ -230,23 +239,18 @@ class Stream:
 
     def _size(self, left: int) -> int:
         """How many of the characters left can be taken before a bound may act."""
-        return left if left <= self._least - self.held else min(max(self._room(), 1), left)
+        return left if left <= self._least - self.held else min(self._room(), left)
 
     def _room(self) -> int:
+        """How many characters can be taken before any of the rules under way may be past its bound."""
         room, emitted = self._least, self._emitter.emitted
         for scanner in self._holding:
-            for claim in scanner.claims():
-                bound = min([self._rules[r].max_hold for r in claim.rules], default=self._least)
-                room = min(room, bound - self._position + max(claim.start, emitted))
+            for start, rules in scanner.under_way():
+                bound = min([self._rules[r].max_hold for r in rules])
+                room = min(room, bound - self._position + max(start, emitted))
+                if room <= 1:
+                    return 1
         return room
-
-    def _show(self, piece: str) -> None:
-        """Let the validators see the text."""
-        emitter = self._emitter
-        emitter.buffer += piece
-        for scanner in self._scanners:
-            scanner.buffer = emitter.buffer
-            scanner.base = emitter.base
 
     def _take(self, count: int, out: list[str]) -> None:
         """After all scanners took `count` characters: give out, and keep what is held within its bound."""
@@ -263,16 +267,17 @@ class Stream:
             self._watch()
         while self.held > self._least and not self._closed and self._bound(out):
             self.overflowed = True
-        emitter.trim(self._needed() if self._shows else self._position)
+        needed = self._needed() if self._shows else self._position
+        emitter.forget(min(needed, emitter.emitted))
 
     def _bound(self, out: list[str]) -> bool:
         """Give out what is held for longer than the rules it is held for allow, if it is; tells whether."""
         emitter = self._emitter
-        claims = [c for s in self._holding for c in s.claims() if c.start <= emitter.emitted]
-        live = [self._rules[r] for c in claims for r in c.rules]
+        kept = [scanner.kept_for(emitter.emitted) for scanner in self._holding]
+        live = [self._rules[rule] for rules, _ in kept for rule in rules]
         if self.held <= max([rule.max_hold for rule in live], default=self._least):
             return False
-        matched = [self._rules[c.best] for c in claims if c.best is not None]
+        matched = [self._rules[rule] for _, rules in kept for rule in rules]
         if all(rule.opens for rule in (*live, *matched)):
             emitter.let_go(out, self._redact)
         else:
@@ -291,8 +296,7 @@ class Stream:
 
     def _needed(self) -> int:
         """From where on a scanner may still look at the text."""
-        oldest = min(s.held_from() for s in self._scanners)
-        return max(oldest, self._position - self._reach)
+        return max(self.oldest, self._position - self._reach)
 
     def _end(self) -> None:
         redact = self._redact

@@ -13,10 +13,12 @@ from typing import Final
 
 from policies.redact.automaton import Automaton, Paused
 from policies.redact.factor import Group
+from policies.redact.held import Held
+from policies.redact.lane import Lane, Track
 from policies.redact.nfa import NODES
 from policies.redact.remembered import SharedByStreams
 from policies.redact.rules import Rule
-from policies.redact.scanner import PIECE, Found, Lane, Scanner, Track, follow
+from policies.redact.scanner import PIECE, Found, Scanner, follow
 
 Member = tuple[int, int, Lane]
 """A rule of an automaton: its factor, its number, and the lane that it is alone."""
@@ -49,15 +51,14 @@ class Watcher:
     """As `Scanner`, over a `WatchLane`: `tracks` are the shared ways, `_alone` the scanners of those that are split."""
 
     halted: Final = False
-    __slots__ = ("_alone", "_tracks", "base", "buffer", "found", "lane", "position", "rules")
+    __slots__ = ("_alone", "_tracks", "found", "lane", "position", "rules", "text")
 
-    def __init__(self, lane: WatchLane, rules: Sequence[Rule]) -> None:
+    def __init__(self, lane: WatchLane, rules: Sequence[Rule], text: Held) -> None:
         self.lane = lane
         self.rules: Final = rules
+        self.text: Final = text
         self.position = 0
         self.found: list[Found] = []
-        self.buffer = ""
-        self.base = 0
         self._tracks: list[Track] = [(automaton.initial, ()) for automaton in lane.shared]
         self._alone: dict[int, list[Scanner]] = {}
 
@@ -82,7 +83,6 @@ class Watcher:
                     continue
                 self._split(index)
             for scanner in self._alone[index]:
-                self._show(scanner)
                 scanner.finish()
         self._collect()
 
@@ -124,11 +124,7 @@ class Watcher:
     def _take_alone(self, scanner: Scanner, piece: str) -> bool:
         """Let one rule take what it has not yet of a piece."""
         left = piece[scanner.position - self.position :]
-        self._show(scanner)
         return scanner.scan(left) == len(left)
-
-    def _show(self, scanner: Scanner) -> None:
-        scanner.buffer, scanner.base = self.buffer, self.base
 
     def _collect(self) -> None:
         for scanners in self._alone.values():
@@ -147,8 +143,8 @@ class Watcher:
             begun = tuple(starts[slot] for slot, group in zip(slots, own, strict=True) if group)
             (factor,) = lane.joined.factors
             alone = factor.state(tuple(group for group in own if group), part.before)
-            scanner = Scanner(lane, self.rules)
-            state = lane.joined.state((alone,), (tuple(range(len(begun))),), (False,) * len(begun))
+            scanner = Scanner(lane, self.rules, self.text)
+            state = lane.joined.state((alone,), (tuple(range(len(begun))),))
             scanner.go([(state, begun)], self.position)
             self._alone[index].append(scanner)
 
@@ -172,5 +168,5 @@ class Watcher:
         ]
         starts = tuple(sorted({start for of_factor in groups for start in of_factor}))
         slots = tuple(tuple(starts.index(start) for start in sorted(of_factor)) for of_factor in groups)
-        self._tracks[index] = automaton.state(tuple(parts), slots, (False,) * len(starts)), starts
+        self._tracks[index] = automaton.state(tuple(parts), slots), starts
         del self._alone[index]

@@ -5,7 +5,7 @@ forbidding what would remain of the text.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,19 +90,23 @@ def redacted(rules: Sequence[OracleRule], raw: str) -> str:
     return "".join(out) + raw[position:]
 
 
-def first_block(rules: Sequence[OracleRule], raw: str) -> int | None:
-    """The first position at which a match of some rule, preferred or not, is complete."""
-    ends = []
-    for rule in rules:
-        reading = Reading(raw, rule.normalize)
-        text = reading.text
-        for start in range(len(text)):
-            for end in range(start + 1, len(text) + 1):
-                forced = re.compile(rf"(?:{rule.pattern})(?={re.escape(text[end:])}\Z)")
-                found = forced.match(text, start)
-                if found and (rule.validator is None or rule.validator(reading.around(start, end))):
-                    ends.append(reading.place[end - 1] + 1)
-    return min(ends, default=None)
+def first_block(rules: Sequence[OracleRule], raw: str) -> tuple[int, int] | None:
+    """The first position at which a match of some rule, preferred or not, is complete; before it, where the first of
+    the matches begins that are complete there."""
+    found = [span for rule in rules for span in _all_spans(rule, Reading(raw, rule.normalize))]
+    end = min((end for _, end in found), default=None)
+    return None if end is None else (min(start for start, e in found if e == end), end)
+
+
+def _all_spans(rule: OracleRule, reading: Reading) -> Iterator[tuple[int, int]]:
+    """All matches of a rule, preferred or not."""
+    text = reading.text
+    for start in range(len(text)):
+        for end in range(start + 1, len(text) + 1):
+            forced = re.compile(rf"(?:{rule.pattern})(?={re.escape(text[end:])}\Z)")
+            found = forced.match(text, start)
+            if found and (rule.validator is None or rule.validator(reading.around(start, end))):
+                yield reading.place[start], reading.place[end - 1] + 1
 
 
 def word_pattern(words: Sequence[str], *, ignore_case: bool, whole_word: bool) -> str:

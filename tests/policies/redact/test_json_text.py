@@ -42,6 +42,7 @@ CASES = [
     ("a fence is plain text", '```json\n{"a":"secret"}\n```', '```json\n{"a":"[K"]"}\n```'),
     ("a number torn apart is plain text", "[4111 1111 1111 1111]", "[[CARD]]"),
     ("broken JSON is plain text from there", '{"a":"secret"} and secret', '{"a":"[K\\"]"} and [K"]'),
+    ("a literal where none may stand", "{false and secret", '{false and [K"]'),
     ("broken JSON in an escaped spelling", r'{"a" "\u0073ecret"}', r'{"a" "[K"]"}'),
     ("a text that ends in a string", '{"a":"my secret', '{"a":"my [K\\"]'),
     ("a text that ends in an escape", r'{"a":"x\u00', r'{"a":"x\u00'),
