@@ -103,7 +103,7 @@ class RedactConfig(Defaults):
     _rules: tuple[Rule, ...] = PrivateAttr()
     _written: tuple[tuple[str, str], ...] = PrivateAttr()
     _alone: Engines = PrivateAttr()
-    _engines: dict[tuple[str, ...], tuple[tuple["RedactConfig", ...], Engines]] = PrivateAttr(default_factory=dict)
+    _engines: dict[tuple[str, ...], Engines] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _compile(self) -> "RedactConfig":
@@ -137,16 +137,15 @@ class RedactConfig(Defaults):
 
     def engines(self, rows: Sequence[tuple[str, "RedactConfig"]]) -> Engines:
         """The compiled rules of a chain in which this policy is the first of `rows`. Alone it was compiled when it was
-        loaded; together they are when first asked for, and kept."""
+        loaded; together they are when first asked for, and kept. An id names one policy of one configuration, so the
+        ids tell whose rules they are."""
         if len(rows) == 1:
             return self._alone
         ids = tuple(id for id, _ in rows)
-        configs = tuple(config for _, config in rows)
         known = self._engines.get(ids)
-        if known is None or any(a is not b for a, b in zip(known[0], configs, strict=True)):
-            known = configs, Engines([(id, config._rules) for id, config in rows])
-            self._engines[ids] = known
-        return known[1]
+        if known is None:
+            known = self._engines[ids] = Engines([(id, config._rules) for id, config in rows])
+        return known
 
     @property
     def listed(self) -> tuple[tuple[str, str], ...]:
