@@ -279,10 +279,12 @@ class JsonStream:
         assert number is not None
         space = _SPACE.match(text, number.end())
         end = space.end() if space else number.end()
-        if end == len(text) and end - at <= self._max_hold:
+        if end - at > self._max_hold:
+            return self._not_json()
+        if end == len(text):
             self._onward = _SPACE_ON if space else _NUMBER_ON
             return WAIT
-        if end == len(text) or text[end] not in ",]}" or not self._scalar(number[0]):
+        if text[end] not in ",]}" or not self._scalar(number[0]):
             return self._not_json()
         return end - at, (self._redacted_number(number[0]), text[number.end() : end])
 

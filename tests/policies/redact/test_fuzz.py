@@ -1,6 +1,7 @@
 """The engine against `re`, on random rules, texts and cuts. `REDACT_FUZZ_RUNS` makes it as long as one likes."""
 
 import dataclasses
+import json
 import os
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from policies.redact import Redactor, RuleError, Stream
+from policies.redact import JsonStream, Redactor, RuleError, Stream
 from policies.redact.emitter import Emitter
 from policies.redact.rules import Rule, Shared
 from tests.policies.redact import oracle, random_rules
@@ -60,7 +61,7 @@ def random_text(rng: random.Random, *, exotic: bool, invisible: bool) -> str:
     return text if invisible else text.replace("\u200b", "").replace("\u00ad", "")
 
 
-def feed(rng: random.Random, stream: Stream, chunk: str) -> str:
+def feed(rng: random.Random, stream: Stream | JsonStream, chunk: str) -> str:
     return "".join(stream.pieces(chunk)) if rng.random() < 0.1 else stream.feed(chunk)
 
 
@@ -204,3 +205,35 @@ def test_rules_that_only_report_do_so_each_as_if_alone(exotic: bool) -> None:
             assert "".join(feed(rng, stream, chunk) for chunk in random_rules.cuts(rng, text)) + stream.close() == text
             expected = [(f"r{i}", *span[:2]) for i, rule in enumerate(rules) for span in oracle.spans([rule], text)]
             assert sorted(stream.matches) == sorted(expected), (redactor.rules, text)
+
+
+def in_json(rules: Sequence[OracleRule], value: Any) -> Any:
+    """A JSON value with each string and each number redacted for itself."""
+    if isinstance(value, dict):
+        return {in_json(rules, key): in_json(rules, member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [in_json(rules, member) for member in value]
+    written = value if isinstance(value, str) else json.dumps(value)
+    out = oracle.redacted(rules, written)
+    return value if out == written else out
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_each_string_and_number_of_a_json_text_is_a_text_of_its_own_however_it_is_cut(whole: bool) -> None:
+    rng = random.Random(SEED + 8 + whole)
+    for _ in range(RUNS // 20 // TEXTS):
+        redactor, rules, invisible = random_redactor(rng, exotic=whole)
+        if not whole:
+            bound(rng, redactor, "closed")
+        for _ in range(TEXTS):
+            first, second = (random_text(rng, exotic=whole, invisible=invisible) for _ in range(2))
+            value = rng.choice([[first, second], {first: second}, [{"a": [first]}, 11 ** rng.randint(1, 9), second]])
+            text = json.dumps(value, ensure_ascii=rng.random() < 0.5)
+            text = text if whole else text[: rng.randint(0, len(text))]
+            one, stream = redactor.json_stream(), redactor.json_stream()
+            expected = one.feed(text) + one.close()
+            out = "".join(feed(rng, stream, chunk) for chunk in random_rules.cuts(rng, text)) + stream.close()
+            assert out == expected, (redactor.rules, text)
+            if whole:
+                assert json.loads(out) == in_json(rules, value), (redactor.rules, text)
+                assert sorted(stream.matches) == sorted(one.matches)

@@ -89,3 +89,10 @@ def test_a_token_the_client_has_already_is_not_said_twice() -> None:
     stream.feed('{"n": 41')
     stream.skip()
     assert stream.feed("2, ") + stream.feed('"a":1}') == '2, "a":1}'
+
+
+def test_a_number_longer_than_what_may_be_held_makes_the_text_plain_however_it_is_cut() -> None:
+    redactor = Redactor([{"name": "k", "words": ["secret"], "replace": '"K"'}], max_hold=8)
+    check(redactor, '{"a":12345678,"b":"secret"}', r'{"a":12345678,"b":"\"K\""}', as_json=True)
+    check(redactor, '{"a":123456789,"b":"secret"}', '{"a":123456789,"b":""K""}', as_json=True)
+    check(redactor, '{"a":1234567  ,"b":"secret"}', '{"a":1234567  ,"b":""K""}', as_json=True)
