@@ -10,6 +10,7 @@ pieces changes the sum.
 """
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from policies.steps import Steps, finished
@@ -26,6 +27,10 @@ _MEDIUM = 1000 * UNITS
 _PIECE = 256
 _AT_ONCE = 2000
 """Values that are read in one step."""
+_VALUE = 64
+"""Characters that take as long as a value."""
+_LONG = 65_536
+"""Characters of one text that are read in one step."""
 
 _MEDIA = ("image_url", "input_audio", "file", "image", "document")
 _ASKING = ("tools", "functions", "response_format")
@@ -74,21 +79,31 @@ def prompt_steps(body: Mapping[str, Any]) -> Steps[int]:
 
 def _read(value: Any) -> Steps[int]:
     """The units of every text in a JSON value, names of members included; one lump for a medium."""
-    total = seen = 0
+    total = done = 0
     waiting = [value]
     while waiting:
         value = waiting.pop()
+        done += 1
         if isinstance(value, dict) and value.get("type") in _MEDIA:
             total += _MEDIUM
             continue
-        parts = [*value, *value.values()] if isinstance(value, dict) else value
-        for part in parts:
+        for part in chain(value, value.values()) if isinstance(value, dict) else value:
             if isinstance(part, str):
-                total += units(part)
+                total += (yield from _long(part)) if len(part) > _LONG else units(part)
+                done += min(len(part), _LONG) // _VALUE
             elif isinstance(part, list | dict):
                 waiting.append(part)
-        seen += 1 + len(parts)
-        if seen > _AT_ONCE:
-            seen = 0
-            yield
+            done += 1
+            if done >= _AT_ONCE:
+                done = 0
+                yield
+    return total
+
+
+def _long(text: str) -> Steps[int]:
+    """The units of a long text: those of characters beyond ASCII must be encoded."""
+    total = 0
+    for start in range(0, len(text), _LONG):
+        total += units(text[start : start + _LONG])
+        yield
     return total

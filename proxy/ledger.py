@@ -54,11 +54,12 @@ class Ledger:
         self._capped: int | None = None
         self._reset()
 
-    def begin(self, body: Mapping[str, Any], price: Price | None = None) -> None:
-        """An attempt begins. `body` is what the provider is asked, `price` its model's."""
+    def begin(self, body: Mapping[str, Any], price: Price | None = None, prompt: int | None = None) -> None:
+        """An attempt begins. `body` is what the provider is asked, `price` its model's, `prompt` the estimate of the
+        body's tokens if it is made already."""
         self.settle()
         if body is not self._body:
-            self._body, self._prompt = body, None
+            self._body, self._prompt = body, prompt
         self._price = price
         self._running = True
 

@@ -229,7 +229,7 @@ class Driver:
         record.target = where.name
         self._down.set_header(b"x-sluice-target", _header(where.name))
         self._route.began(where)
-        self._ledger.begin(call.body, prepared.context.target.price)
+        self._ledger.begin(call.body, prepared.context.target.price, call.prompt)
         self._interrupts.begin_attempt()
         return tried
 

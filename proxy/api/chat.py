@@ -7,6 +7,7 @@ import asyncio
 import logging
 from typing import Any, NamedTuple
 
+from policies import estimate
 from policies.steps import Steps
 from policies.work import Work
 from proxy.access.keys import Client
@@ -197,7 +198,8 @@ def _read(raw: bytes, lease: Lease) -> Steps[tuple[ChatRequest, Weight]]:
     lease.hold(footprint(body, raw, most))
     request = yield from validate(body)
     large = yield from is_large(raw)
-    return request, Weight(len(raw), large, Work.of_body(len(raw)))
+    tokens = (yield from estimate.prompt_steps(request.body)) if large else None
+    return request, Weight(len(raw), large, Work.of_body(len(raw)), tokens)
 
 
 async def _nothing() -> None:

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from policies import estimate
 from policies.base import Context, Refuse, Request
 from policies.chain import Chain
 from policies.events import Finish, Text
@@ -52,11 +53,12 @@ def find(version: Version, name: str, client: Client) -> Standing:
 
 class Weight(NamedTuple):
     """What a request weighs: the bytes of its body, whether mapping it takes too long for the event loop, and its
-    budget for work."""
+    budget for work. `tokens` is the estimate of its prompt where making it takes long, too."""
 
     size: int
     large: bool
     work: Work
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class Plan:
 
     def route(self) -> Route:
         """The request's way. Raises `InvalidRequest` when no target can serve it."""
-        known = Known(self.gateway.targets, self.version.config.prices, needs(self.request.body, self.weight.size))
+        needed = needs(self.request.body, self.weight.size, self.weight.tokens)
+        known = Known(self.gateway.targets, self.version.config.prices, needed)
         models = [self.standing.model, *self.standing.fallbacks]
         return Route(groups(models, known), self.gateway.targets, self.version.config.retries, self.record.client)
 
@@ -102,6 +105,7 @@ class Plan:
             raise self._failed(failure) from None
         if isinstance(seen, Refuse):
             raise InvalidRequest(seen.message, status=seen.status, code=seen.code)
+        prompt = (yield from estimate.prompt_steps(seen.body)) if self.weight.large else None
         return Call(
             id=self.record.id,
             body=dict(seen.body),
@@ -116,6 +120,7 @@ class Plan:
             work=self.weight.work,
             size=self.weight.size,
             large=self.weight.large,
+            prompt=prompt,
             max_answer=self._max_answer,
         )
 

@@ -48,9 +48,9 @@ class Lack:
     window: bool = False
 
 
-def needs(body: Mapping[str, Any], size: int) -> Needs:
-    """What a validated request needs."""
-    return Needs(body, size, frozenset(_abilities(body)))
+def needs(body: Mapping[str, Any], size: int, tokens: int | None = None) -> Needs:
+    """What a validated request needs. `tokens` are those of its prompt, if they are estimated already."""
+    return Needs(body, size, frozenset(_abilities(body)), tokens)
 
 
 def lack(needs: Needs, place: Place) -> Lack | None:

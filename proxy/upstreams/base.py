@@ -24,8 +24,9 @@ class Call:
     wildcards filled in. `stream` is what the *client* asked; the provider is asked to stream unless `settings` says
     `whole: native`. `guarded` tells the codec to leave out what it does not know. `headers` are the allow-listed client
     headers that go up. `key` is the name of the client's key. `work` is the request's one budget, shared by all its
-    attempts. `size` are the bytes of the client's body; `large` tells that the event loop cannot map it.
-    `max_answer` are the bytes that an answer in one piece may have.
+    attempts. `size` are the bytes of the client's body; `large` tells that the event loop cannot map it. `prompt` is
+    the estimate of its tokens, made in advance where that takes long. `max_answer` are the bytes that an answer in one
+    piece may have.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Call:
     work: Work = field(default_factory=Work)
     size: int = 0
     large: bool = False
+    prompt: int | None = None
     max_answer: int = MAX_ANSWER
 
 

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 
+from policies import estimate
 from policies.base import Context, PolicyType, Refuse, Request
 from policies.events import Event
 from policies.steps import Steps
 from proxy.config.models import Strict
 from tests.end_to_end.leaving import MATRIX_CONFIG, WAYS, connections
-from tests.end_to_end.running import Running, running
+from tests.end_to_end.running import CONFIG, Running, running
 from tests.end_to_end.test_cancel_matrix import cancel, running_id, settled
 from tests.end_to_end.wire import Client, chat, client, responses, until
 
@@ -168,3 +170,26 @@ async def test_many_long_requests_leave_the_loop_to_others() -> None:
         long.may_end.set()
         for wire in (long.wire, *more):
             assert (await wire.response()).events[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize(
+    "members", [{"prompt": "é" * 150_000}, {"messages": [{"role": "user", "content": "hello"}] * 500}]
+)
+async def test_the_prompt_of_a_large_request_is_estimated_in_steps_alone(
+    members: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at_once(body: object) -> int:
+        raise AssertionError("estimated at once")
+
+    monkeypatch.setattr(estimate, "prompt_tokens", at_once)
+    extra = """
+  routed: {{targets: [{{target: gemini/sim-chat, context_window: 10}}, {{target: openai/sim-chat}}]}}
+policies: {{token_cap/t: {{max_chunks: 1}}}}
+default_policies: [token_cap/t]
+"""
+    async with running(CONFIG, extra) as run, client(run.port) as wire:
+        await wire.send(chat("routed", **members))
+        assert (await wire.response()).status == 200
+        record = await run.recorded()
+        assert record.bill is not None and record.bill.prompt == "estimated"
+        assert record.bill.usage.prompt > 500

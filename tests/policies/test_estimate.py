@@ -1,5 +1,6 @@
 """Estimates against a tokenizer, and that they add up."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,32 @@ def test_the_place_in_a_long_text_is_found_without_a_look_at_each_character() ->
     with Instructions("policies") as run:
         assert estimate.within(text, estimate.units(text) - 1) == 99_999
     assert run.count < 50_000
+
+
+@pytest.mark.parametrize("value", [[1] * 50_000, ["a"] * 50_000, dict.fromkeys(map(str, range(25_000)), 1)])
+def test_a_long_list_of_anything_is_estimated_in_many_steps(value: object) -> None:
+    body = {"messages": [], "tools": [{"function": {"parameters": {"enum": value}}}]}
+    assert len(list(estimate.prompt_steps(body))) >= 20
+
+
+@pytest.mark.parametrize("content", ["é" * 5_000_000, [{"type": "text", "text": "é" * 10_000}] * 500])
+def test_no_step_of_an_estimate_reads_much_text(content: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counted(text: str, units: Callable[[str], int] = estimate.units) -> int:
+        read[-1] += len(text)
+        return units(text)
+
+    monkeypatch.setattr(estimate, "units", counted)
+    steps = estimate.prompt_steps({"messages": [{"role": "user", "content": content}]})
+    while True:
+        read.append(0)
+        try:
+            next(steps)
+        except StopIteration as end:
+            assert end.value == pytest.approx(0.55 * 5_000_000, rel=0.01)
+            break
+    assert sum(read) >= 5_000_000 and max(read) <= 200_000
 
 
 @pytest.mark.parametrize(("units", "tokens"), [(0, 0), (1, 1), (20, 1), (21, 2), (20.5, 2)])

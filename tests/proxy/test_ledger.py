@@ -41,6 +41,13 @@ def test_an_answer_that_ended_has_the_providers_word() -> None:
     assert bill.cost.total == pytest.approx(4 * 1 + 5 * 0.1 + 7 * 10)
 
 
+def test_an_estimate_of_the_prompt_that_is_there_already_is_taken() -> None:
+    running = Ledger()
+    running.begin(BODY, PRICE, 12_345)
+    running.let_go()
+    assert settled(running).usage.prompt == 12_345
+
+
 def test_an_answer_that_was_cut_is_estimated_from_what_came() -> None:
     running = ledger()
     running.saw(Usage(9, 1))
