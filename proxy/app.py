@@ -35,6 +35,7 @@ from proxy.telemetry.service import Telemetry
 from proxy.turns import Turns
 from proxy.upstreams.engine import LiteLLMEngine
 from proxy.upstreams.native import NativeUpstream
+from proxy.upstreams.sending import Sender
 from proxy.version import make_version
 from proxy.workers import Workers
 
@@ -50,6 +51,7 @@ def create_gateway(
     the telemetry that it asks for cannot be had."""
     limits = config.server
     workers, turns = Workers(), Turns()
+    sender = Sender(turns)
     streams = Streams(Slots(limits.max_streams, limits.max_queued, limits.queue_seconds))
     bodies, connections = Bodies(*body_bounds(config)), Connections(allowed(limits.max_streams))
     telemetry = Telemetry(config, streams.__len__)
@@ -61,7 +63,7 @@ def create_gateway(
         bodies=bodies,
         connections=connections,
         targets=Targets(config.retries, limits),
-        upstreams={"native": NativeUpstream(workers, turns), "litellm": LiteLLMEngine(workers)},
+        upstreams={"native": NativeUpstream(sender, workers), "litellm": LiteLLMEngine(sender, workers)},
         recorders=recorders,
         telemetry=telemetry,
         turns=turns,

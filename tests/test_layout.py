@@ -56,9 +56,15 @@ PURE = ("policies", "proxy.wire", "proxy.api.envelope")
 IMPURE = frozenset({"asyncio", "http", "logging", "socket", "ssl", "subprocess", "threading", "time"})
 
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("proxy.upstreams.connection", "proxy.upstreams.native", "proxy.upstreams.writing"),
+    "aiohttp": (
+        "proxy.upstreams.connection",
+        "proxy.upstreams.exchange",
+        "proxy.upstreams.sending",
+        "proxy.upstreams.writing",
+    ),
     "click": ("proxy.cli",),
     "httptools": ("proxy.server", "proxy.simulator"),
+    "httpx": ("proxy.upstreams.clients",),
     "opentelemetry": ("proxy.telemetry",),
     "prometheus_client": ("proxy.telemetry",),
     "orjson": ("proxy.wire.jsontext", "proxy.wire.template", "proxy.api.parse", "proxy.pricing.table"),
@@ -69,6 +75,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "uvloop": ("proxy.cli",),
     "watchfiles": ("proxy.reload.watch",),
     "yaml": ("proxy.config",),
+    "yarl": ("proxy.upstreams.exchange", "proxy.upstreams.outbound"),
 }
 """Each library, and who may import it. LiteLLM is in no row: `proxy.upstreams.litellm` alone imports it, by name."""
 
@@ -130,6 +137,7 @@ TESTED_BY = {
     "proxy/server/sockets.py": "tests/end_to_end/test_vanished_clients.py",
     "proxy/tasks.py": "tests/proxy/test_attempt.py",
     "proxy/upstreams/base.py": "tests/proxy/upstreams/test_native.py",
+    "proxy/upstreams/sending.py": "tests/proxy/upstreams/test_native.py",
     "proxy/wire/base.py": "tests/proxy/wire/test_openai.py",
 }
 """Files without a test of their own name: contracts, and what shows over real sockets only; with where it does."""

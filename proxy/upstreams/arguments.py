@@ -66,7 +66,7 @@ def _arguments(call: Call) -> dict[str, Any]:
         "model": call.model,
         "messages": _messages(call, api),
         "stream": stream,
-        "timeout": litellm.timeout(call.timeouts.total, call.timeouts.connect),
+        "timeout": call.timeouts.total,
         "num_retries": 0,
         "max_retries": 0,
         "drop_params": call.settings.drop_params,

@@ -1,40 +1,45 @@
 """Calls through `litellm.acompletion`: the providers that Sluice does not speak to itself, and any with `engine:
 litellm`.
 
-Theory: LiteLLM gives an async iterator of chunks in OpenAI's format, which our own decoder for that format reads.
-Cancelling such an iterator's `__anext__` kills it, so one task reads it and hands over one chunk at a time; who waits
-for a chunk may be cancelled and come back. Leaving an iterator alone does not close its connection: the task closes it
-whatever ends it.
+Theory: LiteLLM maps, in a thread of its own (`proxy.upstreams.litellm_thread`); what it sends goes out on the gateway's
+connections (`proxy.upstreams.exchange`). So a call ends when the gateway says so: its connection is closed at once, and
+LiteLLM's work for it is cancelled and not waited for.
 
-Some providers' requests are sent only with the first `__anext__`: `open` waits for the first chunk, so that a refusal
-is an HTTP status for all of them.
+LiteLLM gives an async iterator of chunks in OpenAI's format, which our own decoder for that format reads. Cancelling
+such an iterator's `__anext__` kills it, so one task reads it, in that thread, and hands the chunks over. Some
+providers' requests are sent only with the first `__anext__`: `open` waits for the first chunk, so that a refusal is an
+HTTP status for all of them.
 """
 
-import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from policies.events import Event
-from proxy.errors import UpstreamError
-from proxy.tasks import spawn
+from proxy.errors import GatewayError
 from proxy.upstreams import litellm
+from proxy.upstreams.answer import died
 from proxy.upstreams.arguments import arguments
 from proxy.upstreams.base import Answer, AtOnce, Call
 from proxy.upstreams.boundary import mapped
+from proxy.upstreams.exchange import Exchange, current
 from proxy.upstreams.failures import judged
-from proxy.upstreams.litellm_chunks import Chunks
-from proxy.upstreams.litellm_failures import litellm_failure
+from proxy.upstreams.handover import Handover
+from proxy.upstreams.litellm_chunks import Chunks, Cut
+from proxy.upstreams.litellm_failures import unread, unsent
+from proxy.upstreams.litellm_thread import LiteLLMThread
+from proxy.upstreams.sending import Sender
 from proxy.wire.base import Fault, Meta
 from proxy.wire.jsontext import dumps
 from proxy.wire.openai import OpenAIDecoder
 from proxy.workers import Workers
 
-_AHEAD = 1
-"""Chunks that LiteLLM may be ahead of the reader."""
+_VERTEX: Final = frozenset({"vertex_ai", "vertex_ai_beta"})
+"""Providers of Gemini's models among others."""
 
-_MOMENT = 0.001
-"""Seconds between looks at whether a request is made."""
+_AHEAD: Final = 8
+"""Chunks that LiteLLM may be ahead of the reader."""
 
 
 class LiteLLMEngine:
@@ -42,12 +47,17 @@ class LiteLLMEngine:
 
     keeps_body = True
 
-    def __init__(self, workers: Workers | None = None) -> None:
+    def __init__(self, sender: Sender, workers: Workers | None = None) -> None:
+        self._sender = sender
         self._workers = workers or Workers()
+        self._thread = LiteLLMThread()
 
     async def open(self, call: Call) -> Answer:
         """See `Upstream.open`. Waits for the first chunk."""
-        answer = LiteLLMAnswer(call, await mapped(arguments, call, self._workers))
+        named = await mapped(arguments, call, self._workers)
+        turn_over = await self._thread.turn(call.size)
+        answer = LiteLLMAnswer(call, named, self._sender, turn_over)
+        answer.start(self._thread, turn_over)
         try:
             await answer.begun()
         except BaseException:
@@ -56,116 +66,109 @@ class LiteLLMEngine:
         return answer
 
     async def aclose(self) -> None:
-        """Close the clients that LiteLLM keeps."""
-        await litellm.aclose()
+        """End LiteLLM's thread. (The connections are the sender's to close.)"""
+        await self._thread.aclose()
 
 
 @dataclass(frozen=True, slots=True)
-class _Whole:
-    """A whole answer, in place of chunks."""
+class _Piece:
+    """A chunk, or a whole answer, as JSON."""
 
-    answer: dict[str, Any]
+    data: bytes
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Over:
-    """The iterator is at its end, by itself or by `error`."""
+    """The answer is at its end, by itself or by `error`."""
 
     error: Exception | None = None
+
+
+_Item: TypeAlias = _Piece | _Over
 
 
 class LiteLLMAnswer:
     """A running answer; see `proxy.upstreams.base.Answer`."""
 
-    def __init__(self, call: Call, named: dict[str, Any]) -> None:
+    def __init__(self, call: Call, named: dict[str, Any], sender: Sender, asked: Callable[[], None]) -> None:
         self._call = call
+        self._named = named
         self._decoder = OpenAIDecoder(call.guarded)
-        self._chunks = Chunks()
+        self._handed: Handover[_Item] = Handover(_AHEAD)
+        self._exchange = Exchange(call, sender, asked, self._handed.wake)
+        self._left: deque[_Item] = deque()
+        """Taken over, and not yet decoded."""
         self.meta: Meta = self._decoder.meta
-        self._handed: asyncio.Queue[dict[str, Any] | _Whole | _Over] = asyncio.Queue(_AHEAD)
-        self._begun = asyncio.Event()
-        self._over: _Over | None = None
-        self._closing = False
-        self._pump = spawn(self._run(named))
+
+    def start(self, thread: LiteLLMThread, over: Callable[[], None]) -> None:
+        """Have LiteLLM make the call; `over` is called when it is done with it."""
+        self._cancel = thread.start(self._run(), over)
 
     async def begun(self) -> None:
         """Wait for the first chunk, and leave it to `read`. Raises what came instead."""
-        await self._begun.wait()
-        if self._over is not None:
-            raise self._failed(self._over)
+        first = await self._handed.first()
+        if isinstance(first, _Over):
+            raise self._failed(first)
 
     async def read(self, at_once: AtOnce | None = None) -> Sequence[Event | Fault]:
-        """See `Answer.read`. Nothing goes to `at_once`: LiteLLM's chunks come by a task of its own."""
-        while True:
-            item = await self._handed.get()
-            events: Sequence[Event | Fault]
-            match item:
-                case _Over(None):
-                    events = self._decoder.eof()
-                    if not events:
-                        raise self._failed(item)
-                case _Over():
-                    raise self._failed(item)
-                case _Whole(answer):
-                    events = self._decoder.whole(dumps(answer))
-                case chunk:
-                    events = self._decoder.decode(None, dumps(chunk))
-            if events:
-                return judged(self._call, events)
+        """See `Answer.read`. Nothing goes to `at_once`: LiteLLM's chunks come from a thread of its own."""
+        if not self._left:
+            self._left += await self._handed.take()
+        events: list[Event | Fault] = []
+        while self._left and not (events and isinstance(self._left[0], _Over)):
+            events += self._decoded(self._left.popleft())
+        return judged(self._call, events)
 
     async def aclose(self) -> None:
-        """See `Answer.aclose`. A caller cancelled meanwhile leaves the closing to the task."""
-        if not self._closing:  # a second cancel would interrupt the closing itself
-            self._closing = True
-            self._pump.cancel()
-        await asyncio.wait({self._pump})
+        """See `Answer.aclose`."""
+        self._exchange.close()
+        self._cancel()
 
-    async def _run(self, named: dict[str, Any]) -> None:
-        """Read LiteLLM's answer until its end, a failure, or the cancel."""
+    def _decoded(self, item: _Item) -> Sequence[Event | Fault]:
+        match item:
+            case _Piece(data, whole=True):
+                return self._decoder.whole(data)
+            case _Piece(data):
+                return self._decoder.decode(None, data)
+            case _Over(None) if events := self._decoder.eof():
+                return events
+        raise self._failed(item)
+
+    def _failed(self, over: _Over) -> GatewayError:
+        if isinstance(over.error, GatewayError):
+            return over.error
+        if self._exchange.failure is not None:
+            return self._exchange.failure
+        if over.error is None or isinstance(over.error, Cut):
+            return died(self._call.provider_name, "ended its answer before it was complete")
+        return (unread if self._exchange.answered else unsent)(self._call, over.error)
+
+    # ---- in LiteLLM's thread
+    def _told(self) -> bool:
+        """Whether the provider has told of the answer's end, where LiteLLM would not know it: it takes each piece of
+        Gemini's for one that ends with `stop`."""
+        provider = self._named["custom_llm_provider"]
+        gemini = provider == "gemini" or (provider in _VERTEX and "gemini" in self._call.model)
+        return not gemini or self._exchange.told_end
+
+    async def _run(self) -> None:
+        current.set(self._exchange)
+        over = _Over()
         try:
-            over = _Over()
-            await self._relay(await _opened(named), named["stream"])
+            answer = await litellm.completion(**self._named)
+            await self._relay(answer, self._named["stream"])
         except Exception as error:
             over = _Over(error)
-        if not self._begun.is_set():
-            self._over = over
-            self._begun.set()
-        await self._handed.put(over)
+        await self._handed.give(over)
 
     async def _relay(self, answer: Any, streamed: bool) -> None:
         if not streamed:
-            await self._hand(_Whole(self._chunks.plain(answer)))
+            await self._handed.give(_Piece(dumps(Chunks().plain(answer)), whole=True))
             return
+        chunks = Chunks(answer, self._told)
         try:
             async for chunk in answer:
-                await self._hand(self._chunks.plain(chunk))
+                await self._handed.give(_Piece(dumps(chunks.plain(chunk))))
         finally:
             await answer.aclose()
-
-    async def _hand(self, item: dict[str, Any] | _Whole) -> None:
-        await self._handed.put(item)
-        self._begun.set()
-
-    def _failed(self, over: _Over) -> Exception:
-        if over.error is not None:
-            return litellm_failure(self._call, over.error, begun=over is not self._over)
-        return UpstreamError(
-            f"The provider {self._call.provider_name!r} ended its answer before it was complete: try again.",
-            code="upstream_died",
-        )
-
-
-async def _opened(named: dict[str, Any]) -> Any:
-    """LiteLLM's answer. A cancel waits for the moment in which LiteLLM can be cancelled."""
-    opening = spawn(litellm.completion(**named))
-    try:
-        await asyncio.wait({opening})
-    except asyncio.CancelledError:
-        while litellm.is_preparing(opening):
-            await asyncio.sleep(_MOMENT)
-        opening.cancel()
-        await asyncio.wait({opening})
-        if named["stream"] and not opening.cancelled() and opening.exception() is None:
-            await opening.result().aclose()
-        raise
-    return opening.result()

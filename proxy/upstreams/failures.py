@@ -192,6 +192,12 @@ def _unknown_model(call: Call) -> UpstreamError:
 
 
 def _failed(name: str, status: int) -> UpstreamError:
+    if 300 <= status < 400:
+        return UpstreamError(
+            f"The provider {name!r} redirects to another address ({status}), which is not followed: ask the operator "
+            "to set base_url to where the provider is.",
+            code="upstream_redirect",
+        )
     if status in _OVERLOADED:
         return UpstreamError(f"The provider {name!r} is overloaded: try again later.", status=503, code="overloaded")
     if status == 504:

@@ -1,9 +1,10 @@
 """All that Sluice uses of LiteLLM, and the only module that imports it.
 
-Rule: LiteLLM maps; it decides nothing of ours, logs nothing, and while it maps it opens no socket. It is imported once,
-by `load`, because the import takes seconds: off the request path, and not at all where every target speaks OpenAI's
-format. Its version is pinned, its modules' names and signatures are not promised: the contract test lists what is
-used. (It is imported by name: the type checker would read all of it, for types that it does not keep.)
+Rule: LiteLLM maps; it decides nothing of ours, logs nothing, and opens no socket: its HTTP clients are replaced by
+those of `proxy.upstreams.clients`. It is imported once, by `load`, because the import takes seconds: off the request
+path, and not at all where every target speaks OpenAI's format. Its version is pinned, its modules' names and signatures
+are not promised: the contract test lists what is used. (It is imported by name: the type checker would read all of it,
+for types that it does not keep.)
 
 What it raises on a client's mistake becomes `InvalidRequest` in our words: its own messages hold class names, advice
 for its own users, and at times the whole request.
@@ -12,10 +13,8 @@ Before the import the environment is set, because LiteLLM reads it then: no pric
 fetched or read, images are never downloaded, and a stream that repeats itself is not taken for a broken one.
 """
 
-import asyncio
 import functools
 import importlib
-import inspect
 import logging
 import os
 import warnings
@@ -47,7 +46,18 @@ _ENVIRONMENT = {
     "MAX_IMAGE_URL_DOWNLOAD_SIZE_MB": "0",
     "REPEATED_STREAMING_CHUNK_LIMIT": "1000000000",
 }
+_AWAITED = frozenset(
+    {"async_success_handler", "async_failure_handler", "dispatch_success_handlers", "dispatch_failure_handlers"}
+    | {"dispatch_attempt_failure_handlers"}
+)
+_CALLED = frozenset({"success_handler", "failure_handler", "handle_sync_success_callbacks_for_async_calls"})
+"""What LiteLLM does for its callbacks at the end of a call, though there are none: prices, copies, hashes."""
+
 _LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Proxy.stdout", "LiteLLM Router")
+_LOGGING = "litellm.litellm_core_utils.litellm_logging"
+_HTTP = "litellm.llms.custom_httpx.http_handler"
+_SDK = "openai.resources.chat.completions.completions"
+_MAPS_ERRORS = ("litellm.main", "litellm.litellm_core_utils.streaming_handler")
 _GEMINI_TRANSFORMATION = "litellm.llms.vertex_ai.gemini.transformation"
 _TOOL_NAMES = "_anthropic_tool_name_map"
 _NO_KEY = "none"
@@ -100,7 +110,53 @@ def load() -> ModuleType:
         setattr(module, name, value)
     for name in ("callbacks", "success_callback", "failure_callback", "_async_success_callback", "input_callback"):
         getattr(module, name).clear()
+    _silence()
+    _connect(module)
     return module
+
+
+def _silence() -> None:
+    """Have LiteLLM do nothing for callbacks, and raise what failed as it is. Its own mapping of errors searches every
+    message with dozens of patterns, for seconds where a provider or a client wrote a long one; the gateway has its
+    own (`proxy.upstreams.litellm_failures`)."""
+    logging_class = importlib.import_module(_LOGGING).Logging
+    for name in _AWAITED | _CALLED:
+        setattr(logging_class, name, _nothing if name in _AWAITED else _done)
+    for name in _MAPS_ERRORS:
+        part_of_litellm: Any = importlib.import_module(name)
+        part_of_litellm.exception_type = _unmapped
+
+
+async def _nothing(*arguments: Any, **named: Any) -> None:
+    pass
+
+
+def _done(*arguments: Any, **named: Any) -> None:
+    pass
+
+
+def _unmapped(*, original_exception: Exception, **named: Any) -> Exception:
+    return original_exception
+
+
+async def _as_it_is(body: Mapping[str, Any], expected: object) -> dict[str, Any]:
+    """The OpenAI SDK holds each value of a body against its types, which takes a tenth of a millisecond for a message.
+    All that this changes in a chat completion's is to leave out what was not given."""
+    module = importlib.import_module("openai")
+    return {name: value for name, value in body.items() if value is not module.omit and value is not module.NOT_GIVEN}
+
+
+def _connect(module: Any) -> None:
+    """Give LiteLLM's HTTP clients, and those of the OpenAI SDK in it, the gateway's connections."""
+    clients = importlib.import_module("proxy.upstreams.clients")
+    http: Any = importlib.import_module(_HTTP)
+    http.AsyncHTTPHandler.create_client = lambda self, *arguments, **named: clients.asynchronous()
+    http.HTTPHandler.create_client = lambda self, *arguments, **named: clients.synchronous()
+    module.aclient_session = clients.asynchronous()
+    module.client_session = clients.synchronous()
+    module.in_memory_llm_clients_cache.flush_cache()
+    sdk: Any = importlib.import_module(_SDK)
+    sdk.async_maybe_transform = _as_it_is
 
 
 def warm(apis: Iterable[str]) -> None:
@@ -186,11 +242,6 @@ def map_gemini(asked: Asked) -> dict[str, Any]:
     return dict(body)
 
 
-def timeout(total: float, connect: float) -> Any:
-    """The `timeout` argument of `completion`, in seconds. (The type is httpx's, which LiteLLM brings.)"""
-    return importlib.import_module("httpx").Timeout(total, connect=connect)
-
-
 async def completion(**named: Any) -> Any:
     """`litellm.acompletion`: a stream of chunks, or a whole answer where `stream` is false. The caller passes named,
     documented parameters only: anything else in a client's body could steer it."""
@@ -198,25 +249,9 @@ async def completion(**named: Any) -> Any:
     return await load().acompletion(**named, _skip_mcp_handler=True)
 
 
-def is_preparing(completion: asyncio.Task[Any]) -> bool:
-    """Whether a running `completion` still makes its request, in a thread. Cancelled there, LiteLLM would leave a
-    coroutine behind that nobody awaits, and Python would say so."""
-    name = ""
-    link: Any = completion.get_coro()
-    while inspect.iscoroutine(link):
-        name, link = link.cr_code.co_name, link.cr_await
-    return name == "acompletion"
-
-
 def is_provider(name: str) -> bool:
     """Whether LiteLLM has a provider of this name."""
     return name in {getattr(p, "value", p) for p in load().provider_list}
-
-
-async def aclose() -> None:
-    """Close the HTTP clients that LiteLLM keeps."""
-    if load.cache_info().currsize:
-        await load().close_litellm_async_clients()
 
 
 def _config(api: Mapped) -> Any:

@@ -1,45 +1,63 @@
 """What LiteLLM raises, as our errors.
 
-Theory: LiteLLM changes a provider's status (529 becomes 500), wraps an error up to four times, and puts request and
-advice into its messages. But at the bottom of the chain is the provider's HTTP response, if there was one: that is
-judged as if we had called the provider ourselves. Without a response it is either the network, seen by the class names
-in the chain, or the request, which LiteLLM could not translate; that is said in our words.
+Theory: what a provider refuses, and what breaks on the way, ends at the exchange (`proxy.upstreams.exchange`), which
+has the error for it. What is left is LiteLLM's own: it cannot translate the request, or it cannot read the answer.
+Which of the two is known by whether there was an answer.
 
 Rule: no message of LiteLLM's reaches a client.
 """
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from proxy.errors import GatewayError, InvalidRequest, UpstreamError, UpstreamTimeout
+from proxy.errors import GatewayError, InvalidRequest, UpstreamError
 from proxy.upstreams.base import Call
 from proxy.upstreams.failures import failure
-from proxy.wire.jsontext import dumps
 
 _DEEPEST = 12
-_CONNECT = frozenset({"ConnectError", "ClientConnectorError", "ClientConnectorDNSError", "ConnectionRefusedError"})
-_TLS = frozenset({"ClientConnectorCertificateError", "ClientConnectorSSLError", "SSLCertVerificationError", "SSLError"})
-_TIMEOUT = frozenset({"Timeout", "APITimeoutError", "ReadTimeout", "ConnectTimeout", "PoolTimeout", "TimeoutError"})
-_NETWORK = frozenset(
-    {"ReadError", "WriteError", "RemoteProtocolError", "ServerDisconnectedError", "ClientPayloadError", "ClientOSError"}
-    | {"ClientConnectionError", "ConnectionResetError", "BrokenPipeError", "TransferEncodingError"}
-)
-_MISTAKES = frozenset({"KeyError", "TypeError", "ValueError", "AttributeError", "IndexError", "ValidationError"})
+_READ = 500
+"""Characters of a message that are searched for the name of a parameter."""
+
+_KEPT = frozenset({401, 402, 403, 429, 503, 529})
+"""Statuses that an error within an answer keeps. Any other is the provider's trouble, whatever it says."""
+
+_WRAPPER = "MidStreamFallbackError"
+"""What LiteLLM puts around each failure of a stream, with a status of its own."""
+
+_MISTAKES = (LookupError, TypeError, ValueError, AttributeError)
 _LACKS = re.compile(r"does not support param(?:eter)?s: \[['\"](\w+)['\"]|does not support (\w+)=")
 
 
-def litellm_failure(call: Call, error: BaseException, *, begun: bool = False) -> GatewayError:
-    """The client's error for what `litellm.acompletion` raised, or its stream after the answer had `begun`."""
+def unsent(call: Call, error: BaseException) -> GatewayError:
+    """The client's error for what LiteLLM raised before there was an answer."""
     chain = list(_chain(error))
-    response = _response(chain)
-    if response is not None:
-        return failure(call, *response)
     names = {type(link).__name__ for link in chain}
-    network = _network_fault(call, names)
-    if begun:
-        return network or _reported(call, error)
-    return _request_fault(call, error, names) or network or _rest(call, error, names)
+    if "ImageFetchError" in names:
+        return InvalidRequest("An image's URL cannot be sent to this provider: send a data: URL.", param="messages")
+    if "UnsupportedParamsError" in names:
+        return _lacking(call, error)
+    status = getattr(error, "status_code", None)
+    if status == 400 or any(isinstance(link, _MISTAKES) for link in chain):
+        text = f"The request cannot be translated for the provider {call.provider_name!r}: check messages and tools."
+        return InvalidRequest(text, param="messages")
+    refused = failure(call, status if isinstance(status, int) and status >= 400 else 500, {}, b"")
+    refused.provider_status = None
+    return refused
+
+
+def unread(call: Call, error: BaseException) -> UpstreamError:
+    """The same for what it raised while it read an answer. What the provider says there may quote the answer, so it is
+    not repeated."""
+    chain = [link for link in _chain(error) if type(link).__name__ != _WRAPPER]
+    statuses = [getattr(link, "status_code", None) for link in chain]
+    kept = next((status for status in statuses if status in _KEPT), None)
+    if kept is not None:
+        return failure(call, kept, {}, b"")
+    text = f"The provider {call.provider_name!r} reported an error in its answer: try again."
+    if any(isinstance(link, _MISTAKES) for link in chain):
+        text = f"The provider {call.provider_name!r} sent an answer that this gateway cannot read: try again."
+        return UpstreamError(text, code="malformed_event")
+    return UpstreamError(text)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -55,68 +73,12 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         waiting += [getattr(link, "original_exception", None), link.__cause__, link.__context__]
 
 
-def _response(chain: list[BaseException]) -> tuple[int, dict[str, str], bytes] | None:
-    """Status, headers and body of the provider's response. (LiteLLM also makes up responses; those have no headers.)"""
-    for link in reversed(chain):
-        response = getattr(link, "response", None)
-        status, headers = getattr(response, "status_code", None), getattr(response, "headers", None)
-        if isinstance(status, int) and status >= 400 and headers:
-            return status, {str(name): str(value) for name, value in headers.items()}, _body(response, chain)
-    return None
-
-
-def _body(response: Any, chain: list[BaseException]) -> bytes:
-    try:
-        return bytes(response.content)
-    except Exception:  # of a streamed response that was not read; the type is httpx's
-        bodies = (getattr(link, "body", None) for link in chain)
-        body = next((body for body in bodies if isinstance(body, dict)), None)
-        return dumps({"error": body}) if body else b""
-
-
-def _request_fault(call: Call, error: BaseException, names: set[str]) -> GatewayError | None:
-    if "ImageFetchError" in names:
-        return InvalidRequest("An image's URL cannot be sent to this provider: send a data: URL.", param="messages")
-    if "UnsupportedParamsError" in names:
-        found = _LACKS.search(str(error))
-        name = found and (found[1] or found[2])
-        what = f"the parameter {name!r}" if name else "one of the request's parameters"
-        return InvalidRequest(
-            f"The provider {call.provider_name!r} does not take {what}, or not with this value: leave it out.",
-            param=name,
-            code="unsupported_parameter",
-        )
-    return None
-
-
-def _network_fault(call: Call, names: set[str]) -> UpstreamError | None:
-    provider = call.provider_name
-    if names & _TLS:
-        text = f"The provider {provider!r} has a certificate that this gateway does not trust."
-        return UpstreamError(text, code="tls_error")
-    if names & _TIMEOUT:
-        return UpstreamTimeout(f"The provider {provider!r} did not answer in time: try again.")
-    if names & _CONNECT:
-        return UpstreamError(f"The provider {provider!r} could not be reached.", code="connect_error")
-    if names & _NETWORK:
-        text = f"The provider {provider!r} closed the connection before its answer was complete: try again."
-        return UpstreamError(text, code="upstream_died")
-    return None
-
-
-def _reported(call: Call, error: BaseException) -> UpstreamError:
-    """For an error in the stream itself. What the provider says there may quote its answer, so it is not repeated."""
-    status = getattr(error, "status_code", None)
-    if status in (429, 503, 529):
-        return failure(call, status, {}, b"")
-    return UpstreamError(f"The provider {call.provider_name!r} reported an error in its answer: try again.")
-
-
-def _rest(call: Call, error: BaseException, names: set[str]) -> GatewayError:
-    status = getattr(error, "status_code", None)
-    if status == 400 or names & _MISTAKES:
-        text = f"The request cannot be translated for the provider {call.provider_name!r}: check messages and tools."
-        return InvalidRequest(text, param="messages")
-    refused = failure(call, status if isinstance(status, int) else 500, {}, b"")
-    refused.provider_status = None
-    return refused
+def _lacking(call: Call, error: BaseException) -> InvalidRequest:
+    found = _LACKS.search(str(error)[:_READ])
+    name = found and (found[1] or found[2])
+    what = f"the parameter {name!r}" if name else "one of the request's parameters"
+    return InvalidRequest(
+        f"The provider {call.provider_name!r} does not take {what}, or not with this value: leave it out.",
+        param=name,
+        code="unsupported_parameter",
+    )

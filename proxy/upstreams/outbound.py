@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from yarl import URL
+
 from policies.work import OverBudget
 from proxy.errors import GatewayError
 from proxy.upstreams.base import Call
@@ -30,20 +32,22 @@ MAX_ADDED_BYTES: Final = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A POST to a provider, and what the codec must know to read its answer.
+    """A request to a provider, and what the codec must know to read its answer.
 
     `stream`: the provider was asked for events, else for one JSON body. `json_tool`: the schema of the answer was sent
     as a tool, whose arguments are the answer. `tool_names`: the provider's names of tools to the client's, where they
-    differ. `one_call`: the client wants no parallel calls, and the provider could not be told.
+    differ. `one_call`: the client wants no parallel calls, and the provider could not be told. `url` is encoded where
+    it is not yet; a `URL` goes as it is.
     """
 
-    url: str
+    url: str | URL
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     stream: bool
     json_tool: bool = False
     tool_names: Mapping[str, str] = field(default_factory=dict)
     one_call: bool = False
+    method: str = "POST"
 
 
 def encoded(body: Mapping[str, Any], call: Call) -> bytes:

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.simulator import Simulator
+from proxy.upstreams import litellm
 from proxy.upstreams.native import NativeUpstream
+from proxy.upstreams.sending import Sender
 
 
 @pytest.fixture
@@ -13,7 +15,7 @@ async def upstream(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NativeUpstr
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    opened = NativeUpstream()
+    opened = NativeUpstream(Sender())
     yield opened
     await opened.aclose()
 
@@ -22,3 +24,9 @@ async def upstream(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NativeUpstr
 async def sim(anyio_backend: object) -> AsyncIterator[Simulator]:
     async with Simulator() as simulator:
         yield simulator
+
+
+@pytest.fixture(scope="session")
+def litellm_warm() -> None:
+    """What LiteLLM does first takes seconds."""
+    litellm.warm(["litellm", "anthropic", "gemini"])

@@ -2,72 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
 
 from policies.events import Attachment, End, Event, Finish, Text, ToolCall, Usage
-from proxy.errors import GatewayError, InvalidRequest, UpstreamError, UpstreamTimeout
-from proxy.upstreams import litellm
-from proxy.upstreams.arguments import arguments
-from proxy.upstreams.base import Answer, Call
-from proxy.upstreams.engine import LiteLLMAnswer, LiteLLMEngine
+from proxy.errors import InvalidRequest, UpstreamError
+from proxy.upstreams.engine import LiteLLMEngine
 from proxy.wire.base import Fault
 from tests.proxy.upstreams.calls import KEY, call
-from tests.proxy.upstreams.provider import ANSWERS, BASES, OPENAI, Provider, openai_chunk, running
+from tests.proxy.upstreams.engines import against, everything, failing, text_of, to
+from tests.proxy.upstreams.provider import ANSWERS, OPENAI, Provider, openai_chunk
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Item .* is using the `ReadOnly` qualifier:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning"),
-]
+pytestmark = pytest.mark.usefixtures("litellm_warm")
 SOON = 2.0
 APIS = ["openai", "anthropic", "gemini"]
-Test = Callable[[LiteLLMEngine, Provider], Awaitable[None]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def warm() -> None:
-    litellm.warm(["litellm", "anthropic", "gemini"])
-
-
-def against(provider: Callable[[], Provider], test: Test) -> None:
-    """Run `test` with an engine and a provider, and see that nothing of ours is left running."""
-
-    async def run() -> None:
-        engine = LiteLLMEngine()
-        async with running(provider()) as served:
-            await asyncio.wait_for(test(engine, served), 10)
-        await engine.aclose()
-        assert not [task for task in asyncio.all_tasks() if "LiteLLMAnswer" in repr(task.get_coro())]
-
-    asyncio.run(run())
-
-
-def to(api: str, served: Provider, body: dict[str, Any] | None = None, **changes: Any) -> Call:
-    changes.setdefault("model", "m")
-    base = {"base_url": served.url + BASES[api]}
-    return call(api, body, **{**changes, "provider": {**base, **changes.get("provider", {})}})
-
-
-async def everything(answer: Answer) -> list[Event | Fault]:
-    events: list[Event | Fault] = []
-    try:
-        while not events or not isinstance(events[-1], End | Fault):
-            events += await answer.read()
-    finally:
-        await answer.aclose()
-    return events
-
-
-def text_of(events: list[Event | Fault]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Text) and event.channel == "content")
-
-
-async def failing(opening: Coroutine[Any, Any, Answer]) -> GatewayError:
-    with pytest.raises(GatewayError) as caught:
-        await opening
-    return caught.value
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -135,23 +84,6 @@ def test_leaving_at_any_moment_of_the_opening_leaves_nothing_behind() -> None:
         assert text_of(await everything(await engine.open(to("openai", provider)))) == "Hello"
 
     against(lambda: Provider(OPENAI), test)
-
-
-def test_closing_twice_while_the_request_is_made_leaves_no_call_behind() -> None:
-    async def test(engine: LiteLLMEngine, provider: Provider) -> None:
-        for _ in range(10):
-            asked = to("openai", provider)
-            answer = LiteLLMAnswer(asked, arguments(asked))
-            for _ in range(4):
-                await asyncio.sleep(0)
-            async with asyncio.TaskGroup() as closing:
-                closing.create_task(answer.aclose())
-                for _ in range(4):
-                    await asyncio.sleep(0)
-                closing.create_task(answer.aclose())
-            assert not [task for task in asyncio.all_tasks() if "object completion" in repr(task.get_coro())]
-
-    against(lambda: Provider(silent=True), test)
 
 
 def test_a_cancelled_read_loses_nothing() -> None:
@@ -249,14 +181,6 @@ def test_nobody_there(api: str) -> None:
         assert "127.0.0.1" not in error.message
 
     against(Provider, test)
-
-
-def test_a_provider_that_never_answers() -> None:
-    async def test(engine: LiteLLMEngine, provider: Provider) -> None:
-        error = await failing(engine.open(to("openai", provider, timeouts={"total": 0.2})))
-        assert isinstance(error, UpstreamTimeout)
-
-    against(lambda: Provider(silent=True), test)
 
 
 def test_an_empty_stream_is_no_answer() -> None:

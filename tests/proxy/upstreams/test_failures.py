@@ -40,13 +40,20 @@ def made(status: int, body: Any = b"", headers: dict[str, str] | None = None) ->
         (503, 503, "server_error", "overloaded"),
         (504, 504, "server_error", "upstream_timeout"),
         (529, 503, "server_error", "overloaded"),
-        (302, 502, "server_error", "upstream_error"),
+        (302, 502, "server_error", "upstream_redirect"),
         (204, 502, "server_error", "upstream_error"),
     ],
 )
 def test_statuses_keep_their_class(status: int, mapped: int, kind: str, code: str) -> None:
     error = made(status, {"error": {"message": "m", "type": "t", "code": "c"}})
     assert (error.status, error.type, error.code, error.provider_status) == (mapped, kind, code, status)
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+def test_a_redirect_is_an_error_that_names_it_and_not_where_it_leads(status: int) -> None:
+    error = made(status, {"error": {"message": "m"}}, {"location": "https://evil.example/"})
+    assert (error.status, error.code, error.provider_status) == (502, "upstream_redirect", status)
+    assert "redirects" in error.message and "base_url" in error.message and "evil" not in error.message
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 500, 503, 529])

@@ -1,12 +1,14 @@
 """What Sluice relies on in LiteLLM: names, parameters and behaviour. A new version that breaks one of these fails here,
 not at a user's."""
 
+import asyncio
 import importlib
 import importlib.metadata
 import inspect
 import logging
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 
 from proxy.errors import InvalidRequest
-from proxy.upstreams import gemini, litellm
+from proxy.upstreams import clients, gemini, litellm
 from proxy.upstreams.arguments import CHAT_PARAMETERS, OPENAI_PARAMETERS
 
 TRANSFORMATION = "litellm.llms.vertex_ai.gemini.transformation"
@@ -53,7 +55,6 @@ USED: dict[str, tuple[Callable[[Any], Any], tuple[str, ...]]] = {
         lambda m: inspect.unwrap(m.acompletion),
         (*sorted((CHAT_PARAMETERS | OPENAI_PARAMETERS) - {"top_k"}), *CALLED_WITH),
     ),
-    "close_litellm_async_clients": (lambda m: m.close_litellm_async_clients, ()),
 }
 
 
@@ -93,6 +94,53 @@ def test_settings_after_the_import() -> None:
     assert os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
         assert not logging.getLogger(name).isEnabledFor(logging.CRITICAL)
+
+
+def test_every_client_of_litellms_goes_through_the_gateway() -> None:
+    module = litellm.load()
+    http: Any = importlib.import_module("litellm.llms.custom_httpx.http_handler")
+    sdk: Any = importlib.import_module("litellm.llms.openai.common_utils").BaseOpenAILLM
+    for client in (
+        http.AsyncHTTPHandler().client,
+        http.AsyncHTTPHandler(timeout=1, ssl_verify=False, concurrent_limit=1).client,
+        http.get_async_httpx_client(module.LlmProviders.GROQ, params={"timeout": 7}).client,
+        module.module_level_aclient.client,
+        sdk._get_async_http_client(),
+    ):
+        assert type(client._transport) is clients.Transport and not client.follow_redirects
+    for client in (http.HTTPHandler().client, module.module_level_client.client, sdk._get_sync_http_client()):
+        assert type(client._transport) is clients.BlockingTransport and not client.follow_redirects
+
+
+def test_litellm_does_nothing_at_the_end_of_a_call() -> None:
+    logging_class: Any = importlib.import_module("litellm.litellm_core_utils.litellm_logging").Logging
+    litellm.load()
+    ends = {
+        name for name in dir(logging_class) if re.fullmatch(r"(async_|dispatch_\w*)?(success|failure)_handlers?", name)
+    }
+    assert ends <= litellm._AWAITED | litellm._CALLED
+    called = [getattr(logging_class, name)(object(), "anything", more=1) for name in sorted(ends)]
+    for end in filter(inspect.iscoroutine, called):
+        end.close()
+    assert {inspect.iscoroutine(end) for end in called} == {True, False}
+
+
+def test_a_body_needs_no_change_by_the_openai_sdk() -> None:
+    sdk: Any = importlib.import_module("openai._utils")
+    types: Any = importlib.import_module("openai.types.chat.completion_create_params")
+    text, image = {"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "data:x", "detail": "low"}}
+    schema = {"type": "object", "properties": {"p": {"type": "string", "format": "date"}}}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    body: dict[str, Any] = {
+        "model": "m",
+        "messages": [{"role": "user", "content": [text, image]}, {"role": "assistant", "tool_calls": [call]}],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}},
+        "logit_bias": {"1": 2},
+        "seed": importlib.import_module("openai").omit,
+    }
+    ours = asyncio.run(litellm._as_it_is(body, None))
+    assert ours == asyncio.run(sdk.async_maybe_transform(body, types.CompletionCreateParamsStreaming))
 
 
 def test_names_that_the_body_carries() -> None:
@@ -148,18 +196,21 @@ def test_it_is_silent_whatever_happens() -> None:
         """
         import asyncio
         from proxy.upstreams import litellm
+        from proxy.upstreams.engine import LiteLLMEngine
+        from proxy.upstreams.sending import Sender
+        from tests.proxy.upstreams.calls import call
 
         async def main():
-            messages = [{"role": "user", "content": "secret words"}]
-            for provider in ("openai", "anthropic", "gemini"):
-                try:
-                    named = {"custom_llm_provider": provider, "api_key": "sk-secret", "api_base": "http://127.0.0.1:1"}
-                    answer = await litellm.completion(model="m", messages=messages, stream=True, max_retries=0, **named)
-                    async for chunk in answer: pass
+            sender = Sender()
+            engine = LiteLLMEngine(sender)
+            body = {"messages": [{"role": "user", "content": "secret words"}]}
+            for provider in ("openai", "anthropic", "gemini", "no-such"):
+                try: await engine.open(call(provider, body, provider={"base_url": "http://127.0.0.1:1"}))
                 except Exception: pass
             try: litellm.map_gemini(litellm.Asked("m", [{"role": "alien"}], {"temperature": 0.1}))
             except Exception: pass
-            await litellm.aclose()
+            await engine.aclose()
+            await sender.aclose()
 
         litellm.warm(["anthropic", "gemini", "litellm"])
         asyncio.run(main())

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from proxy.upstreams.litellm_chunks import Chunks
+import pytest
+
+from proxy.upstreams.litellm_chunks import Chunks, Cut
 
 
 class Chunk:
@@ -45,3 +47,56 @@ def test_tokens_of_search_results_are_the_prompts() -> None:
     searched = usage(web_search_requests=1, tool_use_tokens=102)
     assert (searched["prompt_tokens"], searched["total_tokens"]) == (119, 124)
     assert usage(tool_use_tokens=102)["prompt_tokens"] == 17
+
+
+class Stream:
+    """Stands for LiteLLM's stream."""
+
+    def __init__(self) -> None:
+        self.chunks: list[Any] = []
+        self.response_uptil_now = "all so far"
+        self.received_finish_reason: str | None = None
+        self.intermittent_finish_reason: str | None = None
+
+
+class Kept:
+    """A chunk as LiteLLM's stream keeps it."""
+
+    def __init__(self, usage: Any = None) -> None:
+        self.usage = usage
+
+
+COUNTED = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}
+
+
+def test_usage_that_the_provider_has_not_told_is_left_out() -> None:
+    stream = Stream()
+    chunks = Chunks(stream)
+    stream.chunks.append(Kept())
+    assert "usage" not in chunks.plain(Chunk(dict(COUNTED)))
+    stream.chunks.append(Kept(usage={}))
+    assert "usage" in chunks.plain(Chunk(dict(COUNTED)))
+
+
+def test_litellms_stream_keeps_no_more_than_it_needs() -> None:
+    stream = Stream()
+    chunks = Chunks(stream)
+    for _ in range(1000):
+        stream.chunks.append(Kept())
+        stream.response_uptil_now += "more"
+        chunks.plain(Chunk({"choices": [{"index": 0, "delta": {"content": "more"}}]}))
+    stream.chunks.append(Kept(usage={}))
+    assert (len(stream.chunks), stream.response_uptil_now) == (1, "")
+
+
+def test_an_end_that_the_provider_has_not_told_is_none() -> None:
+    ending = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    stream = Stream()
+    with pytest.raises(Cut):
+        Chunks(stream).plain(Chunk(dict(ending)))
+    stream.intermittent_finish_reason = "stop"
+    assert Chunks(stream).plain(Chunk(dict(ending)))["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_stream_of_another_kind_is_taken_as_it_is() -> None:
+    assert "usage" in Chunks(object()).plain(Chunk(dict(COUNTED)))

@@ -13,7 +13,7 @@ import pytest
 from policies.events import End
 from proxy.errors import AnswerTooLarge, UpstreamError
 from proxy.simulator import Simulator
-from proxy.upstreams import litellm, native
+from proxy.upstreams import litellm, sending
 from proxy.upstreams.answer import MAX_VALUES
 from proxy.upstreams.native import NativeUpstream
 from proxy.wire.base import Fault
@@ -136,7 +136,7 @@ async def test_a_refusal_in_pieces_is_read_whole(upstream: NativeUpstream) -> No
 async def test_a_refusal_that_does_not_end_is_told_in_time(
     upstream: NativeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(native, "ERROR_SECONDS", 0.1)
+    monkeypatch.setattr(sending, "MAX_ERROR_SECONDS", 0.1)
     async with server(b'HTTP/1.1 500 Error\r\ncontent-length: 99\r\n\r\n{"error":') as provider:
         error = await refused(upstream, at(provider.url))
         assert (error.status, error.provider_status) == (502, 500)
@@ -169,7 +169,7 @@ async def test_a_redirect_is_not_followed(sim: Simulator, upstream: NativeUpstre
     location = f"HTTP/1.1 {status} Moved\r\nlocation: {sim.url}/v1/chat/completions\r\ncontent-length: 0\r\n\r\n"
     async with server(location.encode()) as provider:
         error = await refused(upstream, at(provider.url))
-    assert (error.status, error.code, error.provider_status) == (502, "upstream_error", status)
+    assert (error.status, error.code, error.provider_status) == (502, "upstream_redirect", status)
     assert not sim.calls
 
 

@@ -42,7 +42,7 @@ async def test_a_body_that_the_provider_does_not_read_is_let_go_with_its_request
     async with asyncio.timeout(5):
         await asked.wait()
     await asyncio.sleep(0.05)
-    [protocol] = upstream._opened()._connector._acquired  # type: ignore[union-attr]
+    [protocol] = upstream._sender._opened()._connector._acquired  # type: ignore[union-attr]
     transport = protocol.transport
     assert transport is not None and transport.get_write_buffer_size() > 0
     opening.cancel()
