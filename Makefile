@@ -1,5 +1,5 @@
 # Each target is a script that does what it needs first; CI calls the same ones.
-.PHONY: help install serve test check format docs backends bench soak attack lock audit clean
+.PHONY: help install serve test pythons check format docs backends bench soak attack lock audit clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -14,6 +14,9 @@ serve:  ## Install and run the gateway with the built-in simulator (no API key)
 
 test: install  ## Install and run all tests
 	@scripts/test
+
+pythons: install  ## Run all tests on Python 3.12 and 3.13 too, where this machine has them
+	@scripts/pythons
 
 check: install  ## Format, lint and type checks
 	@scripts/check

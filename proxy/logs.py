@@ -42,10 +42,6 @@ class _Queued(logging.Handler):
         super().__init__()
         self._writer = writer
 
-    def createLock(self) -> None:
-        """None: the writer has its own, and a second one could only wait for the first."""
-        self.lock = None
-
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._writer.put(self.format(record))

@@ -30,6 +30,9 @@ _EARLY = ("accepted", "half asked")
 _AROUND = ("before the head", "behind the head", "within")
 """Moments at which a request is being answered: whatever is said then is an answer to it, if perhaps a broken one."""
 
+MADE_UP = "mark-0-"
+"""The mark of an answer that no client asked for."""
+
 LONG = "." * 2_000_000
 """What a request holds whose provider speaks before it has read it: more than the sockets hold."""
 
@@ -163,7 +166,7 @@ class Hostile:
         assert task is not None
         self._tasks.add(task)
         self.connections += 1
-        before = b"mark-0-"
+        before = MADE_UP.encode()
         if self.plan.moment == "accepted":
             _write(writer, self._stray(before))
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):

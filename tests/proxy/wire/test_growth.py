@@ -4,10 +4,8 @@ Work is counted in instructions, not in time: for twice as much of the same it m
 """
 
 import json
-import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from proxy.wire.anthropic import AnthropicDecoder
 from proxy.wire.base import Decoder, Fault
 from proxy.wire.gemini import GeminiDecoder
 from proxy.wire.openai import OpenAIDecoder
+from tests.instructions import Instructions
 
 Events = Callable[[int], Iterator[Any]]
 DECODERS: dict[str, Callable[[bool], Decoder]] = {
@@ -83,25 +82,9 @@ GROWING: dict[str, tuple[str, Events]] = {
 
 def instructions(run: Callable[[], object]) -> int:
     """How many instructions of the package it takes."""
-    count = 0
-
-    def step(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal count
-        count += event == "opcode"
-        return step
-
-    def call(frame: FrameType, event: str, argument: object) -> Any:
-        if not frame.f_globals.get("__name__", "").startswith("proxy.wire"):
-            return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        return step
-
-    sys.settrace(call)
-    try:
+    with Instructions("proxy.wire") as counted:
         run()
-    finally:
-        sys.settrace(None)
-    return count
+    return counted.count
 
 
 def fed(decoder: Decoder, events: Iterator[Any]) -> None:
