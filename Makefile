@@ -1,5 +1,5 @@
 # Each target is a script that does what it needs first; CI calls the same ones.
-.PHONY: help install serve test pythons check format docs backends bench soak attack lock audit clean
+.PHONY: help install serve test pythons package check format docs backends bench soak attack lock audit clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -17,6 +17,9 @@ test: install  ## Install and run all tests
 
 pythons: install  ## Run all tests on Python 3.12 and 3.13 too, where this machine has them
 	@scripts/pythons
+
+package: install  ## Build the wheel, install it into an empty environment and run the gateway from it
+	@scripts/package
 
 check: install  ## Format, lint and type checks
 	@scripts/check
