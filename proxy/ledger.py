@@ -6,8 +6,8 @@ the policies, because the provider bills what it made, not what went through; an
 Theory. A provider tells its counts at the end, some of them on the way. An answer that ended by itself has the
 provider's word (`reported`). One that was cut has, for what it produced, the estimate of what came or what the
 provider had told by then, whichever is more (`estimated`): closing a connection just before the last chunk makes
-nothing free. An attempt that the provider refused is not billed; one that was cut while waiting for an answer is, for
-its prompt.
+nothing free. An attempt that the provider refused is not billed, nor one whose request had not begun to go out; one
+that was cut while waiting for an answer is, for its prompt.
 """
 
 from collections.abc import Mapping
@@ -72,8 +72,12 @@ class Ledger:
     def refused(self, error: GatewayError) -> None:
         """The attempt was not answered."""
         if error.code not in _SENT:
-            self._running = False
-            self._reset()
+            self.unsent()
+
+    def unsent(self) -> None:
+        """Nothing of the attempt's request went out, or nothing was made of it."""
+        self._running = False
+        self._reset()
 
     def saw(self, event: Event) -> None:
         """Count an event as it came from the provider."""

@@ -28,7 +28,6 @@ from proxy.prelude import Prelude
 from proxy.record import Record, Try
 from proxy.upstreams.base import Answer, Call
 from proxy.wire.base import Fault, Meta
-from proxy.wire.causes import cause
 
 log = logging.getLogger("sluice")
 
@@ -133,6 +132,8 @@ class Passage:
                 return None
             self._interrupts.resume_wait()
         self.meta = answer.meta
+        if self.call is not None:
+            self.call.sending.begun = True
         return answer
 
     async def _read_on(self, answer: Answer) -> Sequence[Event | Fault]:
@@ -239,7 +240,7 @@ class Passage:
             elif isinstance(event, Fault):
                 if self._down.committed:
                     await self._send(out)
-                raise event.error or _reported(event)
+                raise event.error or UpstreamError(event.message, code=event.kind)
             elif isinstance(event, End):
                 self._ledger.ended()
                 await self._finish_unfinished(out)
@@ -365,11 +366,3 @@ class Passage:
             self._unsent = data
             await self._down.event(data)
             self._unsent = b""
-
-
-def _reported(fault: Fault) -> UpstreamError:
-    """The error for a fault of the answer: what it would be, had it been the answer's status."""
-    status = 503 if fault.status == 529 else fault.status
-    kind = "rate_limit_error" if status == 429 else "invalid_request_error" if status < 500 else "server_error"
-    whose = cause(fault.status, fault.kind, fault.message)
-    return UpstreamError(fault.message, status=status, type=kind, code=fault.kind or "upstream_error", cause=whose)

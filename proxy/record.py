@@ -47,7 +47,7 @@ class Try:
     """One attempt at a target: `provider` is the configured name, `api` its wire format, `model` the provider's name of
     the model. `reason` is why it was made, `chosen` why at this target. `began` is the monotonic clock; `first_token`
     and `duration` are seconds from it, None and 0 until known. `status` is the provider's HTTP status, `error` our code
-    for how the attempt failed; None when it did not."""
+    for how the attempt failed; None when it did not. `detail` is its reason, for the operator."""
 
     number: int
     provider: str
@@ -62,6 +62,7 @@ class Try:
     duration: float = 0.0
     status: int | None = None
     error: str | None = None
+    detail: str | None = None
     response_id: str | None = None
     response_model: str | None = None
 

@@ -215,6 +215,8 @@ class Driver:
             tried.error = "rejected"
             raise
         finally:
+            if not call.sending.begun:
+                self._ledger.unsent()
             self._route.ended(step.place)
             tried.duration = time.monotonic() - tried.began
             tried.response_id, tried.response_model = passage.meta.id, passage.meta.model
@@ -237,16 +239,17 @@ class Driver:
         tried.error = error.code or error.type
         if isinstance(error, UpstreamError):
             tried.status = error.provider_status
+            error.detail = self._job.redact(error.detail)
+            tried.detail = error.detail if error.code in _NETWORK else None
         self._route.failed(step.place, error)
 
     def _tell_failure(self, error: UpstreamError, following: Step | None) -> None:
         """Tell the operator of a failed attempt. The provider's words may repeat the prompt, so they pass the request's
-        policies before anyone sees them."""
+        policies before anyone sees them. (The operator's `detail` has passed them with the attempt's end.)"""
         if error.quoted:
             error.message = self._job.redact(error.message) or "The provider refused the request; check its parameters."
         if self._record.tries:
-            reason = self._job.redact(error.detail) or error.message
-            warn_of_failure(self._record, reason, error, following)
+            warn_of_failure(self._record, error.detail or error.message, error, following)
 
     # ---- the other ends
     async def _interrupted(self, reason: Reason) -> None:
@@ -314,6 +317,9 @@ def _header(target: str) -> bytes:
     """A target's name, fit for a header."""
     return quote(target, safe="/:@").encode()
 
+
+_NETWORK = frozenset({"connect_error", "connect_timeout", "tls_error", "upstream_died"})
+"""Codes of failures whose reason has no words of the provider's. Those may repeat the prompt, which no span holds."""
 
 _TIMEOUTS = {
     Reason.FIRST_TOKEN: "The provider did not begin its answer in time (timeouts.first_token): try again.",

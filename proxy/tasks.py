@@ -5,8 +5,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from policies.steps import Steps
-
 _T = TypeVar("_T")
 _running: set[asyncio.Task[Any]] = set()
 
@@ -17,14 +15,3 @@ def spawn(work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
     _running.add(task)
     task.add_done_callback(_running.discard)
     return task
-
-
-async def in_turns(steps: Steps[_T]) -> _T:
-    """Take long work's steps, one in each turn of the event loop, and give the result."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: _T = end.value
-            return result
-        await asyncio.sleep(0)

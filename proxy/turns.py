@@ -27,7 +27,7 @@ class Turns:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._handed_out = False
 
-    async def take(self, steps: Steps[_T], between: Callable[[], Awaitable[None]]) -> _T:
+    async def take(self, steps: Steps[_T], between: Callable[[], Awaitable[None]] | None = None) -> _T:
         """Do the work to its end and give its result. `between` is awaited between two slices. The work is closed when
         it is interrupted there."""
         with contextlib.closing(steps):
@@ -41,7 +41,8 @@ class Turns:
                     result: _T = end.value
                     return result
                 await self.turn()
-                await between()
+                if between is not None:
+                    await between()
 
     async def turn(self) -> None:
         """Wait for the next turn that is nobody else's."""

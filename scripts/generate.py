@@ -15,7 +15,7 @@ import click
 from policies import POLICIES
 from proxy.cli.commands import main as sluice
 from proxy.config.schema import config_schema, written
-from proxy.wire.finish import ANTHROPIC, BROKEN, GEMINI, OPENAI
+from proxy.wire.finish import ANTHROPIC, BROKEN, GEMINI, OPENAI, UNSAID
 
 DOCS = Path(__file__).parents[1] / "docs"
 WIDTH = 100
@@ -46,10 +46,11 @@ def _part(part: re.Match[str], schema: Mapping[str, Any]) -> str:
 
 # ---- finish reasons
 def _finish() -> str:
-    rows = ["| the client gets | OpenAI-format servers (any case) | Anthropic | Gemini |", "|---|---|---|---|"]
-    for ending in ("stop", "tool_calls", "function_call", "length", "content_filter", BROKEN):
+    rows = ["| the client gets | OpenAI-format servers (any spelling) | Anthropic | Gemini |", "|---|---|---|---|"]
+    for ending in ("stop", "tool_calls", "function_call", "length", "content_filter", BROKEN, UNSAID):
         named = [", ".join(f"`{n}`" for n, e in table.items() if e == ending) for table in (OPENAI, ANTHROPIC, GEMINI)]
-        rows.append(f"| {'an error' if ending == BROKEN else f'`{ending}`'} | {' | '.join(named)} |")
+        told = {BROKEN: "an error", UNSAID: "nothing yet: the answer goes on"}.get(ending, f"`{ending}`")
+        rows.append(f"| {told} | {' | '.join(named)} |")
     return "\n" + "\n".join(rows) + "\n\n"
 
 

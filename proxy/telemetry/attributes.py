@@ -108,6 +108,7 @@ def attempt(made: Try) -> Attributes:
     _put(found, names.SERVER_PORT, made.port)
     _put(found, names.HTTP_STATUS, made.status)
     _put(found, names.ERROR_TYPE, error_type(made.error, made.status))
+    _put(found, names.ERROR_MESSAGE, made.detail or None)
     if made.first_token is not None:
         found[names.ATTEMPT_FIRST_TOKEN] = made.first_token
     return found

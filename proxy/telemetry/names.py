@@ -16,6 +16,7 @@ SERVER_PORT = "server.port"
 CLIENT_ADDRESS = "client.address"
 USER_AGENT = "user_agent.original"
 ERROR_TYPE = "error.type"
+ERROR_MESSAGE = "error.message"
 
 # ---- GenAI, on the chat span alone
 OPERATION = "gen_ai.operation.name"

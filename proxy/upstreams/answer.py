@@ -11,7 +11,7 @@ from policies.events import End, Event, Text, Usage
 from policies.steps import finished
 from proxy import jsonmarks
 from proxy.errors import AnswerTooLarge, UpstreamError
-from proxy.tasks import in_turns
+from proxy.turns import Turns
 from proxy.upstreams import failures
 from proxy.upstreams.base import AtOnce, Call
 from proxy.upstreams.body import Body
@@ -27,12 +27,11 @@ else runs, and a hundred times their bytes in memory."""
 _TOO_MANY: Final = Fault("The provider sent more JSON values than this gateway takes at once.", kind="event_too_large")
 
 
+_PAGE: Final = "sent a web page in place of an answer (ask the operator to check its base_url)"
+
+
 class Response(Protocol):
     """What an answer needs of aiohttp's response."""
-
-    @property
-    def content_type(self) -> str:
-        """The media type that its head tells."""
 
     def release(self) -> object:
         """Give its connection back to the pool."""
@@ -43,9 +42,12 @@ class Response(Protocol):
 
 class NativeAnswer:
     """A running answer. `streamed` tells whether events were asked for; a JSON body is taken for a whole answer all the
-    same."""
+    same. Looking through a large one is done in `turns`."""
 
-    def __init__(self, response: Response, body: Body, decoder: Decoder, call: Call, *, streamed: bool) -> None:
+    def __init__(
+        self, response: Response, body: Body, decoder: Decoder, call: Call, turns: Turns, *, streamed: bool
+    ) -> None:
+        self._turns = turns
         self._response = response
         self._bytes = body
         self._decoder = decoder
@@ -54,9 +56,11 @@ class NativeAnswer:
         self._template = Template()
         self._like = Text(0, "content", "")
         self._clean = False
-        self._streamed = streamed and response.content_type != "application/json"
+        self._streamed = streamed
         self._known = False
-        """Whether the first bytes told the form: JSON under another content type is a whole answer, or an error."""
+        """Whether the first bytes told the form, which the content type does not: JSON is a whole answer or an error,
+        and servers send events as `application/json`."""
+        self._page = False
         self._body = bytearray()
         self._ended = False
         self._behind = False
@@ -84,7 +88,7 @@ class NativeAnswer:
             events = self._events(b"") if self._streamed else await self._whole()
             if events:
                 return events
-            raise died(self._call.provider_name)
+            raise died(self._call.provider_name, _PAGE if self._page else None)
         if self._bytes.broken:
             raise died(self._call.provider_name, self._bytes.fault)
         return ()
@@ -125,6 +129,7 @@ class NativeAnswer:
         if not self._known and (begun := data.lstrip()):
             self._known = True
             self._streamed = self._streamed and begun[:1] not in (b"{", b"[")
+            self._page = begun[:1] == b"<"
         return self._judged(self._decode(data)) if self._streamed else self._collect(data)
 
     def _judged(self, events: Sequence[Event | Fault]) -> Sequence[Event | Fault]:
@@ -177,7 +182,8 @@ class NativeAnswer:
     async def _whole(self) -> Sequence[Event | Fault]:
         """All of an answer that came in one piece. Its values are counted before it is parsed."""
         body = bytes(self._body)
-        heavy = len(body) > MAX_VALUES and await in_turns(jsonmarks.values(body, MAX_VALUES)) > MAX_VALUES
+        large = len(body) > MAX_VALUES
+        heavy = large and await self._turns.take(jsonmarks.values(body, MAX_VALUES)) > MAX_VALUES
         self._body.clear()
         return self._judged([_TOO_MANY] if heavy else self._decoder.whole(body))
 

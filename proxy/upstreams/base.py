@@ -15,6 +15,13 @@ from proxy.wire.base import Fault, Meta
 from proxy.wire.completion import MAX_ANSWER
 
 
+@dataclass(slots=True)
+class Sending:
+    """Whether an attempt's request has begun to go out. Until then the provider cannot have worked on it."""
+
+    begun: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One attempt's request: what to ask of which target.
@@ -26,7 +33,7 @@ class Call:
     headers that go up. `key` is the name of the client's key. `work` is the request's one budget, shared by all its
     attempts. `size` are the bytes of the client's body; `large` tells that the event loop cannot map it. `prompt` is
     the estimate of its tokens, made in advance where that takes long. `max_answer` are the bytes that an answer in one
-    piece may have.
+    piece may have. `sending` is the upstream's to set.
     """
 
     id: str
@@ -45,6 +52,7 @@ class Call:
     large: bool = False
     prompt: int | None = None
     max_answer: int = MAX_ANSWER
+    sending: Sending = field(default_factory=Sending)
 
 
 AtOnce = Callable[[Sequence[Event | Fault]], Sequence[Event | Fault] | None]

@@ -30,6 +30,7 @@ from proxy.upstreams.base import Call
 from proxy.upstreams.outbound import key
 from proxy.wire.base import Fault
 from proxy.wire.causes import cause
+from proxy.wire.error_words import words
 from proxy.wire.jsontext import loads
 
 LONGEST_MESSAGE = 500
@@ -51,6 +52,9 @@ _SECRET = re.compile(
     r"|\bAIza[\w-]{12,}|\bya29\.\S+|\bBearer\s+\S+|\bapi[-_ ]?key\s*[=:]\s*\S+",
     re.IGNORECASE,
 )
+
+
+_EVENT = re.compile(rb"\A(?:(?:event|id|retry|):[^\n]*\n\s*)*data:([^\n]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,22 +210,25 @@ def _failed(name: str, status: int) -> UpstreamError:
 
 
 def _parse(body: bytes) -> _Said:
-    """The error of OpenAI's, Anthropic's and Gemini's formats, and of servers that only nearly speak the first."""
+    """The error of OpenAI's, Anthropic's and Gemini's formats, and of servers that only nearly speak the first: as
+    JSON, as the data of an event, or in plain words."""
+    body = body.strip()
+    event = _EVENT.search(body)
     try:
-        value = loads(body)
+        value = loads(event[1] if event else body)
     except ValueError:
-        return _Said()
+        return _Said(message="" if event or body.startswith(b"<") else _text(body))
     value = value[0] if isinstance(value, list) and value else value
     if not isinstance(value, dict):
         return _Said()
-    error = value.get("error", value)
+    error = value.get("error", value.get("base_resp", value))
     if isinstance(error, str):
-        return _Said(message=error)
+        return _Said(message=words(value))
     if not isinstance(error, dict):
-        return _Said()
+        error = {**value, "error": None}
     details = [detail for detail in _objects(error.get("details"))]
     return _Said(
-        message=_message(error),
+        message=words(error),
         kind=_word(error.get("type")) or _word(error.get("status")),
         code=_word(error.get("code")) or next((_word(d.get("reason")) for d in details if d.get("reason")), None),
         param=_word(error.get("param")),
@@ -229,24 +236,11 @@ def _parse(body: bytes) -> _Said:
     )
 
 
-def _message(error: Mapping[str, Any], depth: int = 4) -> str:
-    """The words of an error object, which servers put into various members, and into objects and lists in these."""
-    for name in ("message", "detail", "msg", "error", "errors"):
-        value = error.get(name)
-        if isinstance(value, str) and value:
-            return f"{_location(error)}{value}" if name == "msg" else value
-        inner = [value] if isinstance(value, dict) else _objects(value)[:8]
-        said = [text for item in inner if depth and (text := _message(item, depth - 1))]
-        if said:
-            return "; ".join(said)
-    return ""
-
-
-def _location(error: Mapping[str, Any]) -> str:
-    """The place in the request that FastAPI names: ["body", "seed"]."""
-    place = error.get("loc")
-    steps = [str(step) for step in place if isinstance(step, str | int)] if isinstance(place, list) else []
-    return f"{'.'.join(steps[-3:])[:100]}: " if len(steps) > 1 else ""
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except ValueError:
+        return ""
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

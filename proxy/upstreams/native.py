@@ -14,6 +14,9 @@ from proxy.wire.gemini import GeminiDecoder
 from proxy.wire.openai import OpenAIDecoder
 from proxy.workers import Workers
 
+_NO_ANSWER = frozenset({204, 205, 206})
+"""Successes whose body is none, or a part of one."""
+
 WHOLE = {"whole": "native"}
 _NAMES_STREAM = re.compile(r"\bstream(ing|ed)?\b(?!_)", re.IGNORECASE)
 
@@ -28,7 +31,7 @@ class NativeUpstream:
         self._workers = workers or Workers()
 
     async def open(self, call: Call) -> Answer:
-        """Send the request, wait for the head of a 200. Raises `InvalidRequest` (the request can't be mapped) or
+        """Send the request, wait for the head of a success. Raises `InvalidRequest` (the request can't be mapped) or
         `UpstreamError`."""
         try:
             return await self._attempt(call)
@@ -44,12 +47,14 @@ class NativeUpstream:
     async def _attempt(self, call: Call) -> Answer:
         request = await prepared(call, self._workers)
         response = await self._sender.send(call, request)
-        if response.status != 200:
+        if not 200 <= response.status < 300:  # frameworks answer a POST with 201
             raise await refusal(call, response)
         body = body_of(response)
-        if body is None:
+        if body is None or response.status in _NO_ANSWER:
+            response.close()
             raise died(call.provider_name, "sent no answer")
-        return NativeAnswer(response, body, _decoder(call, request), call, streamed=request.stream)
+        turns = self._sender.turns
+        return NativeAnswer(response, body, _decoder(call, request), call, turns, streamed=request.stream)
 
 
 def _decoder(call: Call, request: HttpRequest) -> Decoder:

@@ -25,6 +25,7 @@ from proxy.upstreams.base import Call
 from proxy.upstreams.body import Body
 from proxy.upstreams.connection import Connection, Refused, Stale
 from proxy.upstreams.outbound import HttpRequest
+from proxy.upstreams.unreachable import reason
 
 MAX_ERROR_BYTES: Final = 64 * 1024
 """How much of a provider's error body is read."""
@@ -37,10 +38,10 @@ MAX_STALE: Final = 8
 
 
 class Sender:
-    """Sends requests. For use by one event loop."""
+    """Sends requests. For use by one event loop, whose `turns` are for long work on the answers."""
 
     def __init__(self, turns: Turns | None = None) -> None:
-        self._turns = turns or Turns()
+        self.turns = turns or Turns()
         self._session: aiohttp.ClientSession | None = None
         self._proxies: dict[str, str | None] = {}
 
@@ -63,7 +64,7 @@ class Sender:
             return await self._opened().request(
                 request.method,
                 request.url,
-                data=writing.Body(request.body),
+                data=writing.Body(request.body, call.sending),
                 headers=request.headers,
                 timeout=timeout,
                 allow_redirects=False,
@@ -75,20 +76,23 @@ class Sender:
             raise died(call.provider_name, str(refused)) from None
         except (TimeoutError, aiohttp.ConnectionTimeoutError):
             message = f"The provider {call.provider_name!r} could not be reached in time (timeouts.connect)."
-            raise UpstreamTimeout(message, code="connect_timeout") from None
+            detail = f"no connection within {call.timeouts.connect:g} s"
+            raise UpstreamTimeout(message, code="connect_timeout", detail=detail) from None
         except aiohttp.ClientSSLError as error:
             untrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
             why = "has a certificate that this gateway does not trust" if untrusted else "speaks no TLS at its address"
             message = f"The provider {call.provider_name!r} {why}: ask the operator to check it."
-            raise UpstreamError(message, code="tls_error") from None
+            raise UpstreamError(message, code="tls_error", detail=reason(error)) from None
         except aiohttp.ClientConnectorError as error:
             if error.os_error.errno in NO_DESCRIPTORS:
                 self._close_idle()
                 raise no_descriptors() from None
             message = f"The provider {call.provider_name!r} could not be reached."
-            raise UpstreamError(message, code="connect_error") from None
-        except (aiohttp.ClientError, OSError):
-            raise died(call.provider_name) from None
+            raise UpstreamError(message, code="connect_error", detail=reason(error)) from None
+        except (aiohttp.ClientError, OSError) as error:
+            failed = died(call.provider_name)
+            failed.detail = reason(error)
+            raise failed from None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -98,7 +102,7 @@ class Sender:
                 limit=0, limit_per_host=0, keepalive_timeout=60, ssl=ssl.create_default_context(cafile=bundle)
             )
             connector._factory = functools.partial(  # type: ignore[assignment]
-                Connection, loop=asyncio.get_running_loop(), turn=self._turns.turn
+                Connection, loop=asyncio.get_running_loop(), turn=self.turns.turn
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,

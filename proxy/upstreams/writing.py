@@ -1,7 +1,7 @@
 """A request's body, as aiohttp writes it.
 
-Its connection is told right before the first byte. It goes out in pieces, so that a provider who does not read holds up
-the writer, and memory holds no second copy.
+Its connection and its call are told right before the first byte. It goes out in pieces, so that a provider who does not
+read holds up the writer, and memory holds no second copy.
 """
 
 from typing import Final
@@ -10,6 +10,7 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import StreamWriter
 
+from proxy.upstreams.base import Sending
 from proxy.upstreams.connection import Connection
 
 PIECE: Final = 256 * 1024
@@ -20,8 +21,9 @@ class Body(aiohttp.Payload):
 
     _autoclose = True
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, sending: Sending) -> None:
         super().__init__(data)
+        self._sending = sending
         self._size = len(data)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -32,6 +34,7 @@ class Body(aiohttp.Payload):
         """See `aiohttp.Payload`. Raises `proxy.upstreams.connection.Stale`."""
         if isinstance(writer, StreamWriter) and isinstance(writer.protocol, Connection):
             writer.protocol.begin()
+        self._sending.begun = True
         view = memoryview(self._value)
         for start in range(0, len(view), PIECE):
             await writer.write(view[start : start + PIECE])

@@ -15,8 +15,9 @@ from policies.events import End, Finish, FinishReason, Usage
 from proxy.wire.anthropic_blocks import Blocks
 from proxy.wire.base import Decoded, Fault, Meta
 from proxy.wire.fields import UNREADABLE, Unreadable, count, error_message, items, label, obj
-from proxy.wire.finish import ANTHROPIC, BROKEN, broken_off, worse
+from proxy.wire.finish import ANTHROPIC, broken_off, worse
 from proxy.wire.jsontext import loads
+from proxy.wire.marks import is_done, is_pulse
 
 _STATUS: Final = {
     "invalid_request_error": 400,
@@ -74,8 +75,9 @@ class AnthropicDecoder:
         }
 
     def decode(self, event: str | None, data: bytes) -> Sequence[Decoded]:
-        """One server-sent event. Its name is not looked at: the data repeats it."""
-        if self._over:
+        """One server-sent event. Its name is not looked at: the data repeats it. Gateways put OpenAI's `[DONE]` and
+        signs of life between the events."""
+        if self._over or (data[:1] != b"{" and (is_done(data) or is_pulse(event, data))):
             return ()
         try:
             body = loads(data)
@@ -127,10 +129,10 @@ class AnthropicDecoder:
 
     def _message_stop(self, body: _Object) -> Sequence[Decoded]:
         self._over = True
-        finish = self._reason or "tool_calls"
+        finish = self._reason or "stop"
         # Calls that the provider ran itself, or the forced JSON tool, leave the client nothing to run.
-        if finish == "tool_calls" and not self._blocks.calls:
-            finish = "stop"
+        if finish in ("stop", "tool_calls"):
+            finish = "tool_calls" if self._blocks.calls else "stop"
         return [*self._blocks.close(), Finish(0, finish), End("natural")]
 
     def _error(self, body: _Object) -> Sequence[Decoded]:
@@ -151,8 +153,8 @@ class AnthropicDecoder:
         return (_usage(self._usage),)
 
     def _finish(self, reason: Any) -> Sequence[Decoded]:
-        ending = ANTHROPIC.get(reason, BROKEN) if type(reason) is str else BROKEN
-        if ending == BROKEN:
+        ending = ANTHROPIC.get(reason) if type(reason) is str else None
+        if ending is None:
             return [*self._blocks.close(), *self._fail(broken_off(reason))]
         self._reason = worse(self._reason, ending)
         return ()

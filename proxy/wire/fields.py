@@ -45,7 +45,27 @@ def string(value: Any) -> str:
 
 def count(value: Any) -> int:
     """A token count: an integer from 0 to 10^12, else 0. Beyond that, arithmetic with prices would overflow."""
-    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else 0
+    if value is None:
+        return 0
+    if type(value) is not int and (value := _whole(value)) is None:
+        return 0
+    return value if 0 <= value <= _MOST_TOKENS else 0
+
+
+def whole_number(value: Any, most: int) -> int:
+    """A number from 0 to `most`. Raises Unreadable when it is none."""
+    if type(value) is not int:
+        value = _whole(value)
+    if value is None or not 0 <= value <= most:
+        raise Unreadable
+    return int(value)
+
+
+def _whole(value: Any) -> int | None:
+    """The integer that a server has written as a text or with a point."""
+    if type(value) is str and len(value) <= 12 and value.isascii() and value.isdigit():
+        return int(value)
+    return int(value) if type(value) is float and value.is_integer() else None
 
 
 def lasting(before: Usage | None, now: Usage) -> Usage:

@@ -5,11 +5,15 @@ Rule: an answer ends in one of four ways. It is natural (`stop`, `tool_calls`, `
 an error, or another attempt is made while nothing was sent. A reason that stands in no table is broken off too, because
 `stop` would say that the answer is whole.
 
+Servers write the same reasons in any case, with hyphens, in camel case, as the name of an enumeration's member. Some
+give a word for "not yet" (`UNSAID`): it is no reason, and the answer goes on.
+
 Policies release the text that they hold at a natural end only. So the row of a reason also decides what happens to it.
 
 Sources: the enums of the vendors' own SDKs (a test compares them), and the servers that imitate OpenAI's format.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
@@ -19,9 +23,11 @@ from proxy.wire.fields import label
 
 BROKEN: Final = "broken"
 
-Ending: TypeAlias = FinishReason | Literal["broken"]
+UNSAID: Final = "unsaid"
 
-ANTHROPIC: Final[Mapping[str, Ending]] = {
+Ending: TypeAlias = FinishReason | Literal["broken", "unsaid"]
+
+ANTHROPIC: Final[Mapping[str, FinishReason]] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "tool_use": "tool_calls",
@@ -47,7 +53,7 @@ GEMINI: Final[Mapping[str, Ending]] = {
     "IMAGE_SAFETY": "content_filter",
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
     "IMAGE_RECITATION": "content_filter",
-    "FINISH_REASON_UNSPECIFIED": BROKEN,
+    "FINISH_REASON_UNSPECIFIED": UNSAID,
     "OTHER": BROKEN,
     "IMAGE_OTHER": BROKEN,
     "NO_IMAGE": BROKEN,
@@ -71,15 +77,31 @@ OPENAI: Final[Mapping[str, Ending]] = {
     "completed": "stop",
     "done": "stop",
     "end": "stop",
+    "end_of_sequence": "stop",
+    "end_of_text": "stop",
+    "endoftext": "stop",
     "eos": "stop",
+    "eos_found": "stop",
     "eos_token": "stop",
+    "finish": "stop",
     "finished": "stop",
+    "normal": "stop",
+    "stop_string_found": "stop",
     "stop_token": "stop",
+    "success": "stop",
     "tool_call": "tool_calls",
     "context_length": "length",
+    "context_length_exceeded": "length",
+    "context_length_reached": "length",
+    "error_limit": "length",  # Cohere: the limit of the context
+    "length_exceeded": "length",
     "max_length": "length",
+    "max_new_tokens": "length",
     "max_output_tokens": "length",
+    "max_predicted_tokens_reached": "length",
+    "max_tokens_reached": "length",
     "model_length": "length",
+    "repetition": "length",  # vLLM: its limit of repeated patterns
     "time_limit": "length",
     "token_limit": "length",
     "content_filtered": "content_filter",
@@ -94,10 +116,29 @@ OPENAI: Final[Mapping[str, Ending]] = {
     "network_error": BROKEN,
     "not_finished": BROKEN,
     "timeout": BROKEN,
+    "none": UNSAID,
+    "null": UNSAID,
+    "unspecified": UNSAID,
 }
-"""By lower-case name: servers write the same reasons in either case."""
+"""By lower-case name with underscores; see `openai`."""
+
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_JOINT: Final = re.compile(r"[\s.:-]+")
+MAX_REASON: Final = 64
+"""Characters of a reason that is looked up."""
 
 _WORST_FIRST: Final[tuple[FinishReason, ...]] = ("content_filter", "length", "tool_calls", "function_call", "stop")
+
+
+def openai(reason: Any) -> Ending:
+    """The ending of an OpenAI-format server's reason, however it spells it."""
+    if type(reason) is not str or len(reason) > MAX_REASON:
+        return BROKEN
+    found = OPENAI.get(reason.lower())
+    if found is None:
+        name = _JOINT.sub("_", _HUMP.sub("_", reason.strip())).lower()
+        found = OPENAI.get(name) or OPENAI.get(name.removeprefix("finish_reason_"))
+    return found or BROKEN
 
 
 def worse(first: FinishReason | None, second: FinishReason) -> FinishReason:

@@ -17,8 +17,9 @@ from policies.events import Attachment, End, Event, Finish, FinishReason, Opaque
 from proxy.wire.base import Decoded, Fault, Meta
 from proxy.wire.citations import Grounding, Room
 from proxy.wire.fields import UNREADABLE, Unreadable, arguments, count, error_message, items, label, obj, string
-from proxy.wire.finish import BROKEN, GEMINI, broken_off, worse
+from proxy.wire.finish import BROKEN, GEMINI, UNSAID, broken_off, worse
 from proxy.wire.jsontext import loads
+from proxy.wire.marks import is_done, is_pulse
 
 SIGNATURE_MARK: Final = "__thought__"
 """What stands between a call's id and the signature of the thought behind it (LiteLLM's form)."""
@@ -40,6 +41,9 @@ _STATUS: Final = {
 _ANSWER: Final = {"candidates", "usageMetadata", "modelVersion", "responseId", "createTime", "promptFeedback"}
 _CANDIDATE: Final = {"content", "index", "finishReason"}
 _MOST_CHOICES = 128
+_OBJECTS: Final = (b"{", b"[")
+_NAMESPACES: Final = ("default_api.", "default_api:")
+"""What the model takes for a module that the tools are in, and puts before a tool's name now and then."""
 
 _Object: TypeAlias = dict[str, Any]
 
@@ -78,8 +82,9 @@ class GeminiDecoder:
         self._room = Room()
 
     def decode(self, event: str | None, data: bytes) -> Sequence[Decoded]:
-        """One server-sent event; the format gives them no names."""
-        if self._over:
+        """One server-sent event; the format gives them no names. Gateways put OpenAI's `[DONE]` and signs of life
+        between the events."""
+        if self._over or (data[:1] not in _OBJECTS and (is_done(data) or is_pulse(event, data))):
             return ()
         try:
             body = loads(data)
@@ -148,8 +153,8 @@ class GeminiDecoder:
         if type(usage) is not dict or usage == self._counted:
             return ()
         self._counted = usage
-        self._usage = _usage(usage, self._usage)
-        return (self._usage,)
+        self._usage = now = _usage(usage, self._usage)
+        return (now,) if now.prompt or now.completion else ()
 
     def _error(self, error: _Object) -> Sequence[Decoded]:
         code, kind = error.get("code"), label(error.get("status"), guarded=True)
@@ -167,11 +172,12 @@ class GeminiDecoder:
         choice = self._choices.get(index) if type(index) is int else None
         if choice is None:
             choice = self._begin(index)
-        for part in items(obj(candidate.get("content")).get("parts")):
+        parts = obj(candidate.get("content")).get("parts")
+        for part in [parts] if type(parts) is dict else items(parts):
             if type(part) is dict:
                 out += self._part(index, choice, part)
         reason = candidate.get("finishReason")
-        if reason is not None:
+        if reason:
             self._finish(choice, reason)
         if not candidate.keys() <= _CANDIDATE:
             out += self._metadata(index, choice, candidate)
@@ -180,7 +186,7 @@ class GeminiDecoder:
         ending = GEMINI.get(reason, BROKEN) if type(reason) is str else BROKEN
         if ending == BROKEN:
             self._broken = broken_off(reason)
-        else:
+        elif ending != UNSAID:
             choice.finish = worse(choice.finish, ending)
 
     def _begin(self, index: Any) -> _Choice:
@@ -226,6 +232,8 @@ class GeminiDecoder:
         if signature := string(part.get("thoughtSignature")):
             id = f"{id}{SIGNATURE_MARK}{signature}"
             extra = {"provider_specific_fields": {"thought_signature": signature}}
+        for namespace in _NAMESPACES:
+            name = name.removeprefix(namespace)
         choice.calls += 1
         return (ToolCall(index, choice.calls - 1, id, name, arguments(call.get("args")), extra=extra),)
 
@@ -260,6 +268,9 @@ def _usage(usage: _Object, before: Usage) -> Usage:
         prompt = count(usage["promptTokenCount"]) + count(usage.get("toolUsePromptTokenCount"))
         cached = count(usage.get("cachedContentTokenCount"))
     thoughts = count(usage.get("thoughtsTokenCount"))
-    if made := count(usage.get("candidatesTokenCount")) + thoughts:
+    made, total = count(usage.get("candidatesTokenCount")) + thoughts, usage.get("totalTokenCount")
+    if type(total) is int and total > prompt + made and prompt:
+        made = count(total) - prompt  # what is neither was made and is billed
+    if made > 0:
         completion, reasoning = made, thoughts
     return Usage(prompt, completion, cached, 0, reasoning)

@@ -4,29 +4,32 @@ Rules. Text goes into its channel whatever member it came in; what we don't know
 is guarded. The order within a chunk: unknown members, reasoning, content, refusal, calls, attachments, finish; then
 usage. Text, calls and counts behind a choice's finish reason are the answer's too, as the official SDKs join them: so a
 choice's `Finish` waits for `[DONE]` or the end of the bytes. An index outside 0..127 is a fault: text that has no place
-must not go anywhere. A choice that begins with a `message` in place of a `delta` goes on so (some servers stream it); a
-`message` behind deltas is a copy of them. `[DONE]` ends the choices that never got a reason.
+must not go anywhere. A choice that begins with a `message` or a `text` in place of a `delta` goes on so (some servers
+stream them); a `message` behind deltas is a copy of them. `[DONE]` ends the choices that never got a reason. Data that
+is no JSON object may be a sign of life, an error in plain words, or several chunks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from policies.events import ATTACHMENTS, Attachment, Channel, End, Finish, FinishReason, Opaque, Text, Usage
-from proxy.wire import guard
+from proxy.wire import finish, guard
 from proxy.wire.base import Decoded, Fault, Meta
-from proxy.wire.fields import UNREADABLE, Unreadable, label, lasting
-from proxy.wire.finish import BROKEN, OPENAI, broken_off, worse
+from proxy.wire.fields import UNREADABLE, Unreadable, items, label, lasting, whole_number
 from proxy.wire.jsontext import loads
+from proxy.wire.marks import is_done, is_pulse, plain_error, without_prefix
 from proxy.wire.openai_calls import MAX_INDEX, Calls
-from proxy.wire.openai_errors import fault, is_error
+from proxy.wire.openai_errors import disguised, fault, is_error
 from proxy.wire.openai_usage import usage
 
 _META = ("id", "model", "system_fingerprint", "service_tier")
 _META_LIMIT = 256
 _CHUNK = frozenset({*_META, "object", "created", "choices", "usage", "error"})
-_CHOICE = frozenset({"index", "finish_reason", "logprobs", "usage"})
+_CHOICE = frozenset({"index", "finish_reason", "logprobs", "usage", "error"})
 _STREAMED = _CHOICE | {"delta", "message"}
-_WHOLE = _CHOICE | {"message"}
+_KNOWN = {"delta": _STREAMED, "message": _STREAMED, "text": _STREAMED | {"text"}}
+"""What is known of a choice, by the member that has its text."""
+
 _DELTA = ATTACHMENTS | {
     "role",
     "content",
@@ -35,6 +38,7 @@ _DELTA = ATTACHMENTS | {
     "reasoning",
     "tool_calls",
     "function_call",
+    "error",
 }
 _ATTACHMENTS = tuple(sorted(ATTACHMENTS))
 _GUARDED: Mapping[str, tuple[type, Callable[[Any], Any]]] = {
@@ -57,20 +61,28 @@ class OpenAIDecoder:
         self.meta = Meta()
         self._guarded = guarded
         self._calls: dict[int, Calls] = {}
-        self._told_by_messages: set[int] = set()
+        self._told: dict[int, str] = {}
+        """The member of each choice that has its text and calls."""
         self._reasons: dict[int, FinishReason] = {}
         self._learned: object = self
         self._counted: Usage | None = None
         self._broken: Fault | None = None
+        self._strange = False
+        """There were objects without choices."""
         self._over = False
 
     def decode(self, event: str | None, data: bytes) -> Sequence[Decoded]:
         """One chunk, an error, or `[DONE]`."""
         if self._over:
             return ()
-        if data[:1] != b"{" and (marker := data.strip()) in (b"", b"[DONE]"):
-            return self._end() if marker else ()
-        return self._read(data, whole=False, failed=event == "error")
+        failed = event == "error"
+        if data[:1] != b"{":
+            data = without_prefix(data)
+            if is_done(data):
+                return self._end()
+            if not failed and is_pulse(event, data):
+                return ()
+        return self._read(data, whole=False, failed=failed)
 
     def more(self, like: Text, text: str, counts: dict[str, Any] | None) -> Sequence[Decoded]:
         """See `Decoder.more`."""
@@ -82,7 +94,7 @@ class OpenAIDecoder:
         return events
 
     def whole(self, body: bytes) -> Sequence[Decoded]:
-        """A `chat.completion` object."""
+        """A `chat.completion` object; also the chunks of a stream, a line or an item of a list each."""
         if self._over:
             return ()
         events = self._read(body, whole=True, failed=False)
@@ -92,35 +104,55 @@ class OpenAIDecoder:
 
     def eof(self) -> Sequence[Decoded]:
         """The natural end for servers without `[DONE]`: every choice that was begun has its finish reason."""
-        if self._over or not self._calls or self._calls.keys() - self._reasons.keys():
+        if self._over or (self._calls and self._calls.keys() - self._reasons.keys()):
             return ()
+        if not self._calls:
+            return self._fail(_EMPTY) if self._strange else ()
         return self._end()
 
     def _read(self, data: bytes, *, whole: bool, failed: bool) -> list[Decoded]:
         try:
-            chunk = loads(data)
+            chunks = loads(data)
         except ValueError:
-            return self._fail(UNREADABLE)
-        if type(chunk) is not dict:
-            return self._fail(UNREADABLE)
-        if failed or is_error(chunk):
-            return self._fail(fault(chunk))
+            return self._unparsed(data, failed)
         events: list[Decoded] = []
-        try:
-            self._chunk(events, chunk, whole)
-        except Unreadable:
-            events += self._fail(UNREADABLE)
+        for chunk in chunks if type(chunks) is list and chunks else (chunks,):
+            if self._over:
+                break
+            if type(chunk) is not dict:
+                return events + self._fail(UNREADABLE)
+            if failed or is_error(chunk):
+                return events + self._fail(fault(chunk))
+            try:
+                self._chunk(events, chunk, whole)
+            except Unreadable:
+                events += self._fail(UNREADABLE)
         return events
+
+    def _unparsed(self, data: bytes, failed: bool) -> list[Decoded]:
+        """Data that is no JSON: several lines with a chunk each, or an error in plain words."""
+        lines = [line for line in data.split(b"\n") if line.strip()]
+        said = data.decode(errors="replace").strip() if failed else plain_error(data)
+        if said is not None:
+            return self._fail(fault({"error": said or {}}))
+        if len(lines) < 2 or not all(line.lstrip()[:1] == b"{" or is_done(line) for line in lines):
+            return self._fail(UNREADABLE)
+        return [event for line in lines for event in self.decode(None, line)]
 
     def _chunk(self, events: list[Decoded], chunk: dict[str, Any], whole: bool) -> None:
         if not self._guarded and not chunk.keys() <= _CHUNK:
             self._opaque(events, None, "chunk", chunk, _CHUNK)
         before = len(self._reasons)
         choices = chunk.get("choices")
-        if isinstance(choices, list):
+        if type(choices) is dict:
+            choices = [choices]
+        if choices and type(choices) is list:
             for position, choice in enumerate(choices):
-                if type(choice) is dict and not self._over:
+                if type(choice) is dict:
                     self._choice(events, choice, position, whole)
+        else:
+            self._strange = True
+            self._broken = disguised(chunk)
         last = len(self._reasons) != before
         counts = chunk.get("usage")
         if counts is None and (last or "x_groq" in chunk):
@@ -134,17 +166,14 @@ class OpenAIDecoder:
 
     def _choice(self, events: list[Decoded], choice: dict[str, Any], position: int, whole: bool) -> None:
         index = choice.get("index")
-        if index is None:
-            index = position
         if type(index) is not int or not 0 <= index <= MAX_INDEX:
-            raise Unreadable
+            index = position if index is None else whole_number(index, MAX_INDEX)
         if index not in self._calls:
             self._calls[index] = Calls(index, self._guarded)
-            if "delta" not in choice:
-                self._told_by_messages.add(index)
+        told = self._told.get(index) or self._teller(index, choice)
         if not self._guarded:
-            self._unknown(events, index, choice, _WHOLE if whole else _STREAMED)
-        delta = choice.get("message" if index in self._told_by_messages else "delta")
+            self._unknown(events, index, choice, _KNOWN[told])
+        delta = choice.get(told)
         if type(delta) is dict:
             content = delta.get("content")
             if type(content) is str and len(delta) == 1:
@@ -152,10 +181,23 @@ class OpenAIDecoder:
                     events.append(Text(index, "content", content))
             else:
                 self._delta(events, index, delta, whole)
+        elif type(delta) is str and delta:
+            events.append(Text(index, "content", delta))
+        elif is_error(choice):
+            self._broken = fault(choice)
         if reason := choice.get("finish_reason"):
-            self._finish(index, reason)
+            self._finish(index, reason, choice)
+
+    def _teller(self, index: int, choice: dict[str, Any]) -> str:
+        for name, kinds in (("delta", (dict, str)), ("message", (dict,)), ("text", (str,))):
+            if isinstance(choice.get(name), kinds):
+                self._told[index] = name
+                return name
+        return "delta"
 
     def _delta(self, events: list[Decoded], index: int, delta: dict[str, Any], whole: bool) -> None:
+        if is_error(delta):
+            self._broken = fault(delta)
         if not self._guarded and not delta.keys() <= _DELTA:
             self._opaque(events, index, "delta", delta, _DELTA)
         content, thinking = _content(delta.get("content"))
@@ -190,12 +232,12 @@ class OpenAIDecoder:
         if not choice.keys() <= known:
             self._opaque(events, index, "choice", choice, known)
 
-    def _finish(self, index: int, reason: Any) -> None:
-        ending = OPENAI.get(reason.lower(), BROKEN) if type(reason) is str else BROKEN
-        if ending == BROKEN:
-            self._broken = broken_off(reason)
-        else:
-            self._reasons[index] = worse(self._reasons.get(index), ending)
+    def _finish(self, index: int, reason: Any, choice: dict[str, Any]) -> None:
+        ending = finish.openai(reason)
+        if ending == finish.BROKEN:
+            self._broken = self._broken or (fault(choice) if is_error(choice) else finish.broken_off(reason))
+        elif ending != finish.UNSAID:
+            self._reasons[index] = finish.worse(self._reasons.get(index), ending)
 
     def _usage(self, events: list[Decoded], counts: Any) -> None:
         if isinstance(counts, dict) and (tokens := usage(counts, guarded=self._guarded)):
@@ -206,8 +248,9 @@ class OpenAIDecoder:
         self._over = True
         ended: list[Decoded] = []
         for index, calls in self._calls.items():
-            ended += calls.close()
-            ended.append(Finish(index, self._reasons.get(index) or ("tool_calls" if calls else "stop")))
+            reason = calls.ending(self._reasons.get(index))
+            ended += calls.close(reason)
+            ended.append(Finish(index, reason))
         return [*ended, End("natural")]
 
     def _fail(self, error: Fault) -> list[Decoded]:
@@ -236,19 +279,21 @@ class OpenAIDecoder:
 
 
 def _content(content: Any) -> tuple[str, str]:
-    """The text and the reasoning of a delta's content, which may be a list of parts (Mistral)."""
+    """The text and the reasoning of a delta's content, which may be one part or a list of them (Mistral)."""
     if isinstance(content, str):
         return content, ""
     texts: list[str] = []
     thoughts: list[str] = []
-    for part in content if isinstance(content, list) else ():
+    for part in [content] if type(content) is dict else items(content):
         match part:
-            case {"type": "text", "text": str(text)}:
+            case str(text):
                 texts.append(text)
             case {"type": "thinking", "thinking": str(text)}:
                 thoughts.append(text)
-            case {"type": "thinking", "thinking": list(items)}:
-                thoughts += [item["text"] for item in items if isinstance(item, dict) and type(item.get("text")) is str]
+            case {"type": "thinking", "thinking": list(pieces)}:
+                thoughts += [one["text"] for one in pieces if isinstance(one, dict) and type(one.get("text")) is str]
+            case {"type": "text" | "output_text", "text": str(text)}:
+                texts.append(text)
     return "".join(texts), "".join(thoughts)
 
 

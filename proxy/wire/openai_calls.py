@@ -2,22 +2,24 @@
 
 OpenAI numbers the pieces, and gives id and name with a call's first one. Other servers number nothing, give every call
 the number 0, change the number in the middle of a call, count from 1, send every call whole, repeat id and name with
-each piece, give them late, as "" or null, or leave the id out.
+each piece, give them late, as "" or null, leave the id out, make up a new one for each piece, send the whole arguments
+once more at the end, or nothing for a call without arguments.
 
-Rules. A piece is known by its id, then by its number, then by standing behind another piece. A new id or a new name
-begins a call; a piece that has neither goes on with the call of its number, or with the last one. A call is passed on
-once its name is known, or at the end of its choice: then calls are counted from 0, and id and name come once, with the
-first piece.
+Rules. A piece is known by its id, then by its number, then by standing behind another piece. A new name, or a new id
+with a name, begins a call; a piece without a name goes on with the call of its number, or with the last one. Whole
+arguments that come again, with the call's own id or without id and name, are a copy. A call is passed on once its name
+is known, or at the end of its choice: then calls are counted from 0, and id and name come once, with the first piece.
 """
 
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
-from policies.events import ToolCall
+from policies.events import FinishReason, ToolCall
 from proxy.wire import guard
-from proxy.wire.fields import Unreadable, obj, string
+from proxy.wire.fields import Unreadable, obj, string, whole_number
 from proxy.wire.jsontext import dumps
 
 MAX_INDEX = 127
@@ -32,12 +34,14 @@ MAX_KNOWN = 256
 
 _Kind: TypeAlias = Literal["function", "custom", "function_call"]
 _MEMBERS = frozenset({"index", "id", "type", "function", "custom"})
+_FLAT = frozenset({"name", "arguments"})
+"""Members of a function that some servers put into the piece itself."""
 
 
 @dataclass(slots=True)
 class _Call:
     """One call. `place` is its index for the client, None until it is passed on. `first` and `last` are the first and
-    the last character of its arguments that are no white space."""
+    the last character of its arguments that are no white space; `sum` is the checksum of all of these."""
 
     kind: _Kind
     id: str = ""
@@ -47,6 +51,7 @@ class _Call:
     extra: dict[str, Any] = field(default_factory=dict)
     first: str = ""
     last: str = ""
+    sum: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -71,12 +76,18 @@ class Calls:
 
     def tools(self, pieces: Any, *, whole: bool) -> Iterator[ToolCall]:
         """The pieces of a `tool_calls` list; in a `whole` answer each is a call. Raises Unreadable."""
+        if isinstance(pieces, dict):
+            pieces = [pieces]
         if not isinstance(pieces, list):
             return
         for piece in pieces:
-            if isinstance(piece, dict):
-                kind = _kind(piece)
-                call = self._begin(kind) if whole else self._find(piece, kind)
+            if not isinstance(piece, dict):
+                continue
+            kind = _kind(piece)
+            if kind == "function" and "function" not in piece and "name" in piece:
+                piece = _nested(piece)
+            call = self._begin(kind) if whole else self._find(piece, kind)
+            if call is not None:
                 yield from self._piece(call, piece, piece.get(call.kind))
 
     def legacy(self, piece: Any) -> Iterator[ToolCall]:
@@ -85,22 +96,39 @@ class Calls:
             call = next((call for call in self._calls if call.kind == "function_call"), None)
             yield from self._piece(call or self._begin("function_call"), {}, piece)
 
-    def close(self) -> Iterator[ToolCall]:
-        """The choice ends: the calls whose name never came."""
+    def ending(self, reason: FinishReason | None) -> FinishReason:
+        """The reason that a choice with these calls ends for. Agents run calls behind `tool_calls` alone, and wait for
+        calls behind it; some servers say `stop` behind calls, or `tool_calls` behind none."""
+        kinds = {call.kind for call in self._calls}
+        if not kinds:
+            return "stop" if reason in (None, "tool_calls", "function_call") else reason
+        if kinds == {"function_call"}:
+            return reason or "function_call"
+        return "tool_calls" if reason in (None, "stop", "function_call") else reason
+
+    def close(self, reason: FinishReason) -> Iterator[ToolCall]:
+        """The choice ends: the calls whose name never came, and the arguments of those that have none."""
         for call in self._calls:
+            if call.kind == "function" and not call.first and reason == "tool_calls":
+                call.waiting += "{}"
             if call.place is None:
                 yield self._first(call)
+            elif call.waiting:
+                yield ToolCall(self.choice, call.place, arguments=call.waiting, kind=call.kind)
 
     # ---- which call
-    def _find(self, piece: Mapping[str, Any], kind: _Kind) -> _Call:
+    def _find(self, piece: Mapping[str, Any], kind: _Kind) -> _Call | None:
+        """The call of a piece; None if the piece is a copy of all that its call has."""
         index, id, body = piece.get("index"), string(piece.get("id")), piece.get(kind)
-        if index is not None and (type(index) is not int or not 0 <= index <= MAX_INDEX):
-            raise Unreadable
+        if index is not None:
+            index = whole_number(index, MAX_INDEX)
         call = self._by_id.get(_known(id))
         if call is None:
             call = self._latest() if index is None else self._numbered.get(index)
         if call is None and not id and not _name(body):
             call = self._latest()  # a number alone is no call
+        if call is not None and _is_copy(call, id, body) and (index is None or self._numbered.get(index) is call):
+            return None
         if call is None or _is_another(call, id, body, numbered=index is not None):
             call = self._begin(kind)
         if index is not None:
@@ -122,7 +150,7 @@ class Calls:
         arguments = _text(body, "input" if call.kind == "custom" else "arguments")
         extra = self._extra(piece)
         if (text := arguments.strip()) and call.kind == "function":
-            call.first, call.last = call.first or text[0], text[-1]
+            call.first, call.last, call.sum = call.first or text[0], text[-1], _sum(text, call.sum)
         if id := string(piece.get("id")):
             call.id = call.id or (id if call.place is None else _known(id))
             self._by_id[_known(id)] = call
@@ -155,16 +183,37 @@ class Calls:
 def _is_another(call: _Call, id: str, body: Any, *, numbered: bool) -> bool:
     """Whether a piece with this id begins a call of its own, and does not go on with `call`."""
     name = _name(body)
-    if id and call.id and _known(id) != _known(call.id):
+    if name and call.name and _known(name) != _known(call.name):
         return True
+    if id and call.id and _known(id) != _known(call.id):
+        if name or not call.name:
+            return True
+        return call.is_whole and _text(body, "arguments").lstrip().startswith("{")
     if not name or not call.name:
         return False
-    if _known(name) != _known(call.name):
-        return True
     # The same name once more: servers repeat it with each piece, or call one function twice.
     if call.is_whole:
         return _text(body, "arguments").lstrip().startswith("{")
     return not (numbered or id or call.first)
+
+
+def _is_copy(call: _Call, id: str, body: Any) -> bool:
+    """Whether a piece with the call's id, or with neither id nor name, repeats all of the call's arguments."""
+    if not call.is_whole or (_known(id) != _known(call.id) if id else _name(body)):
+        return False
+    text = _text(body, "arguments")
+    return text.lstrip().startswith("{") and _sum(text, 0) == call.sum
+
+
+def _nested(piece: Mapping[str, Any]) -> dict[str, Any]:
+    """A piece whose function's members stand in it, in OpenAI's form."""
+    rest = {name: value for name, value in piece.items() if name not in _FLAT}
+    return rest | {"function": {name: piece[name] for name in _FLAT if name in piece}}
+
+
+def _sum(text: str, before: int) -> int:
+    """The checksum of arguments without their white space, which a server writes anew when it repeats them."""
+    return zlib.crc32("".join(text.split()).encode(errors="surrogatepass"), before)
 
 
 def _known(text: str) -> str:

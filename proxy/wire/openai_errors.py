@@ -1,15 +1,19 @@
 """Errors inside an OpenAI-format stream, in the spellings that servers use.
 
 Known: `{"error": {…}}` (OpenAI, Groq, OpenRouter), `{"error": "text"}`, and `{"object": "error", "message": …}` (vLLM).
-Rule: of what the provider sent only its `message` goes on; other members may hold the answer's text (Groq's
-`failed_generation`).
+An object without choices may be an error by its words alone: `{"code": 429, "msg": …}`, `{"success": false, …}`,
+`{"detail": …}`, `{"error_code": …, "error_msg": …}` (Baidu), `{"base_resp": {"status_msg": …}}` (MiniMax).
+
+Rule: of what the provider sent only its words go on (`proxy.wire.error_words`); other members may hold the answer's
+text (Groq's `failed_generation`).
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from proxy.wire.base import Fault
-from proxy.wire.fields import error_message, label, string
+from proxy.wire.error_words import words
+from proxy.wire.fields import error_message, label, obj, string
 
 _STATUSES = (
     ("rate_limit", 429),
@@ -27,6 +31,15 @@ _STATUSES = (
 """Words of an error's type or code and the status they mean; the first that is found counts."""
 
 
+_CODES: Final = ("code", "status_code", "error_code", "errcode", "status")
+_FINE: Final = frozenset(
+    {"0", "200", "ok", "success", "succeeded", "true", "pending", "processing", "queued", "running"}
+)
+"""Codes and states of what is no failure."""
+
+_PULSES: Final = frozenset({"ping", "pong", "heartbeat", "keepalive", "keep-alive"})
+
+
 def is_error(chunk: Mapping[str, Any]) -> bool:
     """Whether this event of the stream is an error."""
     return bool(chunk.get("error")) or chunk.get("object") == "error"
@@ -36,8 +49,20 @@ def fault(chunk: Mapping[str, Any]) -> Fault:
     """The error that an event holds."""
     error = chunk.get("error") or chunk
     if not isinstance(error, dict):
-        error = {"message": error}
-    return Fault(error_message(error.get("message")), _status(error, chunk), _kind(error), quoted=True)
+        error = {"message": error} if isinstance(error, str) else {**chunk, "error": None}
+    return Fault(error_message(words(error)), _status(error, chunk), _kind(error), quoted=True)
+
+
+def disguised(chunk: Mapping[str, Any]) -> Fault | None:
+    """The error that an object without choices is, though nothing in it is called so."""
+    if chunk.get("usage") or string(chunk.get("type")).lower() in _PULSES:
+        return None
+    for holder in (chunk, obj(chunk.get("base_resp")), obj(chunk.get("header"))):
+        codes = [holder[name] for name in _CODES if holder.get(name) is not None]
+        fine = any(str(code).lower() in _FINE for code in codes if isinstance(code, str | int))
+        if holder.get("success") is False or (words(holder) and not fine):
+            return fault(holder)
+    return None
 
 
 def _status(error: Mapping[str, Any], chunk: Mapping[str, Any]) -> int:

@@ -1,5 +1,6 @@
-"""Server-sent events cut out of bytes, as WHATWG's specification says, with two differences, because some servers need
-them: a last event counts without its blank line, and a field `error` is an error (llama.cpp).
+"""Server-sent events cut out of bytes, as WHATWG's specification says, with three differences, because some servers
+need them: a last event counts without its blank line, a field `error` is an error (llama.cpp), and a line that begins
+with `{` is data (errors that a proxy writes into a stream, and streams of bare JSON lines).
 
 Rule: bytes in, records out; text is not decoded here, so that a read may end inside a character. Line endings become
 `\\n` as they arrive; an event is what stands before an empty line. Each byte is searched once, however small the reads,
@@ -142,6 +143,8 @@ def _record(block: bytes) -> Record | None:
             lines.append(value.removeprefix(b" "))
         elif field == b"event":
             event = value.removeprefix(b" ").decode(errors="replace") or None
+        elif line.startswith(b"{"):
+            lines.append(line)
         elif field == b"error":
             return Record("error", b'{"error":%b}' % (value.strip() or b"true"))
     return Record(event, b"\n".join(lines)) if lines else None

@@ -269,7 +269,8 @@ async def test_what_came_before_an_error_of_the_provider_is_sent_first() -> None
 
 
 async def test_an_error_of_the_provider_before_anything_was_sent_is_a_status() -> None:
-    run = await driven([[text("Hel"), Fault("overloaded", 529, "overloaded_error")]])
+    error = UpstreamError("overloaded", status=503, code="overloaded_error")
+    run = await driven([[text("Hel"), Fault("overloaded", 529, "overloaded_error", error=error)]])
     assert (run.client.response.status, run.client.response.error["code"]) == (503, "overloaded_error")
 
 

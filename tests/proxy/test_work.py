@@ -130,7 +130,7 @@ class Recorded:
         assert body is not None
         response = SimpleNamespace(content_type="text/event-stream", release=lambda: None, close=lambda: None)
         loop.call_soon(self._play, connection, loop)
-        return NativeAnswer(response, body, decoder(asked.guarded), asked, streamed=True)
+        return NativeAnswer(response, body, decoder(asked.guarded), asked, Turns(), streamed=True)
 
     def _play(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
         if connection.short is not None:

@@ -3,8 +3,8 @@
 from proxy.telemetry import names
 
 EMITTED = """
-client.address error.type http.request.method http.response.status_code http.route server.address server.port
-url.path url.scheme user_agent.original
+client.address error.type error.message http.request.method http.response.status_code http.route server.address
+server.port url.path url.scheme user_agent.original
 
 gen_ai.operation.name gen_ai.provider.name gen_ai.request.model gen_ai.request.stream gen_ai.request.temperature
 gen_ai.request.top_p gen_ai.request.top_k gen_ai.request.max_tokens gen_ai.request.frequency_penalty

@@ -67,9 +67,9 @@ class Heard:
         self.connection.data_received(HEAD)
         body = self.connection.body
         assert body is not None
-        response: Any = SimpleNamespace(content_type="text/event-stream", release=lambda: None, close=lambda: None)
+        response: Any = SimpleNamespace(release=lambda: None, close=lambda: None)
         asked = call("openai")
-        self.answer = NativeAnswer(response, body, OpenAIDecoder(False), asked, streamed=True)
+        self.answer = NativeAnswer(response, body, OpenAIDecoder(False), asked, Turns(), streamed=True)
         self.task = spawn(self._read())
         await asyncio.sleep(0)
 

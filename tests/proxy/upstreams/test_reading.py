@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.events import Text
+from proxy.turns import Turns
 from proxy.upstreams.answer import NativeAnswer
 from proxy.wire import sse
 from proxy.wire.anthropic import AnthropicDecoder
@@ -18,7 +19,7 @@ from proxy.wire.gemini import GeminiDecoder
 from proxy.wire.openai import OpenAIDecoder
 from tests.proxy.upstreams.calls import call
 
-RESPONSE: Any = SimpleNamespace(content_type="text/event-stream")
+RESPONSE: Any = SimpleNamespace()
 DECODERS: dict[str, Callable[[bool], Decoder]] = {
     "openai": OpenAIDecoder,
     "anthropic": AnthropicDecoder,
@@ -27,7 +28,7 @@ DECODERS: dict[str, Callable[[bool], Decoder]] = {
 
 
 def answer(decoder: Decoder) -> NativeAnswer:
-    return NativeAnswer(RESPONSE, RESPONSE, decoder, call("openai"), streamed=True)
+    return NativeAnswer(RESPONSE, RESPONSE, decoder, call("openai"), Turns(), streamed=True)
 
 
 def parsed(decoder: Decoder, data: bytes) -> list[Decoded]:

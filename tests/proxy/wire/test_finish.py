@@ -11,7 +11,7 @@ from openai.types.chat.chat_completion import Choice
 from policies.events import FinishReason
 from proxy.wire.anthropic import AnthropicDecoder
 from proxy.wire.base import Decoder, Fault
-from proxy.wire.finish import ANTHROPIC, BROKEN, GEMINI, OPENAI, broken_off, worse
+from proxy.wire.finish import ANTHROPIC, BROKEN, GEMINI, OPENAI, UNSAID, broken_off, openai, worse
 from proxy.wire.gemini import GeminiDecoder
 from proxy.wire.openai import OpenAIDecoder
 from tests.proxy.wire import anthropic_events, gemini_events
@@ -64,7 +64,22 @@ def test_an_answer_ends_as_its_row_says(decoder: Decoder, events: list[object], 
     assert seen.content == "x"
     if ending == BROKEN:
         assert isinstance(seen.end, Fault) and not seen.finish
-    else:  # without calls, Anthropic's tool_use leaves nothing to run
-        assert seen.finish == {
-            0: "stop" if ending == "tool_calls" and isinstance(decoder, AnthropicDecoder) else ending
-        }
+    elif ending == UNSAID:  # the end's mark ends the answer, if the format has one
+        assert seen.finish == ({0: "stop"} if isinstance(decoder, OpenAIDecoder) else {})
+    else:  # there are no calls, so nothing is to be run
+        assert seen.finish == {0: "stop" if ending in ("tool_calls", "function_call") else ending}
+
+
+SPELLINGS = {
+    "stop": ["Stop", " stop ", "FinishReason.STOP", "FINISH_REASON_STOP", "endTurn", "END-TURN", "eosFound"],
+    "length": ["max-tokens", "maxTokens", "FinishReason.MAX_TOKENS", "max output tokens"],
+    "tool_calls": ["tool-calls", "toolCalls", "Tool_Calls"],
+    "content_filter": ["content-filter", "contentFilter", "FinishReason.SAFETY"],
+    UNSAID: ["null", "None", "NULL", "FINISH_REASON_UNSPECIFIED"],
+    BROKEN: ["", "something new", "x" * 100, 1, True, None, ["stop"], {"type": "stop"}],
+}
+
+
+@pytest.mark.parametrize(("ending", "reason"), [(e, reason) for e, all in SPELLINGS.items() for reason in all])
+def test_an_openai_format_servers_reason_is_read_however_it_is_spelt(ending: str, reason: object) -> None:
+    assert openai(reason) == ending

@@ -214,7 +214,7 @@ def test_a_faults_message_is_the_providers_and_cut() -> None:
     assert seen({**said("x", finish="STOP"), "error": None}).end == End("natural")
 
 
-@pytest.mark.parametrize("data", [b"{", b"null", b"\xff\xfe", b'"text"', b"[" * 100_000])
+@pytest.mark.parametrize("data", [b"{", b"\xff\xfe", b'"text"', b"[" * 100_000])
 def test_data_that_is_no_json_object_is_a_fault(data: bytes) -> None:
     assert seen(data, said("x")).end == UNREADABLE
 

@@ -57,12 +57,16 @@ TEXTS: dict[str, tuple[Any, Sequence[Event]]] = {
         {"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
         [Text(0, "content", "ab")],
     ),
+    "texts as parts": ({"content": ["a", "b"]}, [Text(0, "content", "ab")]),
+    "one part": ({"content": {"type": "text", "text": "a"}}, [Text(0, "content", "a")]),
+    "a part of the Responses API": ({"content": [{"type": "output_text", "text": "a"}]}, [Text(0, "content", "a")]),
+    "a text": ("a", [Text(0, "content", "a")]),
     "thinking parts": (
         {"content": [{"type": "thinking", "thinking": THOUGHT}, {"type": "text", "text": "a"}]},
         [Text(0, "reasoning", "hmm"), Text(0, "content", "a")],
     ),
     "thinking as text": ({"content": [{"type": "thinking", "thinking": "hm"}]}, [Text(0, "reasoning", "hm")]),
-    "unknown parts": ({"content": [{"type": "reference", "reference_ids": [1]}, "x", None, 7]}, []),
+    "unknown parts": ({"content": [{"type": "reference", "reference_ids": [1]}, None, 7]}, []),
     "wrong types": ({"content": 7, "refusal": ["x"], "reasoning": {"a": 1}, "tool_calls": "x", "function_call": 1}, []),
     "a lone surrogate": (b'{"choices":[{"delta":{"content":"\\ud83d"}}]}', [Text(0, "content", "\ud83d")]),
 }
@@ -79,9 +83,9 @@ def test_text_goes_into_its_channel(delta: Any, events: Sequence[Event], guarded
     [
         ("stop", "stop"),
         ("length", "length"),
-        ("tool_calls", "tool_calls"),
+        ("tool_calls", "stop"),
         ("content_filter", "content_filter"),
-        ("function_call", "function_call"),
+        ("function_call", "stop"),
         ("eos", "stop"),
         ("end_turn", "stop"),
         ("MAX_TOKENS", "length"),
@@ -111,7 +115,7 @@ def test_what_comes_behind_a_finish_reason_is_the_answers_too() -> None:
         ToolCall(0, 0, "c", "f", "{}"),
         Usage(1, 0, details={"prompt_tokens": 1}),
         Text(1, "content", "b"),
-        Finish(0, "stop"),
+        Finish(0, "tool_calls"),
         Finish(1, "stop"),
         END,
     ]
@@ -148,7 +152,7 @@ def test_choices_are_kept_apart_and_may_lack_an_index() -> None:
     assert decode(unnumbered) == [Text(0, "content", "a"), Text(1, "content", "b")]
 
 
-@pytest.mark.parametrize("index", [-1, 128, 10**30, "0", 0.0, True, [], {}])
+@pytest.mark.parametrize("index", [-1, 128, 10**30, "x", "-1", 0.5, True, [], {}])
 def test_an_index_without_a_place_is_a_fault_after_what_came_before(index: Any) -> None:
     events = {"choices": [{"index": 0, "delta": {"content": "a"}}, {"index": index, "delta": {"content": "b"}}]}
     text, fault = decode(events, chunk({"content": "c"}))
@@ -231,7 +235,7 @@ def test_usage_is_found_wherever_servers_put_it(event: Any) -> None:
     assert [e for e in decode(event) if isinstance(e, Usage)] == [Usage(3, 5, details=USAGE)]
 
 
-@pytest.mark.parametrize("usage", [None, {}, [], "x", 7, {"prompt_tokens": None}, {"prompt_tokens": "3"}])
+@pytest.mark.parametrize("usage", [None, {}, [], "x", 7, {"prompt_tokens": None}, {"prompt_tokens": "x"}])
 def test_usage_that_counts_nothing_is_no_event(usage: Any) -> None:
     assert decode({"choices": [], "usage": usage}) == []
 
@@ -259,7 +263,7 @@ def test_a_guarded_answer_takes_only_names_that_cannot_hold_text() -> None:
     assert unguarded.meta == Meta(model="my model", created=1700000000)
 
 
-@pytest.mark.parametrize("data", [b"{", b"[]", b"null", b'"text"', b"7", b"\xff", b"<html>", b"[DONE", b"[" * 5000])
+@pytest.mark.parametrize("data", [b"{", b"[7]", b'"text"', b"\xff", b"<html>", b"[DONE", b"[" * 5000])
 def test_what_is_not_a_json_object_is_a_fault(data: bytes) -> None:
     for got in (decode(data, chunk({"content": "a"})), OpenAIDecoder(True).whole(data)):
         assert [type(e) for e in got] == [Fault]

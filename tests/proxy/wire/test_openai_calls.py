@@ -1,5 +1,6 @@
 """Tool-call pieces find their call, whatever the server leaves out."""
 
+import json
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ def piece(index: int | None = None, id: str | None = None, name: str | None = No
 def stream(*chunks: list[Any], guarded: bool = False) -> list[ToolCall]:
     calls = Calls(0, guarded)
     events = [event for pieces in chunks for event in calls.tools(pieces, whole=False)]
-    return [*events, *calls.close()]
+    return [*events, *calls.close("length")]  # at `tool_calls` arguments that never came would be added
 
 
 def joined(events: list[ToolCall]) -> list[tuple[int, str | None, str | None, str]]:
@@ -105,6 +106,37 @@ SERVERS: dict[str, tuple[list[list[Any]], list[Any]]] = {
         [[piece(None, None, "f", "{")], [piece(None, None, "f", "}")]],
         [(0, None, "f", "{}")],
     ),
+    "another id with each piece": (
+        [[piece(0, "a", "f", "{")], [piece(0, "x", None, '"a":1')], [piece(0, "y", None, "}")]],
+        [(0, "a", "f", '{"a":1}')],
+    ),
+    "no index, another id with each piece": ([[piece(None, "a", "f", "{")], [piece(None, "x", None, "}")]], [A]),
+    "one index, the next call's name is late": (
+        [[piece(0, "a", "f", "{}")], [piece(0, "b", None, '{"x":1}')], [piece(0, "b", "g", "")]],
+        [A, (1, "b", "g", '{"x":1}')],
+    ),
+    "the whole arguments once more at the end": (
+        [[piece(0, "a", "f", '{"x": ')], [piece(0, None, None, "1}")], [piece(0, None, None, '{"x":1}')]],
+        [(0, "a", "f", '{"x": 1}')],
+    ),
+    "the whole call once more at the end": (
+        [[piece(0, "a", "f", '{"x":')], [piece(0, None, None, "1}")], [piece(0, "a", "f", '{"x":1}')]],
+        [(0, "a", "f", '{"x":1}')],
+    ),
+    "one id, one function, equal calls": (
+        [[piece(0, "a", "f", '{"x":1}')], [piece(1, "a", "f", '{"x":1}')]],
+        [(0, "a", "f", '{"x":1}'), (1, "a", "f", '{"x":1}')],
+    ),
+    "a brace in a text, at which a piece ends and the next begins": (
+        [[piece(0, "a", "f", '{"x":"{}')], [piece(0, None, None, '{}"}')]],
+        [(0, "a", "f", '{"x":"{}{}"}')],
+    ),
+    "a number as text, or with a point": (
+        [[piece("0", "a", "f", "{}")], [piece(1.0, "b", "g", "[]")]],  # type: ignore[arg-type]
+        [A, B],
+    ),
+    "no list": ([piece(0, "a", "f", "{}")], [A]),
+    "no function object": ([[{"index": 0, "id": "a", "type": "function", "name": "f", "arguments": "{}"}]], [A]),
     "pieces that are none": ([[None, 7, "x", piece(0, "a", "f", "{}")]], [A]),
 }
 
@@ -112,6 +144,32 @@ SERVERS: dict[str, tuple[list[list[Any]], list[Any]]] = {
 @pytest.mark.parametrize(("chunks", "calls"), SERVERS.values(), ids=SERVERS.keys())
 def test_each_servers_pieces_make_the_same_calls(chunks: list[list[Any]], calls: list[Any]) -> None:
     assert joined(stream(*chunks)) == calls
+
+
+REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
+
+
+def test_a_choice_with_calls_ends_with_tool_calls_and_one_without_never_does() -> None:
+    none, tool, legacy = Calls(0, False), Calls(0, False), Calls(0, False)
+    list(tool.tools([piece(0, "a", "f", "{}")], whole=False))
+    list(legacy.legacy({"name": "f", "arguments": "{}"}))
+    cut = {"length": "length", "content_filter": "content_filter"}
+    assert {reason: none.ending(reason) for reason in REASONS} == dict.fromkeys(REASONS, "stop") | cut
+    assert {reason: tool.ending(reason) for reason in REASONS} == dict.fromkeys(REASONS, "tool_calls") | cut
+    assert all(legacy.ending(reason) == reason for reason in REASONS)
+    assert (none.ending(None), tool.ending(None), legacy.ending(None)) == ("stop", "tool_calls", "function_call")
+
+
+@pytest.mark.parametrize("arguments", [None, "", " ", "\n"])
+@pytest.mark.parametrize("name", ["f", None])
+def test_a_call_without_arguments_gets_an_empty_object_at_a_natural_end(arguments: Any, name: Any) -> None:
+    calls = Calls(0, False)
+    events = [*calls.tools([piece(0, "a", name, arguments)], whole=False), *calls.close("tool_calls")]
+    assert json.loads("".join(event.arguments for event in events)) == {}
+    cut = Calls(0, False)
+    assert "{}" not in [
+        e.arguments for e in [*cut.tools([piece(0, "a", name, arguments)], whole=False), *cut.close("length")]
+    ]
 
 
 def test_a_missing_id_is_made_up_and_differs_between_calls() -> None:

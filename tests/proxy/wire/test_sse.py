@@ -54,6 +54,8 @@ def oracle(data: bytes) -> list[Record]:
                 datas.append(value)
             elif field == b"event":
                 name = value.decode(errors="replace") or None
+            elif line[:1] == b"{":
+                datas.append(line)
             continue
         if datas:
             records.append(Record(name, b"\n".join(datas)))

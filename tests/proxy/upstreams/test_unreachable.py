@@ -1,0 +1,65 @@
+"""Why a provider could not be reached: the system's own words, and nothing else of an exception."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from typing import Any
+
+import pytest
+
+from proxy.upstreams.unreachable import MAX_CAUSES, reason
+
+SECRET = "http://user:password@proxy.example"
+
+
+def verification() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, SECRET)
+    error.verify_message = "certificate has expired"
+    return error
+
+
+REASONS: list[tuple[BaseException, str]] = [
+    (ConnectionRefusedError(errno.ECONNREFUSED, SECRET), "ECONNREFUSED (Connection refused)"),
+    (OSError(errno.EHOSTUNREACH, SECRET), "EHOSTUNREACH (No route to host)"),
+    (socket.gaierror(socket.EAI_NONAME, SECRET), "DNS: EAI_NONAME (the name is not known)"),
+    (verification(), "certificate: certificate has expired"),
+    (OSError(SECRET), ""),
+    (ssl.SSLError(1, SECRET), ""),
+    (ValueError(SECRET), ""),
+]
+
+
+@pytest.mark.parametrize(("error", "said"), REASONS, ids=[str(i) for i in range(len(REASONS))])
+def test_a_reason_is_a_name_and_fixed_words(error: BaseException, said: str) -> None:
+    assert reason(error) == said
+    outer = ValueError(SECRET)
+    outer.__cause__ = error
+    assert reason(outer) == reason(ExceptionGroup("all", [outer])) == said
+
+
+def test_of_many_exceptions_some_are_looked_at() -> None:
+    error: BaseException = OSError(errno.ECONNRESET, "x")
+    for _ in range(MAX_CAUSES):
+        outer = ValueError()
+        outer.__cause__ = error
+        error = outer
+    assert reason(error) == ""
+
+
+async def refused_by_tls() -> None:
+    async def garble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"no TLS at all\r\n")
+        await reader.read()
+        writer.close()
+
+    garbled = await asyncio.start_server(garble, "127.0.0.1", 0)
+    async with garbled:
+        port: Any = garbled.sockets[0].getsockname()[1]
+        await asyncio.open_connection("127.0.0.1", port, ssl=ssl.create_default_context())
+
+
+def test_openssls_reason_is_told() -> None:
+    with pytest.raises(ssl.SSLError) as failed:
+        asyncio.run(refused_by_tls())
+    assert reason(failed.value) == "TLS: WRONG_VERSION_NUMBER"
