@@ -19,7 +19,7 @@ from yarl import URL
 
 from proxy import jsonmarks
 from proxy.errors import AnswerTooLarge, GatewayError, UpstreamError
-from proxy.tasks import in_turns
+from proxy.turns import Turns
 from proxy.upstreams.answer import MAX_VALUES, died
 from proxy.upstreams.base import Call
 from proxy.upstreams.outbound import HttpRequest
@@ -112,7 +112,7 @@ class Exchange:
     async def _answered(self, request: HttpRequest) -> "Reply":
         response = await self._sender.send(self._call, request)
         if 200 <= response.status < 300:
-            return Reply(response, self._call, self._heard)
+            return Reply(response, self._call, self._sender.turns, self._heard)
         raise await refusal(self._call, response)
 
     @contextlib.contextmanager
@@ -136,7 +136,8 @@ class Reply:
     """A good answer's head, and its bytes. Events are given in whole lines, and a JSON body in one piece: how many
     values they have is known before LiteLLM parses them."""
 
-    def __init__(self, response: aiohttp.ClientResponse, call: Call, heard: Callable[[], None]) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, call: Call, turns: Turns, heard: Callable[[], None]) -> None:
+        self._turns = turns
         self.status = response.status
         self.headers = [(name, value) for name, value in response.headers.items() if name.lower() not in _READ_HERE]
         self._response = response
@@ -210,7 +211,7 @@ class Reply:
         return await self._checked(lines)
 
     async def _checked(self, data: bytes) -> bytes:
-        if len(data) > MAX_VALUES and await in_turns(jsonmarks.values(data, MAX_VALUES)) > MAX_VALUES:
+        if len(data) > MAX_VALUES and await self._turns.take(jsonmarks.values(data, MAX_VALUES)) > MAX_VALUES:
             raise self._refused("more JSON values than this gateway takes at once", "event_too_large")
         return data
 

@@ -82,6 +82,12 @@ def test_the_operators_affairs_are_told_in_our_words(status: int) -> None:
         ({"detail": [{"loc": ["body", "n"], "msg": "m"}, {"msg": "k"}]}, "body.n: m; k", None, "upstream_error"),
         ({"object": "error", "message": {"detail": [{"msg": "m"}]}, "type": "t"}, "m", None, "t"),
         ({"errors": [{"message": "m"}]}, "m", None, "upstream_error"),
+        ({"error": True, "message": "m"}, "m", None, "upstream_error"),
+        ({"base_resp": {"status_code": 2013, "status_msg": "m"}}, "m", None, "upstream_error"),
+        ({"error": {"message": "Provider returned error", "metadata": {"raw": "m"}}}, "m", None, "upstream_error"),
+        (b"m", "m", None, "upstream_error"),
+        (b'event: error\ndata: {"error": {"message": "m"}}\n\ndata: [DONE]\n\n', "m", None, "upstream_error"),
+        (b': comment\n\ndata: {"error": "m"}', "m", None, "upstream_error"),
     ],
 )
 def test_every_servers_spelling_is_read(body: Any, message: str, param: str | None, code: str) -> None:
