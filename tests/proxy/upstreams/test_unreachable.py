@@ -1,10 +1,8 @@
 """Why a provider could not be reached: the system's own words, and nothing else of an exception."""
 
-import asyncio
 import errno
 import socket
 import ssl
-from typing import Any
 
 import pytest
 
@@ -47,19 +45,10 @@ def test_of_many_exceptions_some_are_looked_at() -> None:
     assert reason(error) == ""
 
 
-async def refused_by_tls() -> None:
-    async def garble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"no TLS at all\r\n")
-        await reader.read()
-        writer.close()
-
-    garbled = await asyncio.start_server(garble, "127.0.0.1", 0)
-    async with garbled:
-        port: Any = garbled.sockets[0].getsockname()[1]
-        await asyncio.open_connection("127.0.0.1", port, ssl=ssl.create_default_context())
-
-
 def test_openssls_reason_is_told() -> None:
+    said, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    said.write(b"HTTP/1.1 400 Bad Request\r\n")
+    client = ssl.create_default_context().wrap_bio(said, sent, server_hostname="example.com")
     with pytest.raises(ssl.SSLError) as failed:
-        asyncio.run(refused_by_tls())
+        client.do_handshake()
     assert reason(failed.value) == "TLS: WRONG_VERSION_NUMBER"
