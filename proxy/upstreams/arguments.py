@@ -46,6 +46,13 @@ def arguments(call: Call) -> dict[str, Any]:
         return _arguments(call)
 
 
+def _several(call: Call) -> bool:
+    """Whether the client wants several choices. LiteLLM's streams tell the end of one choice alone, so such an answer
+    is asked for whole."""
+    wanted = call.body.get("n")
+    return isinstance(wanted, int) and wanted > 1
+
+
 def _arguments(call: Call) -> dict[str, Any]:
     api = call.provider.api or call.provider_name
     where = _where(call, api)
@@ -55,7 +62,7 @@ def _arguments(call: Call) -> dict[str, Any]:
             f"LiteLLM knows no provider {provider!r}: set options.custom_llm_provider of {call.provider_name!r}.",
             code="unknown_provider",
         )
-    stream = streams(call)
+    stream = streams(call) and not _several(call)
     usage = {"stream_options": {"include_usage": True}} if stream and call.provider.include_usage else {}
     headers = client_headers(call)
     return {

@@ -142,7 +142,9 @@ class LiteLLMAnswer:
             return self._exchange.failure
         if over.error is None or isinstance(over.error, Cut):
             return died(self._call.provider_name, "ended its answer before it was complete")
-        return (unread if self._exchange.answered else unsent)(self._call, over.error)
+        if self._exchange.answered:
+            return unread(self._call, over.error, whole=not self._named["stream"])
+        return unsent(self._call, over.error)
 
     # ---- in LiteLLM's thread
     def _told(self) -> bool:
@@ -163,10 +165,11 @@ class LiteLLMAnswer:
         await self._handed.give(over)
 
     async def _relay(self, answer: Any, streamed: bool) -> None:
+        one_call = self._named.get("parallel_tool_calls") is False
         if not streamed:
-            await self._handed.give(_Piece(dumps(Chunks().plain(answer)), whole=True))
+            await self._handed.give(_Piece(dumps(Chunks(one_call=one_call).plain(answer)), whole=True))
             return
-        chunks = Chunks(answer, self._told)
+        chunks = Chunks(answer, self._told, one_call=one_call)
         try:
             async for chunk in answer:
                 await self._handed.give(_Piece(dumps(chunks.plain(chunk))))

@@ -4,6 +4,7 @@ or more than the provider said.
 - The empty members that it adds to every chunk are left out.
 - Calls of tools that run at the provider (Anthropic's `srvtoolu_` ids) are not for the client to run: left out, and the
   calls behind them count from 0.
+- A client that wants one call at a time gets the first alone: some providers cannot be told.
 - Gemini's tokens of search results are in the details alone: they are the prompt's.
 - Where a provider tells no usage, LiteLLM counts tokens itself and shows that as the provider's: left out.
 - Where an answer breaks off, LiteLLM may end it with a reason of its own: `Cut` is raised instead.
@@ -32,10 +33,11 @@ class Kept(list[Any]):
 
 class Chunks:
     """Mends the chunks of one answer. `stream` is LiteLLM's, None for a whole answer; `told` says whether the provider
-    has told of the answer's end, where LiteLLM does not keep that."""
+    has told of the answer's end, where LiteLLM does not keep that; `one_call` that the client wants no second one."""
 
-    def __init__(self, stream: Any = None, told: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, stream: Any = None, told: Callable[[], bool] = lambda: True, *, one_call: bool = False) -> None:
         self._told = told
+        self._one_call = one_call
         self._hidden: dict[int, set[int]] = {}
         # A few providers have streams of their own kind.
         self._stream: Any = stream if hasattr(stream, _REASONS[0]) else None
@@ -72,7 +74,7 @@ class Chunks:
                 hidden.add(index)
             if index not in hidden:
                 shown.append({**call, "index": index - sum(other < index for other in hidden)})
-        return shown
+        return shown if not self._one_call else [call for call in shown if call["index"] == 0]
 
 
 def _count_searches(usage: dict[str, Any]) -> None:

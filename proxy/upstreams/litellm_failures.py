@@ -45,16 +45,16 @@ def unsent(call: Call, error: BaseException) -> GatewayError:
     return refused
 
 
-def unread(call: Call, error: BaseException) -> UpstreamError:
-    """The same for what it raised while it read an answer. What the provider says there may quote the answer, so it is
-    not repeated."""
+def unread(call: Call, error: BaseException, *, whole: bool = False) -> UpstreamError:
+    """The same for what it raised while it read an answer, a `whole` one or a stream. What the provider says there may
+    quote the answer, so it is not repeated."""
     chain = [link for link in _chain(error) if type(link).__name__ != _WRAPPER]
     statuses = [getattr(link, "status_code", None) for link in chain]
     kept = next((status for status in statuses if status in _KEPT), None)
     if kept is not None:
         return failure(call, kept, {}, b"")
     text = f"The provider {call.provider_name!r} reported an error in its answer: try again."
-    if any(isinstance(link, _MISTAKES) for link in chain):
+    if whole or any(isinstance(link, _MISTAKES) for link in chain):
         text = f"The provider {call.provider_name!r} sent an answer that this gateway cannot read: try again."
         return UpstreamError(text, code="malformed_event")
     return UpstreamError(text)

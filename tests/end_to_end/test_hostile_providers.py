@@ -47,9 +47,11 @@ FLOODS = {
 }
 
 
-@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("engine", "stream"), [("native", True), ("native", False), ("litellm", True)])
 @pytest.mark.parametrize("kind", FLOODS)
-async def test_a_flood_stops_nobody_and_is_cut_in_time(kind: str, stream: bool) -> None:
+async def test_a_flood_stops_nobody_and_is_cut_in_time(
+    litellm_used: None, kind: str, engine: str, stream: bool
+) -> None:
     head, flood = FLOODS[kind]()
 
     async def play(writer: asyncio.StreamWriter) -> None:
@@ -63,6 +65,7 @@ async def test_a_flood_stops_nobody_and_is_cut_in_time(kind: str, stream: bool) 
 
     async with server(play) as provider:
         config = CONFIG.replace("{url}", provider.url).replace("port: 0", "port: 0, max_answer_mb: 2")
+        config = config.replace('/*"}}', f'/*", engine: {engine}}}}}')
         limits = "timeouts: {{first_token: 1, idle: 1, total: 2}}"
         async with running(config, limits) as run, plain(run.url) as http:
             asking = spawn(http.post(CHAT, json=ask("openai-m", stream=stream), timeout=30))

@@ -1,4 +1,5 @@
-"""Tools and JSON answers through the OpenAI SDK: calls in pieces, conversations of several turns, schemas."""
+"""Tools and JSON answers through the OpenAI SDK: calls in pieces, conversations of several turns, schemas; with
+our own engine, and with LiteLLM's."""
 
 import json
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 
 from proxy.simulator import Answer, ToolUse
 from tests.end_to_end.clients import sdk
-from tests.end_to_end.running import PROVIDERS, Running
+from tests.end_to_end.running import CONFIG, PROVIDERS, Running, running
 
 pytestmark = pytest.mark.anyio
 each_provider = pytest.mark.parametrize("provider", PROVIDERS)
@@ -38,6 +39,17 @@ class Report(BaseModel):
     city: str
     degrees: int
     days: list[str]
+
+
+@pytest.fixture(scope="module", params=["native", "litellm"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+async def shared(engine: str, litellm_used: None) -> AsyncIterator[Running]:
+    async with running(CONFIG.replace('/*"}}', f'/*", engine: {engine}}}}}')) as run:
+        yield run
 
 
 @pytest.fixture
@@ -93,8 +105,10 @@ async def test_parallel_calls_are_joined(run: Running, client: AsyncOpenAI, prov
 @pytest.mark.parametrize("effort", [{}, {"reasoning_effort": "low"}], ids=["plain", "thinking"])
 @each_provider
 async def test_a_call_its_result_and_the_answer(
-    run: Running, client: AsyncOpenAI, provider: str, effort: dict[str, str], stream: bool
+    run: Running, client: AsyncOpenAI, engine: str, provider: str, effort: dict[str, str], stream: bool
 ) -> None:
+    if effort and (engine, provider) == ("litellm", "anthropic"):
+        pytest.skip("the pieces of signed thoughts that LiteLLM gives have no index to join them by")
     thoughts = "I have to look that up 🤔." if effort else ""
     calls = Answer(tools=CALLS.tools, reasoning=thoughts, chunk=3)
     run.sim.answers["m"] = [calls, Answer("It is 20 °C in 臺北.", chunk=3)]

@@ -37,6 +37,12 @@ def test_the_least_call() -> None:
     }
 
 
+@pytest.mark.parametrize(("several", "stream"), [({}, True), ({"n": 1}, True), ({"n": 2}, False)])
+def test_several_choices_are_asked_for_whole(several: dict[str, int], stream: bool) -> None:
+    named = arguments(call("openai", several))
+    assert (named["stream"], "stream_options" in named) == (stream, stream)
+
+
 def test_addresses_as_litellm_wants_them() -> None:
     assert arguments(call("anthropic"))["api_base"] == "https://api.anthropic.com"
     assert arguments(call("gemini"))["api_base"] == "https://generativelanguage.googleapis.com/v1beta"

@@ -39,6 +39,13 @@ def test_calls_that_run_at_the_provider_are_left_out_and_the_rest_counts_from_0(
     assert shown(chunks, calls({"index": 1}, choice=1)) == [{"index": 1}]
 
 
+def test_who_wants_one_call_gets_the_first_alone() -> None:
+    chunks = Chunks(one_call=True)
+    assert shown(chunks, calls({"index": 0, "id": "srvtoolu_1"}, {"index": 1, "id": "a"})) == [{"index": 0, "id": "a"}]
+    assert shown(chunks, calls({"index": 1, "function": {}}, {"index": 2, "id": "b"})) == [{"index": 0, "function": {}}]
+    assert shown(chunks, calls({"index": 2, "function": {}})) == []
+
+
 def test_tokens_of_search_results_are_the_prompts() -> None:
     def usage(**details: int) -> Any:
         counts = {"prompt_tokens": 17, "completion_tokens": 5, "total_tokens": 22, "prompt_tokens_details": details}

@@ -78,6 +78,12 @@ def test_an_answer_that_litellm_cannot_read_is_no_fault_of_the_clients() -> None
         assert (type(error), error.status, error.code) == (UpstreamError, 502, "malformed_event")
 
 
+def test_a_whole_answer_that_litellm_does_not_take_is_one_that_cannot_be_read() -> None:
+    error = quiet(unread(call("openai"), raised("APIError", status_code=500), whole=True))
+    assert (error.status, error.code) == (502, "malformed_event")
+    assert unread(call("openai"), raised("APIError", status_code=529), whole=True).status == 503
+
+
 def test_a_chain_that_bites_its_tail_ends() -> None:
     error = raised("A")
     error.__cause__ = raised("B", cause=error)
