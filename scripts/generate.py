@@ -1,4 +1,4 @@
-"""The parts of docs/ that are made from the code: `python -m scripts.generate` writes them, a test compares them.
+"""Write the parts of docs/ that are made from the code: `python -m scripts.generate` writes them, a test compares them.
 
 Between `<!-- X -->` and `<!-- end -->` stand: `keys: Model`, the table of a model's keys; `help: command`, a command's
 help; `finish: all`, the providers' finish reasons. docs/config.schema.json is made as a whole.
@@ -82,7 +82,7 @@ def _default(model: Mapping[str, Any], name: str, member: Mapping[str, Any]) -> 
 
 
 def _takes(schema: Mapping[str, Any]) -> str:
-    """What a value may be, in a few words."""
+    """Describe the values that a schema allows, in a few words."""
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(text for part in schema["anyOf"] if (text := _takes(part))))
     if "$ref" in schema:
