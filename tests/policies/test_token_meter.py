@@ -56,6 +56,14 @@ def test_the_cut_is_the_tokenizers_whatever_the_pieces(basis: Basis, data: st.Da
         assert over == (load(basis).count(text) > room)
 
 
+def test_the_tokens_are_those_of_the_whole_text_also_where_the_cut_one_alone_has_more() -> None:
+    tokenizer = load("o200k_base")
+    assert tokenizer.count("well I'") == 3
+    for text in ("well I'LL", "well I'LL go"):
+        for pieces in ([text], list(text)):
+            assert metered(pieces, 2, "o200k_base")[:2] == ("well I'", True)
+
+
 @pytest.mark.parametrize("basis", BASES)
 @pytest.mark.parametrize("text", SAMPLES)
 def test_every_room_and_piece_by_piece(text: str, basis: Basis) -> None:
