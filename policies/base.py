@@ -147,5 +147,7 @@ class PolicyType:
     together: Callable[[Sequence[tuple[str, Any]], Context], Policy] | None = None
     """Makes one policy of all (policy id, config) of this type in a chain, for types of which several must act as
     one."""
+    size: Callable[[Any], int] | None = None
+    """What a config counts as where several are made one, in nodes of automata."""
     needs_price: bool = False
     needs_tokenizer: bool = False

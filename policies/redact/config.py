@@ -26,12 +26,25 @@ from pydantic import (
 from policies.base import Misconfigured, ReadFile
 from policies.redact.engines import Engines
 from policies.redact.entities import ENTITIES, SETS
-from policies.redact.rules import Rule, RuleError, Shared, read_rule, read_source
+from policies.redact.rules import MAX_ALL_NODES, RULE_NODES, Rule, RuleError, Shared, read_rule, read_source
 
 Action = Literal["redact", "hash", "pseudonymize", "block", "flag"]
 Mode = Literal["enforce", "shadow"]
 Direction = Literal["response", "request", "both"]
 Channel = Literal["content", "reasoning", "refusal", "tools"]
+
+
+TOO_MUCH: Final = (
+    f"makes all rules of the configuration have more than {MAX_ALL_NODES:,} nodes together: shorten counted repeats, "
+    f"which are written out, or put fixed texts into one rule's `words` (each rule counts {RULE_NODES} by itself)"
+)
+
+
+class Room:
+    """The nodes that are left for the rules of a configuration."""
+
+    def __init__(self) -> None:
+        self.left = MAX_ALL_NODES
 
 
 class Strict(BaseModel):
@@ -74,6 +87,7 @@ class RuleConfig(Defaults):
     words_file: str | None = None
     regex: str | None = None
     _read: ReadFile | None = PrivateAttr(default=None)
+    _size: int = PrivateAttr(default=0)
 
     @field_validator("words_file")
     @classmethod
@@ -85,10 +99,16 @@ class RuleConfig(Defaults):
     def _check_source(self, info: ValidationInfo) -> "RuleConfig":
         read = (info.context or {}).get("read")
         self._read = None if read is None else functools.cache(read)
+        room = _room(info)
+        if room.left <= 0:  # that is told already, once
+            return self
         try:
-            read_source(self.written(), Shared(read=self._read))
+            self._size = read_source(self.written(), Shared(read=self._read))
         except RuleError as error:
             raise Misconfigured([_fault((), error)]) from None
+        room.left -= self._size
+        if room.left <= 0:
+            raise Misconfigured([((), TOO_MUCH)])
         return self
 
     def written(self) -> dict[str, Any]:
@@ -106,7 +126,9 @@ class RedactConfig(Defaults):
     _engines: dict[tuple[str, ...], Engines] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
-    def _compile(self) -> "RedactConfig":
+    def _compile(self, info: ValidationInfo) -> "RedactConfig":
+        if _room(info).left <= 0:
+            return self  # the configuration is refused
         rules: list[Rule] = []
         origin: dict[str, int] = {}
         seen: set[str] = set()
@@ -153,6 +175,11 @@ class RedactConfig(Defaults):
         return self._written
 
     @property
+    def size(self) -> int:
+        """What its rules count as, in nodes."""
+        return sum(rule._size for rule in self.rules)
+
+    @property
     def enforces(self) -> bool:
         """Whether some rule changes or ends an answer."""
         return any(rule.holds and "response" in rule.directions for rule in self._rules)
@@ -174,6 +201,12 @@ class RedactConfig(Defaults):
         if action == "pseudonymize" and shared.get("direction") == "response":
             unfit.add("direction")
         return {**{key: value for key, value in shared.items() if key not in unfit}, **own}
+
+
+def _room(info: ValidationInfo) -> Room:
+    """That of the configuration which is being read; without one, of this policy alone."""
+    shared: dict[str, Room] = (info.context or {}).get("shared", {})
+    return shared.setdefault("redact", Room())
 
 
 _LABELS: Final = frozenset({"replace", "mask", "keep_last"})

@@ -374,3 +374,8 @@ def build_together(rows: Sequence[tuple[str, RedactConfig]], context: Context) -
 def guards(config: RedactConfig) -> bool:
     """Whether it enforces on the answer's text."""
     return config.enforces
+
+
+def size(config: RedactConfig) -> int:
+    """What it counts as beside others, in nodes."""
+    return config.size

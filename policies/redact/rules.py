@@ -24,6 +24,10 @@ CHANNELS: Final = ("content", "reasoning", "refusal", "tools")
 DIRECTIONS: Final = ("response", "request", "both")
 OVERFLOWS: Final = ("closed", "open")
 DEFAULT_HOLD: Final = 1024
+MAX_ALL_NODES: Final = 300_000
+"""The nodes that all rules of a configuration may have together. Compiling so many takes one to three seconds."""
+RULE_NODES: Final = 100
+"""What a rule counts as beside the nodes of its regex."""
 _KEYS: Final = {
     *SOURCES,
     *("name", "action", "replace", "mask", "keep_last", "channels", "direction", "mode", "normalize"),
@@ -120,14 +124,19 @@ def read_rule(index: int, spec: Mapping[str, Any], shared: Shared, seen: set[str
     return rules
 
 
-def read_source(spec: Mapping[str, Any], shared: Shared) -> None:
-    """Check what a rule looks for, whatever else holds for it."""
+def read_source(spec: Mapping[str, Any], shared: Shared) -> int:
+    """Check what a rule looks for, whatever else holds for it; gives what it counts as, in nodes."""
     name = str(spec.get("name", "unnamed"))
     only = {key: spec[key] for key in SOURCES if key in spec}
+    size = 0
     for rule in _SOURCE[_source(name, spec)](name, only, {"action": "redact"}, shared):
+        size += 2 * RULE_NODES if rule.trusted else RULE_NODES
         if rule.pattern is not None and not rule.trusted:
             with blamed(rule, "regex"):
-                add_pattern(Nfa(), 0, Parsed(rule.pattern), normalize=False, budget=MAX_NODES)
+                nfa = Nfa()
+                add_pattern(nfa, 0, Parsed(rule.pattern), normalize=False, budget=MAX_NODES)
+                size += len(nfa.kind)
+    return size
 
 
 @contextmanager

@@ -19,6 +19,9 @@ from policies.redact.nfa import NEWLINE, WORD, Item, Kind, Look, Nfa, is_mark
 
 MAX_NODES: Final = 500
 MAX_REPEAT: Final = 1000
+MAX_SILENT: Final = 10
+"""For each node that a rule may have: alternatives, options and assertions, which take no character. They are written
+out with the repeats around them, too."""
 _SINGLE = (c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN)
 
 _ANCHORS: Final = {
@@ -79,6 +82,7 @@ class _Writer:
         self.normalize = normalize
         self.budget = budget
         self.size = 0
+        self._silent = 0
 
     def sequence(self, items: Any, flags: int, after: int) -> int:
         for op, arg in reversed(list(items)):
@@ -128,7 +132,17 @@ class _Writer:
         return self.nfa.node(Kind.CHAR, self.rule, test, after)
 
     def _split(self, ways: list[int]) -> int:
+        self._count_silent(1 + len(ways))
         return self.nfa.node(Kind.SPLIT, self.rule, ways)
+
+    def _count_silent(self, count: int) -> None:
+        self._silent += count
+        if self._silent > MAX_SILENT * self.budget:
+            raise Unsupported(
+                f"a pattern of more than {MAX_SILENT * self.budget} alternatives and assertions "
+                "(counted repeats are written out)",
+                "lower the counts, or use `words` for a list of texts",
+            )
 
     def _repeat(self, greedy: bool, arg: Any, flags: int, after: int) -> int:
         low, high, body = arg
@@ -177,6 +191,7 @@ class _Writer:
         return self._look(Look.AHEAD if positive else Look.AHEAD_NOT, items[0], flags, after)
 
     def _look(self, look: Look, item: Item, flags: int, after: int) -> int:
+        self._count_silent(1)
         return self.nfa.node(Kind.LOOK, self.rule, (look, self.nfa.look(item, flags)), after)
 
 

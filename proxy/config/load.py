@@ -17,6 +17,7 @@ from typing import Any
 from policies import POLICIES
 from policies.base import PolicyType, UnusableFile
 from proxy.config import references
+from proxy.config.chains import too_much_together
 from proxy.config.files import MAX_CONFIG_BYTES, MAX_WORDS_BYTES, digest_of, read_file
 from proxy.config.models import Config, Server
 from proxy.config.problems import MAX_FAULTS, ConfigError, Fault, Path, Place, Problem, written
@@ -171,10 +172,12 @@ def _made(source: Source, file: str, policies: Mapping[str, PolicyType], server:
         raise _refusal(file, "must be a mapping with `providers` and `models`", Place(1, 1))
     given = _override(source, server)
     config, faults = validate(Config, source.data)
-    context = {"folder": str(FilePath(file).parent), "read": _Words().read}
+    context = {"folder": str(FilePath(file).parent), "read": _Words().read, "shared": {}}
     built, policy_faults = _policies(source.data.get("policies"), policies, context)
     faults += [*islice(references.check(source.data, policies), MAX_FAULTS), *policy_faults]
     problems = [*source.faults, *_unrelated(faults, source.broken)]
+    if config is not None and not problems:
+        problems += too_much_together(config, built, policies)
     if config is None or problems:
         raise ConfigError(_placed(problem, source, file, given) for problem in problems)
     providers = {name: complete(name, provider) for name, provider in config.providers.items()}
@@ -211,8 +214,9 @@ class _Words:
 def _policies(
     data: Any, types: Mapping[str, PolicyType], context: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Fault]]:
-    """Each policy's own frozen config by id; `context` is what their models may know. What is wrong with the ids is
-    told by `references`."""
+    """Each policy's own frozen config by id. `context` is what their models may know: the `folder` of the file, how to
+    `read` what it names, and what all policies of a type have `shared`. What is wrong with the ids is told by
+    `references`."""
     built: dict[str, Any] = {}
     faults: list[Fault] = []
     given = data if isinstance(data, dict) else {}
