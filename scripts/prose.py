@@ -35,8 +35,6 @@ DOCUMENTS_NOT_YET: tuple[str, ...] = (
     "docs/operations.md",
     "docs/performance.md",
     "docs/providers.md",
-    "docs/redaction.md",
-    "docs/routing.md",
     "docs/simulator.md",
     "docs/troubleshooting.md",
     "docs/tutorial.md",
