@@ -20,6 +20,22 @@ MAX_CONFIG_BYTES: Final = 2**20
 MAX_WORDS_BYTES: Final = 50 * 2**20
 """Of all word lists of a configuration together. A list counts once for each rule that names it."""
 
+MAX_WORD_LINES: Final = 5_000_000
+"""Likewise of their lines: what a list takes to load goes by its words rather than by its bytes."""
+
+_LINE_ENDS: Final = (
+    b"\n",
+    b"\r",
+    b"\x0b",
+    b"\x0c",
+    b"\x1c",
+    b"\x1d",
+    b"\x1e",
+    b"\xc2\x85",
+    b"\xe2\x80\xa8",
+    b"\xe2\x80\xa9",
+)
+"""Where `str.splitlines` cuts, in UTF-8."""
 _AT_ONCE: Final = 2**20
 _KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
     (stat.S_ISDIR, "is a directory"),
@@ -31,6 +47,11 @@ _KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
 def read_file(path: str | os.PathLike[str], most: int, remedy: str) -> bytes:
     """What a file holds. `remedy` says what to do about one of more than `most` bytes. Raises `UnusableFile`."""
     return b"".join(_pieces(path, most, remedy))
+
+
+def lines_of(data: bytes) -> int:
+    """How many lines a text has, in UTF-8."""
+    return 1 + sum(map(data.count, _LINE_ENDS)) - data.count(b"\r\n")
 
 
 def digest_of(path: str | os.PathLike[str], most: int) -> tuple[bytes, int]:

@@ -18,7 +18,7 @@ from policies import POLICIES
 from policies.base import PolicyType, UnusableFile
 from proxy.config import references
 from proxy.config.chains import too_much_together
-from proxy.config.files import MAX_CONFIG_BYTES, MAX_WORDS_BYTES, digest_of, read_file
+from proxy.config.files import MAX_CONFIG_BYTES, MAX_WORD_LINES, MAX_WORDS_BYTES, digest_of, lines_of, read_file
 from proxy.config.models import Config, Server
 from proxy.config.problems import MAX_FAULTS, ConfigError, Fault, Path, Place, Problem, written
 from proxy.config.providers import complete
@@ -198,16 +198,21 @@ def _text(file: str) -> str:
 
 
 class _Words:
-    """The files of a configuration's word lists, all of which may hold `MAX_WORDS_BYTES` together."""
+    """The files of a configuration's word lists, which may have `MAX_WORDS_BYTES` and `MAX_WORD_LINES` together."""
 
     def __init__(self) -> None:
         self._left = MAX_WORDS_BYTES
+        self._lines = MAX_WORD_LINES
 
     def read(self, name: str) -> bytes:
         """See `policies.base.ReadFile`."""
         beyond = f"use fewer words: all lists of a configuration may have {MAX_WORDS_BYTES // 2**20} MiB together"
         found = read_file(name, self._left, beyond)
         self._left -= len(found)
+        self._lines -= lines_of(found)
+        if self._lines < 0:
+            remedy = f"use fewer words: all lists of a configuration may have {MAX_WORD_LINES:,} lines together"
+            raise UnusableFile("has too many lines", remedy)
         return found
 
 

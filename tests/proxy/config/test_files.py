@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from policies.base import UnusableFile
-from proxy.config.files import digest_of, read_file
+from proxy.config.files import digest_of, lines_of, read_file
 from proxy.config.load import ConfigError, files_of, load, load_whole, version_of
 
 REMEDY = "send less"
@@ -154,8 +154,13 @@ def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
         load_whole(config, environ={})
 
 
-def test_all_lists_of_a_configuration_have_one_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.config.load.MAX_WORDS_BYTES", 2**20)
+@pytest.mark.parametrize(
+    ("bound", "most", "words"), [("MAX_WORDS_BYTES", 2**20, "1 MiB"), ("MAX_WORD_LINES", 200_005, "200,005 lines")]
+)
+def test_all_lists_of_a_configuration_have_one_bound(
+    bound: str, most: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"proxy.config.load.{bound}", most)
     (tmp_path / "words.txt").write_text("word\n" * 100_000)
     config = tmp_path / "config.yaml"
     rules = ", ".join(f"{{name: w{number}, words_file: words.txt}}" for number in range(3))
@@ -164,4 +169,9 @@ def test_all_lists_of_a_configuration_have_one_bound(tmp_path: Path, monkeypatch
         load_whole(config, environ={})
     (problem,) = refused.value.problems
     assert problem.path == "policies.redact/w.rules[2].words_file"
-    assert problem.message.endswith("use fewer words: all lists of a configuration may have 1 MiB together")
+    assert problem.message.endswith(f"use fewer words: all lists of a configuration may have {words} together")
+
+
+@pytest.mark.parametrize("text", ["", "a", "a\nb", "a\r\nb\rc", "a\x0bb\x0cc\x1cd\x1de\x1ef\x85g\u2028h\u2029密"])
+def test_lines_are_counted_as_words_are_told_apart(text: str) -> None:
+    assert lines_of(text.encode()) == max(1, len(text.splitlines()))
