@@ -29,8 +29,6 @@ DOCUMENTS_NOT_YET: tuple[str, ...] = (
     "docs/configuration.md",
     "docs/cookbook.md",
     "docs/dependencies.md",
-    "docs/limits.md",
-    "docs/observability.md",
     "docs/performance.md",
     "docs/providers.md",
     "docs/simulator.md",

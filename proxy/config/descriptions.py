@@ -59,7 +59,7 @@ DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "port": "the port to listen on; 0 takes a free one. `--port` goes before",
         "max_body_mb": "the largest request body, in MiB",
         "max_answer_mb": "the largest answer without `stream`, in MiB; a larger one is a 502, its provider is closed: "
-        "[limits.md](limits.md#what-a-providers-answer-may-cost)",
+        "[limits.md](limits.md#provider-answers)",
         "max_inflight_mb": "MiB that the bodies of all requests and what they are parsed into may take, until their "
         "answers begin; more is a 503 with `Retry-After`. One of several keys may take half. 512 when left out, or "
         "16 times `max_body_mb` where that is more: [limits.md](limits.md)",
