@@ -217,7 +217,7 @@ def _label(name: str, spec: Mapping[str, Any], action: str) -> dict[str, Any]:
     if "replace" in given and len(given) > 1:
         raise RuleError(name, f"'replace' beside {given[1]!r}", "give either replace or mask", given[1])
     if "keep_last" in given and "mask" not in given:
-        raise RuleError(name, "'keep_last' without 'mask'", 'give a mask, as in `mask: "*"`', "keep_last")
+        raise RuleError(name, "'keep_last' without 'mask'", 'give a mask, as in `mask: "•"`', "keep_last")
     if "mask" not in given:
         label = spec.get("replace")
         if label is not None and not isinstance(label, str):
@@ -225,7 +225,7 @@ def _label(name: str, spec: Mapping[str, Any], action: str) -> dict[str, Any]:
         return {"label": label}
     mask, keep = spec["mask"], spec.get("keep_last") or 0
     if not isinstance(mask, str) or len(mask) != 1:
-        raise RuleError(name, "a mask that is not one character", 'give one, as in `mask: "*"`', "mask")
+        raise RuleError(name, "a mask that is not one character", 'give one, as in `mask: "•"`', "mask")
     if not isinstance(keep, int) or isinstance(keep, bool) or keep < 0:
         raise RuleError(name, "a keep_last that is not a count", "give a whole number from 0 on", "keep_last")
     return {"mask": mask, "keep_last": keep}

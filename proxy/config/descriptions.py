@@ -22,7 +22,7 @@ _ON_A_RULE: Final[Mapping[str, str]] = {
     "the request, put back in the answer; `block`: drops what is held and ends the answer with `content_filter`; "
     "`flag`: only counted. `redact` when left out",
     "replace": _LABEL,
-    "mask": "one character, put in the place of each that matched",
+    "mask": "one character, put in the place of each that matched, best `•`: Markdown reads `*`, `_` and `~` as markup",
     "keep_last": "how many characters at a masked match's end stay; 0 when left out",
     "channels": "the texts that it looks at; all when left out",
     "direction": "`response`, or the client's messages before the provider sees them (`request`), or `both`. "

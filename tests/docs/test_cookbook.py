@@ -1,5 +1,7 @@
 """Every recipe of the cookbook does what it shows, with the real chain, however the text is cut."""
 
+import re
+import string
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,11 @@ def test_a_recipes_configuration_passes_the_check(
     result = CliRunner().invoke(main, ["check"])
     assert result.exit_code == 0, result.stdout
     assert "is used by no model" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    "path", ["config.yaml", "README.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+)
+def test_what_is_shown_masks_with_a_character_that_markdown_does_not_read(path: str) -> None:
+    masks = re.findall(r"""\bmask: ["']?([^\s"'])""", (ROOT / path).read_text())
+    assert not [mask for mask in masks if mask in string.punctuation], "a chat window would render it: use •"
