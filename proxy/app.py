@@ -72,7 +72,8 @@ def create_gateway(
 
 class Application:
     """Chat completions go straight to their endpoint, all else through Starlette: what a framework wraps around an
-    endpoint runs again for each chunk that it sends."""
+    endpoint runs again for each chunk that it sends. Slashes too many in a path do not count: clients join a base URL
+    and a path in either way, and a redirect would have them send their keys again."""
 
     PATHS = frozenset({"/v1/chat/completions", "/chat/completions"})
 
@@ -81,6 +82,8 @@ class Application:
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and ("//" in scope["path"] or scope["path"].endswith("/")):
+            scope = {**scope, "path": "/" + "/".join(filter(None, scope["path"].split("/")))}
         if scope["type"] == "http" and scope["path"] in self.PATHS and scope["method"] == "POST":
             await self._chat(scope, receive, send)
         else:

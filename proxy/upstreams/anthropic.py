@@ -54,8 +54,6 @@ def anthropic_request(call: Call) -> HttpRequest:
     ready = prepared_tools(parameters.mapped, tools)
     tickets = Tickets()
     messages = prepared(call.body.get("messages"), ANTHROPIC, tickets, call.work)
-    if all(message["role"] == "system" for message in messages):
-        raise fault("messages", "hold no user's message, which Anthropic requires: add one.")
     asked = litellm.Asked(model, messages, _schema_first(ready), parameters.native, call.settings.drop_params)
     mapping = litellm.map_anthropic(asked, client_headers(call), key(call))
     body = mapping.body

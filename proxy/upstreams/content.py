@@ -21,6 +21,7 @@ from proxy.errors import InvalidRequest
 Part: TypeAlias = dict[str, Any]
 
 _LONGEST_MEDIA_TYPE = 256
+_BASE64 = ";base64,"
 _ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 """Media types that providers refuse, and the registered names of the same."""
 
@@ -176,10 +177,18 @@ def _check_source(url: Any, media_type: Any, where: str, rules: Rules, remote: b
 
 
 def _registered(url: str) -> str:
-    """A URL; a `data:` URL with the registered name of its media type."""
-    named = url[5:_LONGEST_MEDIA_TYPE].partition(";")[0] if url.startswith("data:") else ""
-    alias = _ALIASES.get(named.lower())
-    return url if alias is None else f"data:{alias}{url[5 + len(named) :]}"
+    """A URL; a `data:` URL with the registered name of its media type and nothing beside it, and without the line
+    breaks that some encoders put into base64."""
+    marker = url.find(_BASE64, 0, _LONGEST_MEDIA_TYPE + 16) if url.startswith("data:") else -1
+    if marker < 0:
+        return url
+    named = url[5:marker].partition(";")[0].lower()
+    kind = _ALIASES.get(named, named)
+    broken = any(space in url for space in "\n\r ")
+    if url.startswith(f"{kind}{_BASE64}", 5) and not broken:
+        return url
+    data = url[marker + len(_BASE64) :]
+    return f"data:{kind}{_BASE64}{''.join(data.split()) if broken else data}"
 
 
 def _media_type(url: str, where: str) -> str:

@@ -1,7 +1,8 @@
 """The conversation, checked and made ready for LiteLLM's mapping, which drops what it does not know and fails without
 saying where.
 
-Rule: the result is a copy, and every refusal names its place in the request. Roles: `developer` is `system`. A tool's
+Rule: the result is a copy, and every refusal names its place in the request. Roles: `developer` is `system`, and all
+such messages stand in front: elsewhere LiteLLM would put a sentence of its own into the user's mouth. A tool's
 result gets the name of the call that it answers (Gemini wants names, not ids). A call's arguments must be the JSON text
 of an object; an empty text stands for an empty object.
 
@@ -57,19 +58,21 @@ def prepared(messages: Any, rules: Rules, tickets: Tickets, work: Work) -> list[
     `OverBudget`."""
     given = listed(messages, "messages")
     conversation = _Conversation(rules, tickets)
-    ready: list[Message] = []
-    places: list[str] = []
+    told: list[tuple[Message, str]] = []
     for i, each in enumerate(given):
         message = _message(each, f"messages[{i}]", conversation)
         if _says_something(message, f"messages[{i}]", rules):
-            ready.append(message)
-            places.append(f"messages[{i}]")
+            told.append((message, f"messages[{i}]"))
+    told.sort(key=lambda one: one[0]["role"] != "system")
+    if not told or told[-1][0]["role"] == "system":
+        raise fault("messages", f"hold no user's message, which {rules.provider} requires: add one.")
+    ready = [message for message, _ in told]
     left = MAX_PAIRS
     for i, pairs in _pairs(ready):
         left -= pairs
         if left < 0:
-            raise OverBudget(places[i])
-        work.spend(pairs, places[i])
+            raise OverBudget(told[i][1])
+        work.spend(pairs, told[i][1])
     return ready
 
 
@@ -156,7 +159,7 @@ def _assistant(message: Message, where: str, conversation: _Conversation) -> Mes
         message["thinking_blocks"] = _blocks(message["thinking_blocks"], f"{where}.thinking_blocks")
     message.pop("refusal", None)
     _check_pictures(message, where, rules)
-    if message.get("tool_calls") is None:
+    if message.get("tool_calls") in (None, []):  # for an empty list LiteLLM would make up a tool
         message.pop("tool_calls", None)
     else:
         message["tool_calls"] = _calls(message["tool_calls"], f"{where}.tool_calls", conversation)

@@ -41,7 +41,6 @@ _STATUS: Final = {
 _ANSWER: Final = {"candidates", "usageMetadata", "modelVersion", "responseId", "createTime", "promptFeedback"}
 _CANDIDATE: Final = {"content", "index", "finishReason"}
 _MOST_CHOICES = 128
-_OBJECTS: Final = (b"{", b"[")
 _NAMESPACES: Final = ("default_api.", "default_api:")
 """What the model takes for a module that the tools are in, and puts before a tool's name now and then."""
 
@@ -84,7 +83,7 @@ class GeminiDecoder:
     def decode(self, event: str | None, data: bytes) -> Sequence[Decoded]:
         """One server-sent event; the format gives them no names. Gateways put OpenAI's `[DONE]` and signs of life
         between the events."""
-        if self._over or (data[:1] not in _OBJECTS and (is_done(data) or is_pulse(event, data))):
+        if self._over or (data[:1] != b"{" and (is_done(data) or is_pulse(event, data))):
             return ()
         try:
             body = loads(data)

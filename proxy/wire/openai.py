@@ -130,13 +130,17 @@ class OpenAIDecoder:
         return events
 
     def _unparsed(self, data: bytes, failed: bool) -> list[Decoded]:
-        """Data that is no JSON: several lines with a chunk each, or an error in plain words."""
-        lines = [line for line in data.split(b"\n") if line.strip()]
+        """Data that is no JSON: several lines with a chunk each, or an error in plain words. The last line may be an
+        error for which the event before it was left unfinished."""
         said = data.decode(errors="replace").strip() if failed else plain_error(data)
         if said is not None:
             return self._fail(fault({"error": said or {}}))
-        if len(lines) < 2 or not all(line.lstrip()[:1] == b"{" or is_done(line) for line in lines):
+        lines = [without_prefix(line.strip()) for line in data.split(b"\n") if line.strip()]
+        if len(lines) < 2 or not all(line[:1] == b"{" or is_done(line) for line in lines):
             return self._fail(UNREADABLE)
+        last = _object(lines[-1])
+        if last is not None and is_error(last):
+            lines = [line for line in lines if _object(line) is not None]
         return [event for line in lines for event in self.decode(None, line)]
 
     def _chunk(self, events: list[Decoded], chunk: dict[str, Any], whole: bool) -> None:
@@ -278,8 +282,17 @@ class OpenAIDecoder:
             events.append(Opaque(index, place, fields))
 
 
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = loads(line)
+    except ValueError:
+        return None
+    return value if type(value) is dict else None
+
+
 def _content(content: Any) -> tuple[str, str]:
-    """The text and the reasoning of a delta's content, which may be one part or a list of them (Mistral)."""
+    """The text and the reasoning of a delta's content, which may be one part or a list of them (Mistral,
+    Databricks)."""
     if isinstance(content, str):
         return content, ""
     texts: list[str] = []
@@ -290,8 +303,10 @@ def _content(content: Any) -> tuple[str, str]:
                 texts.append(text)
             case {"type": "thinking", "thinking": str(text)}:
                 thoughts.append(text)
-            case {"type": "thinking", "thinking": list(pieces)}:
+            case {"type": "thinking", "thinking": list(pieces)} | {"type": "reasoning", "summary": list(pieces)}:
                 thoughts += [one["text"] for one in pieces if isinstance(one, dict) and type(one.get("text")) is str]
+            case {"type": "reasoning", "text": str(text)}:
+                thoughts.append(text)
             case {"type": "text" | "output_text", "text": str(text)}:
                 texts.append(text)
     return "".join(texts), "".join(thoughts)
