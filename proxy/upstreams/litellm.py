@@ -10,7 +10,8 @@ What it raises on a client's mistake becomes `InvalidRequest` in our words: its 
 for its own users, and at times the whole request.
 
 Before the import the environment is set, because LiteLLM reads it then: no price list, header list or `.env` file is
-fetched or read, images are never downloaded, and a stream that repeats itself is not taken for a broken one.
+fetched or read, images are never downloaded, and a stream that repeats itself is not taken for a broken one. Its native
+code, which has connections of its own, makes no calls. A limit that each Claude takes stands for one that is not known.
 """
 
 import functools
@@ -40,9 +41,11 @@ PROVIDER_NAMES: Mapping[str, str] = {"anthropic": "Anthropic", "gemini": "Gemini
 _ENVIRONMENT = {
     "LITELLM_MODE": "PRODUCTION",
     "LITELLM_LOG": "CRITICAL",
+    "LITELLM_RUST": "False",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
     "LITELLM_LOCAL_BLOG_POSTS": "True",
+    "DEFAULT_ANTHROPIC_CHAT_MAX_TOKENS": "4096",
     "MAX_IMAGE_URL_DOWNLOAD_SIZE_MB": "0",
     "REPEATED_STREAMING_CHUNK_LIMIT": "1000000000",
 }
@@ -59,6 +62,9 @@ _HTTP = "litellm.llms.custom_httpx.http_handler"
 _SDK = "openai.resources.chat.completions.completions"
 _MAPS_ERRORS = ("litellm.main", "litellm.litellm_core_utils.streaming_handler")
 _GEMINI_TRANSFORMATION = "litellm.llms.vertex_ai.gemini.transformation"
+_IMPORTED_LATE = ("openai.resources", "litellm.llms.vertex_ai.context_caching.vertex_ai_context_caching")
+"""What a first real call would import: for most of a second, or with warnings."""
+
 _TOOL_NAMES = "_anthropic_tool_name_map"
 _NO_KEY = "none"
 _CREDENTIALS = frozenset({"x-api-key", "authorization"})
@@ -178,10 +184,11 @@ def warm(apis: Iterable[str]) -> None:
 
 
 def _warm_calls(messages: list[dict[str, Any]]) -> None:
-    importlib.import_module("openai.resources")  # which the first real call would import, for most of a second
     named = {"custom_llm_provider": "openai", "api_key": _NO_KEY, "stream": True, "mock_response": "c"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        for name in _IMPORTED_LATE:
+            importlib.import_module(name)
         for chunk in load().completion(model="gpt-4o-mini", messages=copied(messages), **named):
             chunk.model_dump(exclude_none=True, warnings=False)
 

@@ -5,6 +5,7 @@ or more than the provider said.
 - Calls of tools that run at the provider (Anthropic's `srvtoolu_` ids) are not for the client to run: left out, and the
   calls behind them count from 0.
 - A client that wants one call at a time gets the first alone: some providers cannot be told.
+- Signed thoughts that come in pieces are one block again, as providers want them back. Its second copy is left out.
 - Gemini's tokens of search results are in the details alone: they are the prompt's.
 - Where a provider tells no usage, LiteLLM counts tokens itself and shows that as the provider's: left out.
 - Where an answer breaks off, LiteLLM may end it with a reason of its own: `Cut` is raised instead.
@@ -39,6 +40,8 @@ class Chunks:
         self._told = told
         self._one_call = one_call
         self._hidden: dict[int, set[int]] = {}
+        self._thoughts: dict[int, list[str]] = {}
+        """The pieces of each choice's open block."""
         # A few providers have streams of their own kind.
         self._stream: Any = stream if hasattr(stream, _REASONS[0]) else None
         self._kept = Kept()
@@ -52,6 +55,8 @@ class Chunks:
             holder = choice.get("delta") or choice.get("message") or {}
             if holder.get("tool_calls"):
                 holder["tool_calls"] = self._clients_own(choice.get("index", 0), holder["tool_calls"])
+            if self._stream is not None and holder.get("thinking_blocks"):
+                self._join_thoughts(choice.get("index", 0), holder)
         _count_searches(members.get("usage") or {})
         if self._stream is not None:
             self._check(self._stream, members)
@@ -64,6 +69,24 @@ class Chunks:
         ends = any(choice.get("finish_reason") for choice in members.get("choices", ()))
         if ends and not (self._told() and any(getattr(stream, name, None) for name in _REASONS)):
             raise Cut
+
+    def _join_thoughts(self, choice: int, delta: dict[str, Any]) -> None:
+        """Leave the blocks that are whole by now."""
+        fields = delta.get("provider_specific_fields") or {}
+        if fields.pop("thinking_blocks", None) and not fields:
+            del delta["provider_specific_fields"]
+        pieces, blocks = self._thoughts.setdefault(choice, []), []
+        for piece in delta.pop("thinking_blocks"):
+            block = {name: value for name, value in piece.items() if name != "index"}
+            if block.get("type") == "thinking":
+                pieces.append(block.get("thinking") or "")
+                if not block.get("signature"):
+                    continue
+                block["thinking"] = "".join(pieces)
+                pieces.clear()
+            blocks.append(block)
+        if blocks:
+            delta["thinking_blocks"] = blocks
 
     def _clients_own(self, choice: int, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
         hidden = self._hidden.setdefault(choice, set())

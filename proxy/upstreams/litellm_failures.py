@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from proxy.errors import GatewayError, InvalidRequest, UpstreamError
+from proxy.upstreams.answer import died
 from proxy.upstreams.base import Call
 from proxy.upstreams.failures import failure
 
@@ -23,6 +24,9 @@ _KEPT = frozenset({401, 402, 403, 429, 503, 529})
 
 _WRAPPER = "MidStreamFallbackError"
 """What LiteLLM puts around each failure of a stream, with a status of its own."""
+
+_CUT = "RemoteProtocolError"
+"""What LiteLLM raises for a stream that ends before its provider has said why."""
 
 _MISTAKES = (LookupError, TypeError, ValueError, AttributeError)
 _LACKS = re.compile(r"does not support param(?:eter)?s: \[['\"](\w+)['\"]|does not support (\w+)=")
@@ -53,6 +57,8 @@ def unread(call: Call, error: BaseException, *, whole: bool = False) -> Upstream
     kept = next((status for status in statuses if status in _KEPT), None)
     if kept is not None:
         return failure(call, kept, {}, b"")
+    if any(type(link).__name__ == _CUT for link in chain):
+        return died(call.provider_name, "ended its answer before it was complete")
     text = f"The provider {call.provider_name!r} reported an error in its answer: try again."
     if whole or any(isinstance(link, _MISTAKES) for link in chain):
         text = f"The provider {call.provider_name!r} sent an answer that this gateway cannot read: try again."

@@ -14,6 +14,7 @@ from proxy.upstreams.outbound import HttpRequest
 from proxy.upstreams.sending import Sender
 from tests.proxy.upstreams.calls import BASE_URLS, KEY, call
 
+pytestmark = pytest.mark.usefixtures("litellm_warm")
 STEERING = {"base_url": "http://evil.example/v1", "api_base": "http://evil.example/v1", "mock_response": "stolen"}
 
 DROPPING = {"drop_params": True, "engine": "litellm"}

@@ -112,6 +112,16 @@ def test_every_client_of_litellms_goes_through_the_gateway() -> None:
         assert type(client._transport) is clients.BlockingTransport and not client.follow_redirects
 
 
+def test_no_call_goes_to_litellms_native_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has connections of its own."""
+    litellm.load()
+    catalog: Any = importlib.import_module("litellm.rust_bridge.catalog")
+    configuration: Any = importlib.import_module("litellm.rust_bridge.configuration")
+    assert not configuration.rust_enabled()
+    context = catalog.RouteContext(catalog.Route.CHAT_COMPLETIONS)
+    assert catalog.decision(context) is configuration.Decision.PYTHON
+
+
 def test_litellm_does_nothing_at_the_end_of_a_call() -> None:
     logging_class: Any = importlib.import_module("litellm.litellm_core_utils.litellm_logging").Logging
     litellm.load()

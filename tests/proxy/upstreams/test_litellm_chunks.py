@@ -66,6 +66,29 @@ class Stream:
         self.intermittent_finish_reason: str | None = None
 
 
+def test_signed_thoughts_in_pieces_are_one_block_again() -> None:
+    def piece(**members: Any) -> Chunk:
+        delta = {"thinking_blocks": [{**members, "index": 0}]}
+        copy = {"thinking_blocks": [members]}
+        return Chunk({"choices": [{"index": 0, "delta": {**delta, "provider_specific_fields": copy}}]})
+
+    chunks = Chunks(Stream())
+    told = [
+        piece(type="thinking", thinking="I "),
+        piece(type="thinking", thinking="see."),
+        piece(type="thinking", thinking="", signature="c2ln"),
+        piece(type="redacted_thinking", data="b3Bh"),
+    ]
+    signed = {"type": "thinking", "thinking": "I see.", "signature": "c2ln"}
+    hidden = {"type": "redacted_thinking", "data": "b3Bh"}
+    assert [chunks.plain(chunk)["choices"][0]["delta"] for chunk in told] == [
+        {},
+        {},
+        {"thinking_blocks": [signed]},
+        {"thinking_blocks": [hidden]},
+    ]
+
+
 class Kept:
     """A chunk as LiteLLM's stream keeps it."""
 
