@@ -1,7 +1,8 @@
 """Write the parts of docs/ that are made from the code: `python -m scripts.generate` writes them, a test compares them.
 
 Between `<!-- X -->` and `<!-- end -->` stand: `keys: Model`, the table of a model's keys; `help: command`, a command's
-help; `finish: all`, the providers' finish reasons. docs/config.schema.json is made as a whole.
+help; `finish: all`, the providers' finish reasons; `failures: all`, their refusals. docs/config.schema.json is made as
+a whole.
 """
 
 import json
@@ -16,10 +17,11 @@ from policies import POLICIES
 from proxy.cli.commands import main as sluice
 from proxy.config.schema import config_schema, written
 from proxy.wire.finish import ANTHROPIC, BROKEN, GEMINI, OPENAI, UNSAID
+from tests.end_to_end.matrix import rendered
 
 DOCS = Path(__file__).parents[1] / "docs"
 WIDTH = 100
-_PART = re.compile(r"(<!-- (keys|help|finish): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PART = re.compile(r"(<!-- (keys|help|finish|failures): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def documents() -> dict[Path, str]:
@@ -39,6 +41,8 @@ def _part(part: re.Match[str], schema: Mapping[str, Any]) -> str:
             body = _keys(schema["$defs"][part[3]])
         case "help":
             body = _help(part[3])
+        case "failures":
+            body = rendered()
         case _:
             body = _finish()
     return f"{part[1]}{body}{part[4]}"

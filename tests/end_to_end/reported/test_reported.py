@@ -11,7 +11,8 @@ import pytest
 from proxy.wire.jsontext import loads
 from tests.end_to_end.clients import CHAT, plain
 from tests.end_to_end.provider import Provider, provider
-from tests.end_to_end.reported.cases import CASES, Case
+from tests.end_to_end.reported.case import Case
+from tests.end_to_end.reported.cases import CASES
 from tests.end_to_end.running import running
 
 pytestmark = pytest.mark.anyio
