@@ -27,7 +27,6 @@ DOCUMENTS_NOT_YET: tuple[str, ...] = (
     "SECURITY.md",
     "docs/cli.md",
     "docs/configuration.md",
-    "docs/performance.md",
 )
 """Documents that are not checked yet."""
 
