@@ -10,7 +10,7 @@ import time
 
 import uvloop
 
-from proxy.upstreams import litellm
+from proxy.providers import litellm
 from tests.end_to_end.leaving import MATRIX_CONFIG, PROVIDERS, SMALL, STATES, WAYS, shrink_send_buffers
 from tests.end_to_end.running import Running, running
 from tests.end_to_end.wire import client, until

@@ -16,8 +16,8 @@ from policies.chain import Chain
 from policies.events import Event, Text
 from policies.prices import Price
 from policies.steps import finished
-from proxy.ledger import Ledger
-from proxy.upstreams import tokenizers
+from proxy.accounting import tokenizers
+from proxy.accounting.ledger import Ledger
 
 PASSES = 5
 NEAR = 16

@@ -5,7 +5,7 @@ import random
 from collections import Counter
 
 from proxy.simulator import Answer
-from proxy.simulator.answers import Fault, FaultKind
+from proxy.simulator.answers import FaultKind, InjectedFault
 from proxy.simulator.asks import Ask
 
 SHARE = 1 / 3
@@ -52,19 +52,19 @@ class Faults:
             fault=fault,
         )
 
-    def _fault(self) -> tuple[Fault, str]:
+    def _fault(self) -> tuple[InjectedFault, str]:
         draw = self._random
         match draw.choice(("status", "early", "late", "late")):
             case "status":
                 status = draw.choice(STATUSES)
                 retry_after = draw.choice((None, None, 1)) if status in (429, 503) else None
-                return Fault("status", status=status, retry_after=retry_after), str(status)
+                return InjectedFault("status", status=status, retry_after=retry_after), str(status)
             case "early":
                 kind = draw.choice(_EARLY)
-                return Fault(kind), f"{kind} before the head"
+                return InjectedFault(kind), f"{kind} before the head"
             case _:
                 kind, after = draw.choice(_LATE), draw.choice((0, 1, 3, 10))
-                return Fault(kind, after=after), f"{kind} after {after}"
+                return InjectedFault(kind, after=after), f"{kind} after {after}"
 
 
 def said(prompt: str) -> str:

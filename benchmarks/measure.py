@@ -24,7 +24,7 @@ _HELD: Final = 4
 _SPREAD: Final = 0.5
 _GRACE: Final = 2
 _TRIES: Final = 2
-_MOST: Final = 2_000
+_MAX: Final = 2_000
 
 Figures = dict[str, float]
 """Name of a measure -> its value.
@@ -103,13 +103,13 @@ def sustained(contender: Contender, server: Process, upstream: Process) -> int:
 
 
 def most(bears: Callable[[int], bool]) -> int:
-    """The largest number up to `_MOST` for which it holds, by doubling and four halvings; 0 for none."""
+    """The largest number up to `_MAX` for which it holds, by doubling and four halvings; 0 for none."""
     fine, failing = 0, 25
-    while failing <= _MOST and bears(failing):
+    while failing <= _MAX and bears(failing):
         fine, failing = failing, failing * 2
     for _ in range(4):
         middle = (fine + failing) // 2
-        if middle in (fine, failing) or middle > _MOST:
+        if middle in (fine, failing) or middle > _MAX:
             break
         if bears(middle):
             fine = middle

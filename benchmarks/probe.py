@@ -19,7 +19,7 @@ STREAMS = 4
 PAUSE = 0.1
 """Seconds between two requests of one client."""
 
-LONGEST = 40.0
+MAX_LENGTH = 40.0
 """Seconds after which a request counts as failed."""
 
 MODEL = "sim-long.pace-5.chunk-4.tokens-5"
@@ -43,7 +43,7 @@ async def probe(gateway: str, direct: str, seconds: float) -> dict[str, object]:
         while time.monotonic() < until:
             for name, ask in (("gateway", _ask(gateway, f"quick-{MODEL}")), ("direct", _ask(direct, MODEL))):
                 try:
-                    async with asyncio.timeout(LONGEST):
+                    async with asyncio.timeout(MAX_LENGTH):
                         outcome = await load(ask, 1)
                 except (TimeoutError, OSError):
                     failed += 1

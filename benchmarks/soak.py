@@ -39,7 +39,7 @@ from tests.end_to_end.wire import Client, Response, chat, client, responses
 LEAVING = 0.1
 """The share of clients that leave."""
 
-LONGEST = 40.0
+MAX_LENGTH = 40.0
 """Seconds after which a request counts as hung: more than `timeouts.total`."""
 
 GROWTH = 24_000_000
@@ -151,7 +151,7 @@ class Load:
             await one.send(request)
             left = self.random.random() < LEAVING and await self._leave(one)
             if not left:
-                await one.rest(seconds=LONGEST)
+                await one.rest(seconds=MAX_LENGTH)
             self._judge(prompt, bytes(one.seen), stream, left=left)
 
     async def _leave(self, one: Client) -> bool:

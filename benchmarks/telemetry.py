@@ -13,12 +13,12 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from policies.events import Note, Usage
 from policies.prices import Price
+from proxy.accounting.ledger import Bill
+from proxy.accounting.record import AttemptRecord, Record
 from proxy.config.load import parse
-from proxy.ledger import Bill
-from proxy.observer import Observer
-from proxy.record import Record, Try
+from proxy.providers.base import Call
+from proxy.streaming.observer import Observer
 from proxy.telemetry.service import Telemetry
-from proxy.upstreams.base import Call
 
 ROUNDS, REQUESTS = 7, 2000
 CONFIG = """
@@ -93,7 +93,7 @@ def _request(telemetry: Telemetry | None) -> None:
     """One streamed request; without telemetry only what the record costs anyway."""
     record = Record("chatcmpl-1", "alias", True, client="team")
     observer: Observer | None = telemetry.observe(SCOPE, record) if telemetry else None
-    attempt = Try(1, "openai", "openai", "gpt-4o-mini", address="api.openai.com", port=443)
+    attempt = AttemptRecord(1, "openai", "openai", "gpt-4o-mini", address="api.openai.com", port=443)
     record.tries.append(attempt)
     if observer:
         observer.attempt(attempt, CALL)

@@ -16,10 +16,10 @@ import uvloop
 
 from proxy.cli.serve import _serve
 from proxy.config.load import Loaded, load_whole
-from proxy.logs import set_up_logs
-from proxy.output import Output
 from proxy.reload.reloader import Origin
 from proxy.tasks import spawn
+from proxy.telemetry.logs import set_up_logs
+from proxy.telemetry.output import Output
 
 _STEP = 0.02
 """Seconds between two looks."""

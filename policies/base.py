@@ -112,7 +112,7 @@ class Context:
 
 
 class Policy(Protocol):
-    """One stage of a chain. One that does nothing but pass `Usage` on may say `heeds_usage = False`: some providers
+    """One stage of a chain. One that does nothing but pass `Usage` on may say `wants_usage = False`: some providers
     send counts with each chunk, and it need not be shown them."""
 
     name: str

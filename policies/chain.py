@@ -45,7 +45,7 @@ class Chain:
 
     `guarded` tells the codecs to leave out what they don't know. `finished` are the choices that are over for the
     client, `stopped` those among them that a policy ended, `counted` the tokens of those whose answer it counted.
-    `notes` are the policies' reports so far. `heeds_usage`: some policy acts on counts (see `Policy`).
+    `notes` are the policies' reports so far. `wants_usage`: some policy acts on counts (see `Policy`).
     """
 
     policies: Sequence[Policy] = ()
@@ -54,11 +54,11 @@ class Chain:
     finished: dict[int, FinishReason] = field(default_factory=dict)
     stopped: dict[int, str] = field(default_factory=dict)
     counted: dict[int, int] = field(default_factory=dict)
-    heeds_usage: bool = field(init=False)
+    wants_usage: bool = field(init=False)
     _notes_until: int = MAX_NOTES
 
     def __post_init__(self) -> None:
-        self.heeds_usage = any(getattr(policy, "heeds_usage", True) for policy in self.policies)
+        self.wants_usage = any(getattr(policy, "wants_usage", True) for policy in self.policies)
 
     def request(self, request: Request) -> Steps[Request | Refuse]:
         """Let each policy see the request, in steps; the first refusal ends it."""

@@ -69,7 +69,7 @@ class _Choice:
 class TokenCap:
     """See the module's header."""
 
-    heeds_usage = False
+    wants_usage = False
 
     def __init__(self, name: str, config: TokenCapConfig, context: Context) -> None:
         self.name = name

@@ -11,33 +11,33 @@ from starlette.routing import BaseRoute, Route
 
 from policies import POLICIES
 from policies.base import PolicyType
+from proxy.access.bodies import Bodies
+from proxy.access.connections import Connections, allowed
+from proxy.access.slots import Slots
+from proxy.accounting.record import Recorder, log_access
 from proxy.api.admin import Admin
 from proxy.api.chat import CancelCompletion, ChatCompletions
 from proxy.api.cors import Cors
-from proxy.api.envelope import envelope
 from proxy.api.health import Health
+from proxy.api.http_common import id_headers, mint_id
 from proxy.api.metrics import Metrics
-from proxy.api.models import ModelList, ModelShown
-from proxy.api.surface import id_headers, mint_id
-from proxy.bodies import Bodies
+from proxy.api.models import ModelList, ModelRetrieve
 from proxy.config.models import Config
-from proxy.connections import Connections, allowed
-from proxy.downstream import Receive, Scope, Send
 from proxy.errors import GatewayError, NotFound
+from proxy.formats.openai_chat.envelope import envelope
 from proxy.gateway import Gateway, body_bounds
-from proxy.record import Recorder, log_access
+from proxy.providers.engine import LiteLLMEngine
+from proxy.providers.mapping.workers import Workers
+from proxy.providers.native import NativeUpstream
+from proxy.providers.sending import Sender
 from proxy.reload.reloader import Reloader
 from proxy.reload.state import State
 from proxy.routing.targets import Targets
-from proxy.slots import Slots
-from proxy.streams import Streams
+from proxy.streaming.registry import Streams
+from proxy.streaming.response import Receive, Scope, Send
 from proxy.telemetry.service import Telemetry
 from proxy.turns import Turns
-from proxy.upstreams.engine import LiteLLMEngine
-from proxy.upstreams.native import NativeUpstream
-from proxy.upstreams.sending import Sender
 from proxy.version import make_version
-from proxy.workers import Workers
 
 
 def create_gateway(
@@ -122,7 +122,7 @@ def _routes(gateway: Gateway, chat: ChatCompletions, reloader: Reloader | None) 
             Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
             Route(f"{prefix}/chat/completions/{{id}}/cancel", CancelCompletion(gateway), methods=["POST"]),
             Route(f"{prefix}/models", ModelList(gateway), methods=["GET"]),
-            Route(f"{prefix}/models/{{id:path}}", ModelShown(gateway), methods=["GET"]),
+            Route(f"{prefix}/models/{{id:path}}", ModelRetrieve(gateway), methods=["GET"]),
         ]
     if gateway.telemetry.exposes_metrics:
         api.append(Route("/metrics", Metrics(gateway, gateway.telemetry.metrics).show, methods=["GET"]))

@@ -1,7 +1,7 @@
 """Errors that a client sees, by whose fault they are, each with its HTTP status and OpenAI error code.
 
 Rule: a message says what is wrong and what to do about it, and never holds a key, a URL of ours, a stack trace, or text
-of an answer. All that go to a client are `GatewayError`s; the envelope is made in `proxy.api.envelope`.
+of an answer. All that go to a client are `GatewayError`s; the envelope is made in `proxy.formats.openai_chat.envelope`.
 """
 
 from typing import Literal, TypeAlias
@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 from policies.work import OverBudget
 
 Cause: TypeAlias = Literal["request", "moderation", "length", "route", "model", "key", "account", "limit", "provider"]
-"""Whose affair a provider's refusal is: see `proxy.wire.causes`."""
+"""Whose affair a provider's refusal is: see `proxy.formats.causes`."""
 
-_LONGEST_PARAM = 128
+_MAX_PARAM = 128
 
 
 class GatewayError(Exception):
@@ -56,7 +56,7 @@ class TooComplex(InvalidRequest):
     code = "request_too_complex"
 
     def __init__(self, over: OverBudget) -> None:
-        super().__init__(f"{over}.", param=over.place[:_LONGEST_PARAM])
+        super().__init__(f"{over}.", param=over.place[:_MAX_PARAM])
 
 
 class Unauthorized(GatewayError):
@@ -95,8 +95,8 @@ class UpstreamError(GatewayError):
     """The provider refused, failed, or went away.
 
     `status` is what the client gets. `provider_status` is what the provider sent, None when it sent none (refused
-    connection, death). `cause` says whose affair it is (`proxy.wire.causes`). `quoted` tells that the message is in the
-    provider's words, which may repeat the prompt. `detail` is for the operator's log alone: the reason that the
+    connection, death). `cause` says whose affair it is (`proxy.formats.causes`). `quoted` tells that the message is in
+    the provider's words, which may repeat the prompt. `detail` is for the operator's log alone: the reason that the
     operating system or the provider gave, without keys.
     """
 

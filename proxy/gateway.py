@@ -5,19 +5,19 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from proxy.bodies import Bodies
+from proxy.access.bodies import Bodies
+from proxy.access.connections import Connections, allowed
+from proxy.accounting import tokenizers
+from proxy.accounting.pricing import table
+from proxy.accounting.record import Record, Recorder
+from proxy.accounting.totals import Totals
 from proxy.config.models import Config
-from proxy.config.resolve import Place
-from proxy.connections import Connections, allowed
-from proxy.pricing import table
-from proxy.record import Record, Recorder
+from proxy.config.resolve import ResolvedTarget
+from proxy.providers.base import Upstream
 from proxy.routing.targets import Targets
-from proxy.streams import Streams
-from proxy.tally import Tally
+from proxy.streaming.registry import Streams
 from proxy.telemetry.service import Telemetry
 from proxy.turns import Turns
-from proxy.upstreams import tokenizers
-from proxy.upstreams.base import Upstream
 from proxy.version import Version
 
 DEFAULT_INFLIGHT_MB = 512
@@ -48,7 +48,7 @@ class Gateway:
     upstreams: Mapping[str, Upstream]
     recorders: Sequence[Recorder]
     telemetry: Telemetry
-    tally: Tally = field(default_factory=Tally)
+    tally: Totals = field(default_factory=Totals)
     turns: Turns = field(default_factory=Turns)
     _loaded: set[str] = field(default_factory=set)
 
@@ -67,7 +67,7 @@ class Gateway:
         self.telemetry.use(version.config)
         self.version = version
 
-    def upstream(self, place: Place) -> Upstream:
+    def upstream(self, place: ResolvedTarget) -> Upstream:
         """The way to reach a target."""
         return self.upstreams["litellm" if "litellm" in (place.api, place.settings.engine) else "native"]
 

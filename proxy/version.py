@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 
 from policies.base import Context, PolicyType
 from proxy.access.keys import Keyring
+from proxy.accounting import tokenizers
 from proxy.config.chains import ChainPlan, policy_ids
 from proxy.config.models import Config, Model
 from proxy.config.resolve import Resolved, fallbacks, resolve
-from proxy.upstreams import tokenizers
 
-MOST_NAMES = 1_000
+MAX_NAMES = 1_000
 """Names that clients asked for, whose standing is remembered. Wildcards take any number of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ModelBinding:
     """What a name that a client asks for stands for: the model, those that serve when it cannot, and its policies.
     `bases` are the tokenizers that its policies want."""
 
@@ -38,9 +38,9 @@ class Version:
     config: Config
     keyring: Keyring
     policies: Mapping[str, PolicyType]
-    _known: dict[str, Standing] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[str, ModelBinding] = field(default_factory=dict, repr=False, compare=False)
 
-    def standing(self, name: str) -> Standing | None:
+    def standing(self, name: str) -> ModelBinding | None:
         """What a model's name stands for; None if nothing."""
         known = self._known.get(name)
         return self._find(name) if known is None else known
@@ -56,15 +56,15 @@ class Version:
         wanted = [place.target.partition("/")[2] for model in models for place in model.places]
         return list(dict.fromkeys(tokenizers.basis(model) for model in wanted))
 
-    def _find(self, name: str) -> Standing | None:
+    def _find(self, name: str) -> ModelBinding | None:
         model = resolve(self.config, name)
         if model is None:
             return None
         others = fallbacks(self.config, model)
         plan = self.plan(model.settings)
         places = [place for one in (model, *others) for place in one.places] if plan.needs_tokenizer else ()
-        found = Standing(model, tuple(others), plan, frozenset(tokenizers.basis(place.model) for place in places))
-        if len(self._known) >= MOST_NAMES:
+        found = ModelBinding(model, tuple(others), plan, frozenset(tokenizers.basis(place.model) for place in places))
+        if len(self._known) >= MAX_NAMES:
             self._known.clear()
         self._known[name] = found
         return found

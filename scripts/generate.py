@@ -16,7 +16,7 @@ import click
 from policies import POLICIES
 from proxy.cli.commands import main as sluice
 from proxy.config.schema import config_schema, written
-from proxy.wire.finish import ANTHROPIC, BROKEN, GEMINI, OPENAI, UNSAID
+from proxy.formats.finish import ANTHROPIC, BROKEN, GEMINI, OPENAI, UNSAID
 from tests.end_to_end.matrix import rendered
 
 DOCS = Path(__file__).parents[1] / "docs"

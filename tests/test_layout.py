@@ -10,64 +10,51 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("policies", "proxy")
-LONGEST_FILE, LONGEST_FUNCTION = 400, 50
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 50
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("policies.events",),
     ("policies",),
-    ("proxy.errors", "proxy.jsonmarks", "proxy.tasks", "proxy.output", "proxy.litellm_files", "proxy.turns"),
-    ("proxy.slots", "proxy.bodies", "proxy.connections"),
-    ("proxy.workers",),
-    ("proxy.logs",),
-    ("proxy.wire", "proxy.api.envelope"),
-    ("proxy.config", "proxy.pricing"),
-    ("proxy.access", "proxy.interrupts", "proxy.ledger", "proxy.record"),
-    ("proxy.tally",),
-    ("proxy.upstreams",),
-    (
-        "proxy.attempt",
-        "proxy.downstream",
-        "proxy.folding",
-        "proxy.observer",
-        "proxy.prelude",
-        "proxy.streams",
-        "proxy.routing",
-    ),
-    ("proxy.job",),
-    ("proxy.passage",),
+    ("proxy.errors", "proxy.tasks", "proxy.turns", "proxy.config.names", "proxy.telemetry.output"),
+    ("proxy.telemetry.logs", "proxy.access.slots", "proxy.accounting.litellm_files"),
+    ("proxy.formats", "proxy.access.bodies", "proxy.access.connections"),
+    ("proxy.config", "proxy.accounting.pricing"),
+    ("proxy.access", "proxy.accounting"),
+    ("proxy.providers",),
+    ("proxy.routing",),
     ("proxy.version",),
+    ("proxy.streaming",),
     ("proxy.telemetry",),
-    ("proxy.stream", "proxy.gateway"),
+    ("proxy.gateway",),
     ("proxy.reload",),
     ("proxy.api",),
     ("proxy.server", "proxy.app"),
     ("proxy.cli",),
     ("proxy.__main__",),
 )
-"""Who may import whom: a module its own layer and those before it. The longest name that fits a module counts.
-(`proxy.api.envelope` is pure and stands below what tells clients of errors.)"""
+"""Who may import whom: a module its own layer and those before it. The longest name that fits a module counts."""
 
 APART = {"proxy.simulator": ("policies.events",)}
 """A package that none but the command line imports, and all that it may import itself."""
 
-PURE = ("policies", "proxy.wire", "proxy.api.envelope")
+PURE = ("policies", "proxy.formats")
 """Packages that do no input or output, and know no event loop."""
 
 IMPURE = frozenset({"asyncio", "http", "logging", "socket", "ssl", "subprocess", "threading", "time"})
 
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "aiohttp": (
-        "proxy.upstreams.connection",
-        "proxy.upstreams.exchange",
-        "proxy.upstreams.sending",
-        "proxy.upstreams.writing",
+        "proxy.providers.http.connection",
+        "proxy.providers.exchange",
+        "proxy.providers.sending",
+        "proxy.providers.http.writing",
     ),
     "click": ("proxy.cli",),
     "httptools": ("proxy.server", "proxy.simulator"),
-    "httpx": ("proxy.upstreams.clients",),
+    "httpx": ("proxy.providers.clients",),
     "opentelemetry": ("proxy.telemetry",),
     "prometheus_client": ("proxy.telemetry",),
-    "orjson": ("proxy.wire.jsontext", "proxy.wire.template", "proxy.api.parse", "proxy.pricing.table"),
+    "orjson": ("proxy.formats", "proxy.accounting.pricing.table"),
     "pydantic": ("policies", "proxy.config", "proxy.simulator.answers"),
     "pydantic_core": ("proxy.config",),
     "starlette": ("proxy.app", "proxy.api"),
@@ -75,15 +62,15 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "uvloop": ("proxy.cli",),
     "watchfiles": ("proxy.reload.watch",),
     "yaml": ("proxy.config",),
-    "yarl": ("proxy.upstreams.exchange", "proxy.upstreams.outbound"),
+    "yarl": ("proxy.providers.exchange", "proxy.providers.outbound"),
 }
-"""Each library, and who may import it. LiteLLM is in no row: `proxy.upstreams.litellm` alone imports it, by name."""
+"""Each library, and who may import it. LiteLLM is in no row: `proxy.providers.litellm` alone imports it, by name."""
 
-BY_NAME = ("proxy.litellm_files", "proxy.upstreams.litellm", "proxy.upstreams.tokenizers")
+BY_NAME = ("proxy.accounting.litellm_files", "proxy.providers.litellm", "proxy.accounting.tokenizers")
 """Who may import modules by name, which the other rules here do not see."""
 
-LITELLM = ("proxy.upstreams", "proxy.cli.serve")
-"""Who may use `proxy.upstreams.litellm`: the mappings, the engine, and the start-up that loads it."""
+LITELLM = ("proxy.providers", "proxy.cli.serve")
+"""Who may use `proxy.providers.litellm`: the mappings, the engine, and the start-up that loads it."""
 
 TESTED_TOGETHER = {
     "policies/json_guard": "tests/policies/json_guard",
@@ -106,39 +93,39 @@ TESTED_BY = {
     "proxy/api/cors.py": "tests/end_to_end/test_origins.py",
     "proxy/api/health.py": "tests/end_to_end/test_surface.py",
     "proxy/api/plan.py": "tests/end_to_end/test_openai_sdk.py",
-    "proxy/api/sinks.py": "tests/proxy/test_stream.py",
+    "proxy/streaming/sinks.py": "tests/proxy/streaming/test_driver.py",
     "proxy/api/status.py": "tests/end_to_end/test_admin.py",
-    "proxy/api/surface.py": "tests/end_to_end/test_surface.py",
+    "proxy/api/http_common.py": "tests/end_to_end/test_surface.py",
     "proxy/app.py": "tests/end_to_end/test_surface.py",
     "proxy/cli/health.py": "tests/end_to_end/test_health_command.py",
     "proxy/cli/report.py": "tests/proxy/cli/test_trial.py",
     "proxy/cli/rules.py": "tests/proxy/cli/test_explain.py",
     "proxy/cli/schema.py": "tests/proxy/cli/test_commands.py",
-    "proxy/cli/calling.py": "tests/end_to_end/test_operating.py",
+    "proxy/cli/client.py": "tests/end_to_end/test_operating.py",
     "proxy/cli/operating.py": "tests/end_to_end/test_operating.py",
-    "proxy/cli/pictures.py": "tests/end_to_end/test_operating.py",
+    "proxy/cli/render.py": "tests/end_to_end/test_operating.py",
     "proxy/cli/serve.py": "tests/end_to_end/test_serve_command.py",
     "proxy/config/descriptions.py": "tests/proxy/config/test_schema.py",
-    "proxy/errors.py": "tests/proxy/api/test_envelope.py",
-    "proxy/folding.py": "tests/proxy/test_stream.py",
-    "proxy/job.py": "tests/proxy/test_stream.py",
-    "proxy/litellm_files.py": "tests/proxy/upstreams/test_tokenizers.py",
+    "proxy/errors.py": "tests/proxy/formats/openai_chat/test_envelope.py",
+    "proxy/streaming/folding.py": "tests/proxy/streaming/test_driver.py",
+    "proxy/streaming/execution.py": "tests/proxy/streaming/test_driver.py",
+    "proxy/accounting/litellm_files.py": "tests/proxy/accounting/test_tokenizers.py",
     "proxy/config/plain.py": "tests/proxy/config/test_references.py",
-    "proxy/passage.py": "tests/proxy/test_stream.py",
+    "proxy/streaming/pipeline.py": "tests/proxy/streaming/test_driver.py",
     "proxy/reload/reloader.py": "tests/end_to_end/test_reload.py",
     "proxy/reload/restart.py": "tests/end_to_end/test_reload.py",
     "proxy/reload/state.py": "tests/end_to_end/test_reload.py",
     "proxy/version.py": "tests/proxy/test_gateway.py",
-    "proxy/observer.py": "tests/proxy/test_stream.py",
+    "proxy/streaming/observer.py": "tests/proxy/streaming/test_driver.py",
     "proxy/server/framing.py": "tests/proxy/server/test_raw_http.py",
     "proxy/server/head.py": "tests/proxy/server/test_raw_http.py",
     "proxy/server/unchunked.py": "tests/proxy/server/test_raw_http.py",
     "proxy/server/limits.py": "tests/end_to_end/test_slow_clients.py",
     "proxy/server/sockets.py": "tests/end_to_end/test_vanished_clients.py",
-    "proxy/tasks.py": "tests/proxy/test_attempt.py",
-    "proxy/upstreams/base.py": "tests/proxy/upstreams/test_native.py",
-    "proxy/upstreams/sending.py": "tests/proxy/upstreams/test_native.py",
-    "proxy/wire/base.py": "tests/proxy/wire/test_openai.py",
+    "proxy/tasks.py": "tests/proxy/streaming/test_attempt.py",
+    "proxy/providers/base.py": "tests/proxy/providers/test_native.py",
+    "proxy/providers/sending.py": "tests/proxy/providers/test_native.py",
+    "proxy/formats/base.py": "tests/proxy/formats/openai_chat/test_decode.py",
 }
 """Files without a test of their own name: contracts, and what shows over real sockets only; with where it does."""
 
@@ -203,9 +190,12 @@ def test_what_is_pure_does_no_input_or_output(module: str) -> None:
     assert not {name.partition(".")[0] for name in imports(module)} & IMPURE
 
 
-def test_codecs_know_of_policies_the_events_alone() -> None:
-    for module in (name for name in modules() if within(name, ("proxy.wire",))):
-        assert {name for name in ours(module) if within(name, ("policies",))} <= {"policies.events"}, module
+def test_formats_know_of_policies_their_events_and_steps_alone() -> None:
+    for module in (name for name in modules() if within(name, ("proxy.formats",))):
+        assert {name for name in ours(module) if within(name, ("policies",))} <= {
+            "policies.events",
+            "policies.steps",
+        }, module
 
 
 @pytest.mark.parametrize("module", modules())
@@ -219,7 +209,7 @@ def test_a_library_is_imported_where_it_belongs(module: str) -> None:
 
 
 def test_litellm_is_reached_through_its_one_module() -> None:
-    users = {module for module in modules() if "proxy.upstreams.litellm" in imports(module)}
+    users = {module for module in modules() if "proxy.providers.litellm" in imports(module)}
     assert users and all(within(module, LITELLM) for module in users)
 
 
@@ -231,10 +221,10 @@ FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_functions_stay_small(path: Path) -> None:
     text = path.read_text()
-    assert text.count("\n") <= LONGEST_FILE, "split it"
+    assert text.count("\n") <= MAX_FILE_LINES, "split it"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, f"{node.name}: split it"
+            assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES, f"{node.name}: split it"
 
 
 # ---- tests
@@ -263,5 +253,7 @@ def test_the_tables_name_what_exists() -> None:
 
 
 def test_the_rules_see_what_they_forbid() -> None:
-    assert "proxy.wire.jsontext" in imports("proxy.server.protocol") and "uvicorn" in imports("proxy.server.lifecycle")
-    assert layer("proxy.api.envelope") < layer("proxy.downstream") < layer("proxy.stream") < layer("proxy.api.chat")
+    assert "proxy.formats.jsontext" in imports("proxy.server.protocol")
+    assert "uvicorn" in imports("proxy.server.lifecycle")
+    assert layer("proxy.formats.sse") < layer("proxy.providers.native") < layer("proxy.streaming.driver")
+    assert layer("proxy.streaming.driver") < layer("proxy.api.chat")

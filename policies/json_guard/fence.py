@@ -1,14 +1,14 @@
 """A Markdown code fence around an answer: where it opens, and whether what follows the JSON closes it.
 
 Rule. ```` ``` ```` or ```` ```json ```` as the first thing of the answer opens a fence: after a language there is a
-line break, except after `json`. White space before it goes on at once; at most `LONGEST` characters are held to tell.
-Behind the JSON the fence's own three backticks may stand, and nothing but white space.
+line break, except after `json`. White space before it goes on at once; at most `MAX_LENGTH` characters are held to
+tell. Behind the JSON the fence's own three backticks may stand, and nothing but white space.
 """
 
 import re
 from typing import Final
 
-LONGEST: Final = 32
+MAX_LENGTH: Final = 32
 """How long the opening line may be."""
 
 _OPENING = re.compile(r"```([A-Za-z0-9_+. \t-]*)(.?)", re.DOTALL)
@@ -37,11 +37,11 @@ class Opening:
         if len(self.held) < 3 and "```".startswith(self.held):
             return ""
         found = _OPENING.match(self.held)
-        if found and not found[2] and len(self.held) <= LONGEST:
+        if found and not found[2] and len(self.held) <= MAX_LENGTH:
             return ""
         self.decided = True
         held, self.held = self.held, ""
-        if found is None or found.end(1) > LONGEST or not _opens(found[1], found[2]):
+        if found is None or found.end(1) > MAX_LENGTH or not _opens(found[1], found[2]):
             return held
         self.fenced = True
         return held[found.end(1) :]

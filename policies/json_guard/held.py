@@ -40,7 +40,7 @@ from policies.json_guard.survey import SchemaError
 from policies.json_guard.whole import Whole
 from policies.steps import Steps
 
-MOST_HELD = 1_000_000
+MAX_HELD = 1_000_000
 """How many characters (and events) of an answer are held, structure included; a longer one is rejected."""
 
 _RELEASED_AT_ONCE: Final = 100
@@ -51,7 +51,7 @@ class HeldJsonGuard:
     """The guard of one attempt."""
 
     deadline: float | None = None
-    heeds_usage = False
+    wants_usage = False
 
     def __init__(self, name: str, config: JsonGuardConfig, context: Context) -> None:
         self.name = name
@@ -172,8 +172,8 @@ class HeldJsonGuard:
         self._held.append(event)
         self._characters += size
         self._size += 1 + size + (0 if type(event) is Text else _structure(event))
-        if self._size > MOST_HELD:
-            return self._reject(f"the answer is longer than the {MOST_HELD} characters that are held", None, None)
+        if self._size > MAX_HELD:
+            return self._reject(f"the answer is longer than the {MAX_HELD} characters that are held", None, None)
         return ()
 
     def _release(self) -> Iterable[Verdict]:

@@ -8,7 +8,7 @@ Theory. Each value that is open has a frame, each frame a cell for each schema t
 schema, however many ways lead to it. A cell can fail by itself, or because none of a group of cells of its frame is
 alive, or because the cell of its current member or item is dead. A failure settles from the innermost frame outwards;
 when the outermost cell is dead, the document is. Values that no schema bears on have an empty frame. Memory: frames
-are as deep as the document, cells at most `MOST_CELLS` for each; a value with more is not watched.
+are as deep as the document, cells at most `MAX_CELLS` for each; a value with more is not watched.
 
 Work is bounded for each character, whatever schema a client sends: a visit of a cell costs one, each step of a search
 among its strings or numbers another, and each token and each watched character earns `EARNED`. A document that
@@ -25,7 +25,7 @@ from policies.json_guard.number import Number
 from policies.json_guard.schema import Schema
 from policies.json_guard.survey import Child
 
-MOST_CELLS: Final = 256
+MAX_CELLS: Final = 256
 EARNED: Final = 24
 _CREDIT = 6_000
 
@@ -274,10 +274,10 @@ class Matcher:
     def _expand(self, frame: Frame, cells: dict[int, Cell]) -> None:
         for cell in frame.cells:  # which grows meanwhile
             groups = cell.node.groups
-            if len(groups) <= MOST_CELLS:
+            if len(groups) <= MAX_CELLS:
                 for group in groups:
-                    cell.groups.append(tuple(self._cell(number, cells, frame) for number in group[: MOST_CELLS + 1]))
-            if max(len(groups), len(frame.cells)) > MOST_CELLS:
+                    cell.groups.append(tuple(self._cell(number, cells, frame) for number in group[: MAX_CELLS + 1]))
+            if max(len(groups), len(frame.cells)) > MAX_CELLS:
                 self._unwatch(frame)
                 return
 

@@ -16,7 +16,7 @@ from policies.json_guard.pace import Pace
 from policies.json_guard.survey import Child, Survey
 from policies.steps import Steps
 
-MOST_NUMBERS: Final = 64
+MAX_NUMBERS: Final = 64
 """The numbers of an `enum` with more than these are not followed on the stream."""
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -148,7 +148,7 @@ def _literals(values: Iterable[Any]) -> tuple[int, set[str], set[Target] | None]
 
 
 def _targets(numbers: list[int | float]) -> set[Target] | None:
-    if len(numbers) > MOST_NUMBERS:
+    if len(numbers) > MAX_NUMBERS:
         return None
     try:
         return set(map(target, numbers))

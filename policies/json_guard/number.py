@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-_MOST = 10**9
+_MAX = 10**9
 """An exponent beyond this is not followed: no answer has as many digits."""
 
 
@@ -100,7 +100,7 @@ class Number:
             self._exponent_sign = char
         else:
             self._exponent_sign = self._exponent_sign or "+"
-            self._exponent = min(self._exponent * 10 + int(char), _MOST)
+            self._exponent = min(self._exponent * 10 + int(char), _MAX)
         self._keep(self._exponent_fits)
 
     def _keep(self, fits: Callable[[Target], bool]) -> None:

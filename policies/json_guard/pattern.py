@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from policies.steps import Steps
 
-MOST_NODES: Final = 5000
+MAX_NODES: Final = 5000
 """How many states a pattern may have; counted repeats are written out."""
 
 MAX_LENGTH: Final = 4000
@@ -27,7 +27,7 @@ MAX_LENGTH: Final = 4000
 MAX_DEPTH: Final = 100
 """How deep groups may nest."""
 
-_MAX_VISITS: Final = 4 * MOST_NODES
+_MAX_VISITS: Final = 4 * MAX_NODES
 """How many parts may be written out, groups without a state of their own included."""
 
 _SINGLE = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN)
@@ -144,8 +144,8 @@ class _Size:
         for op, arg in items:
             more = self._item(op, arg, depth + 1)
             states, visits = states + more[0], visits + more[1]
-            if states > MOST_NODES or visits > _MAX_VISITS:
-                raise Unsupported(f"has more than {MOST_NODES} states, counted repeats written out")
+            if states > MAX_NODES or visits > _MAX_VISITS:
+                raise Unsupported(f"has more than {MAX_NODES} states, counted repeats written out")
         return states, visits
 
     def _item(self, op: Any, arg: Any, depth: int) -> tuple[int, int]:
@@ -166,8 +166,8 @@ class _Size:
 
     def _repeat(self, least: int, most: Any, body: Any, depth: int) -> tuple[int, int]:
         endless = most is _constants.MAXREPEAT
-        if max(least, 0 if endless else int(most)) > MOST_NODES:
-            raise Unsupported(f"repeats a part more than {MOST_NODES} times")
+        if max(least, 0 if endless else int(most)) > MAX_NODES:
+            raise Unsupported(f"repeats a part more than {MAX_NODES} times")
         states, visits = self.of(body, depth)
         if not states:
             self.stateless.add(id(body))

@@ -10,11 +10,11 @@ from policies.json_guard.assertions import ASSERTIONS, NEVER, Assertion, among
 from policies.json_guard.equality import Identities
 from policies.json_guard.pace import Pace, driven
 from policies.json_guard.pattern import Pattern, Unsupported
-from policies.json_guard.survey import MOST_LITERALS, Child, SchemaError, Survey
+from policies.json_guard.survey import MAX_LITERALS, Child, SchemaError, Survey
 from policies.json_guard.survey import NEVER as NOTHING
 from policies.steps import Steps
 
-MOST_STATES: Final = 20_000
+MAX_STATES: Final = 20_000
 """How many states all patterns of a schema may have."""
 
 _LAST = ("unevaluatedItems", "unevaluatedProperties")
@@ -59,8 +59,8 @@ def _patterns(survey: Survey, pace: Pace) -> Steps[dict[str, Pattern]]:
             written = repr(text if len(text) <= 80 else f"{text[:80]}…")
             raise SchemaError(f"the pattern {written} {error}: write it another way, or leave it out") from None
         states += pattern.size
-        if states > MOST_STATES:
-            raise SchemaError(f"its patterns have more than {MOST_STATES} states: leave some of them out")
+        if states > MAX_STATES:
+            raise SchemaError(f"its patterns have more than {MAX_STATES} states: leave some of them out")
     return found
 
 
@@ -90,8 +90,8 @@ def _made(
 
 def _numbers(values: list[Any], identities: Identities, pace: Pace) -> Steps[frozenset[int]]:
     def spend(steps: int) -> None:
-        if len(identities) > MOST_LITERALS:
-            raise SchemaError(f"its enums hold more than {MOST_LITERALS} values: send a smaller one")
+        if len(identities) > MAX_LITERALS:
+            raise SchemaError(f"its enums hold more than {MAX_LITERALS} values: send a smaller one")
         pace.spend(steps)
 
     found: set[int] = set()

@@ -26,7 +26,7 @@ class JsonGuard:
     """The guard of one stream."""
 
     deadline: float | None = None
-    heeds_usage = False
+    wants_usage = False
 
     def __init__(self, name: str, config: JsonGuardConfig, context: Context) -> None:
         self.name = name

@@ -17,8 +17,8 @@ from policies.json_guard import keywords
 from policies.json_guard.pace import Pace
 from policies.steps import Steps
 
-MOST_SCHEMAS: Final = 5000
-MOST_LITERALS: Final = 20_000
+MAX_SCHEMAS: Final = 5000
+MAX_LITERALS: Final = 20_000
 """How many schemas, and how many values of all `enum`s, one schema may hold."""
 
 MAX_NAMES: Final = 20_000
@@ -108,8 +108,8 @@ class Survey:
             return None
         key = id(schema)
         if key not in self._numbers:
-            if len(self.schemas) == MOST_SCHEMAS:
-                raise SchemaError(f"it holds more than {MOST_SCHEMAS} schemas: send a smaller one")
+            if len(self.schemas) == MAX_SCHEMAS:
+                raise SchemaError(f"it holds more than {MAX_SCHEMAS} schemas: send a smaller one")
             self._numbers[key] = len(self.schemas)
             self.schemas.append(NEVER if schema is False else schema)
             self.places.append(place)
@@ -142,8 +142,8 @@ class Survey:
         before = self._literals + self._names
         self._literals += keywords.width(schema, ("enum",))
         self._names += keywords.width(schema, keywords.SIZED)
-        if self._literals > MOST_LITERALS:
-            raise SchemaError(f"its enums hold more than {MOST_LITERALS} values: send a smaller one")
+        if self._literals > MAX_LITERALS:
+            raise SchemaError(f"its enums hold more than {MAX_LITERALS} values: send a smaller one")
         if self._names > MAX_NAMES:
             raise SchemaError(f"its lists and objects hold more than {MAX_NAMES} names and schemas: send a smaller one")
         self._pace.spend(10 + len(schema) + self._literals + self._names - before)

@@ -22,11 +22,11 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
+from policies.redact.bounded_cache import Entries, Remembered, SharedByStreams
 from policies.redact.characters import reads
 from policies.redact.effects import Effect, quiet_effect
 from policies.redact.factor import BORN, Factor, FactorState, Move
 from policies.redact.nfa import EDGE, NODES
-from policies.redact.remembered import Entries, Remembered, SharedByStreams
 
 STEP_WORK: Final = 15
 """What building a transition costs beside the nodes it visits, in nodes."""

@@ -19,7 +19,7 @@ from policies.redact.rules import Rule
 from policies.redact.syntax import Parsed
 
 _TRIES: Final = 40
-_LONGEST: Final = 200
+_MAX_LENGTH: Final = 200
 """About how many characters an example may have."""
 _SOME_MORE: Final = 2
 _ALPHABETS: Final = (string.ascii_lowercase, string.digits + string.ascii_uppercase, string.punctuation, " ", "密碼é")
@@ -76,7 +76,7 @@ def _candidates(rule: Rule) -> Iterator[str]:
     chance = random.Random(rule.pattern)
     items = Parsed(rule.pattern).items
     for _ in range(_TRIES):
-        yield _Maker(chance, _LONGEST).text(items)
+        yield _Maker(chance, _MAX_LENGTH).text(items)
 
 
 def _sample_of(rule: Rule) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def _sample_of(rule: Rule) -> tuple[str, ...]:
 
 def _searching(rule: Rule) -> Rule:
     """The rule with a plain label, whatever else it does with a match."""
-    return replace(rule, action="redact", label="#", mask="", shadow=False, max_hold=10 * _LONGEST)
+    return replace(rule, action="redact", label="#", mask="", shadow=False, max_hold=10 * _MAX_LENGTH)
 
 
 def _matches_whole(engine: Redactor, lead: str, text: str) -> bool:

@@ -18,9 +18,9 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final
 
-from policies.redact.hopeless import hopeless
+from policies.redact.bounded_cache import Entries, Remembered
+from policies.redact.dead_states import dead_states
 from policies.redact.nfa import EDGE, NODES, TRIE_BITS, Kind, Look, Nfa
-from policies.redact.remembered import Entries, Remembered
 
 Group = tuple[int, ...]
 Ask = Callable[[int, int, int], bool]
@@ -71,7 +71,7 @@ class Factor:
         self.validated = validated
         self._follows: dict[int, dict[int, Group]] = {}
         self._steps = Entries(MAX_STEPS)
-        self._hopeless = hopeless(nfa)
+        self._hopeless = dead_states(nfa)
         self._begin([(start, self._flat([start], None, None, through=True)) for start in nfa.starts])
 
     def _begin(self, firsts: list[tuple[int, Group]]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from policies.redact.automaton import Automaton, State
-from policies.redact.remembered import SharedByStreams
+from policies.redact.bounded_cache import SharedByStreams
 
 Track = tuple[State, tuple[int, ...]]
 """Where an automaton is, and where the matches under way in it started."""

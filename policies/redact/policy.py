@@ -78,7 +78,7 @@ class Redact:
     """The redact policies of one stream."""
 
     deadline: float | None = None
-    heeds_usage = False
+    wants_usage = False
 
     def __init__(self, name: str, engines: Engines, context: Context) -> None:
         self.name = name

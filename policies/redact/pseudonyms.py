@@ -13,7 +13,7 @@ from policies.redact.characters import normalized
 from policies.redact.rules import Rule
 from policies.steps import Steps
 
-MOST: Final = 9_999
+MAX: Final = 9_999
 MAX_AT_ONCE: Final = 16_384
 """Characters, or values, that are looked through in one step."""
 _PLACEHOLDER: Final = re.compile(r"\[[a-z0-9-]+-[0-9]{1,4}\]")
@@ -58,7 +58,7 @@ class Pseudonyms:
         return known
 
     def _new(self, tag: str, text: str) -> str:
-        for number in range(self._numbers.get(tag, 0) + 1, MOST + 1):
+        for number in range(self._numbers.get(tag, 0) + 1, MAX + 1):
             label = f"[{tag}-{number}]"
             self._numbers[tag] = number
             if label.casefold() not in self._taken:

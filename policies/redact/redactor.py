@@ -14,15 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from policies.redact.automaton import Automaton
+from policies.redact.cached_states import Places
 from policies.redact.characters import normalized
 from policies.redact.emitter import Emitter, Relabel
 from policies.redact.json_text import JsonStream, SpelledEmitter
 from policies.redact.lane import Lane
 from policies.redact.nfa import Nfa
-from policies.redact.places import Places
+from policies.redact.partition import share_out
 from policies.redact.pseudonyms import Pseudonyms, restoring
 from policies.redact.rules import DEFAULT_HOLD, Rule, RuleError, Shared, blamed, read_rules
-from policies.redact.sharing import share_out
 from policies.redact.stream import Lanes, Stream
 from policies.redact.syntax import MAX_NODES, Parsed, add_pattern
 from policies.redact.watcher import WatchLane

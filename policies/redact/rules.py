@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from policies.base import ReadFile, UnusableFile
+from policies.redact.bounded_cache import SharedByStreams
 from policies.redact.entities import ENTITIES, SETS, Validator
 from policies.redact.nfa import Nfa
-from policies.redact.remembered import SharedByStreams
 from policies.redact.syntax import MAX_NODES, Parsed, Unsupported, add_pattern
 from policies.redact.wordlist import WordList
 

@@ -16,9 +16,9 @@ Only a natural end releases what is held; any other drops it.
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from policies.redact.cached_states import CachedState, Places
 from policies.redact.emitter import Emitter
 from policies.redact.lane import Lane, Track
-from policies.redact.places import Place, Places
 from policies.redact.rules import Rule
 from policies.redact.scanner import Scanner
 from policies.redact.watcher import Watcher, WatchLane
@@ -94,7 +94,7 @@ class Stream:
         self._position = 0
         self._closed = False
         self._places = lanes.places
-        self._place: Place | None = self._places.start
+        self._place: CachedState | None = self._places.start
 
     @property
     def held(self) -> int:
@@ -148,7 +148,7 @@ class Stream:
         emitter.buffer = data[-keep:]
         return data[:-keep]
 
-    def _give_and_keep(self, data: str, ahead: Place) -> str:
+    def _give_and_keep(self, data: str, ahead: CachedState) -> str:
         """Give out what is not held; keep what scanners that hold nothing may yet look at."""
         emitter, base, position = self._emitter, self._emitter.base, self._position
         emitted = emitter.emitted

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from policies.redact.automaton import Automaton, Paused
+from policies.redact.bounded_cache import SharedByStreams
 from policies.redact.factor import Group
 from policies.redact.held import Held
 from policies.redact.lane import Lane, Track
 from policies.redact.nfa import NODES
-from policies.redact.remembered import SharedByStreams
 from policies.redact.rules import Rule
 from policies.redact.scanner import PIECE, Found, Scanner, follow
 

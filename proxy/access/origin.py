@@ -19,7 +19,7 @@ Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 _HOST = re.compile(rb"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::[0-9]{1,5})?", re.IGNORECASE)
 _JSON = re.compile(rb'application/json[ \t]*(?:;[ \t]*charset[ \t]*=[ \t]*"?utf-?8"?[ \t]*)?;?', re.IGNORECASE)
-_LONGEST_TYPE = 256
+_MAX_TYPE = 256
 _SIGNS = frozenset(
     {
         b"forwarded",
@@ -104,4 +104,4 @@ def _has_body(found: dict[bytes, list[bytes]]) -> bool:
 
 
 def _is_json(types: Sequence[bytes]) -> bool:
-    return len(types) == 1 and len(types[0]) <= _LONGEST_TYPE and bool(_JSON.fullmatch(types[0].strip()))
+    return len(types) == 1 and len(types[0]) <= _MAX_TYPE and bool(_JSON.fullmatch(types[0].strip()))

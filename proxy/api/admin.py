@@ -4,14 +4,14 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from proxy.api.envelope import envelope
-from proxy.api.status import MOST_SHOWN, configuration, report, status
-from proxy.api.surface import admit_admin, id_headers, mint_id, refuse, respond
-from proxy.downstream import Receive, Scope, Send
+from proxy.api.http_common import admit_admin, id_headers, mint_id, refuse, respond
+from proxy.api.status import MAX_SHOWN, configuration, report, status
 from proxy.errors import GatewayError
+from proxy.formats.openai_chat.envelope import envelope
 from proxy.gateway import Gateway
 from proxy.reload.reloader import Reloader
 from proxy.reload.state import State
+from proxy.streaming.response import Receive, Scope, Send
 
 _Answer: TypeAlias = tuple[int, dict[str, Any]]
 
@@ -40,7 +40,7 @@ class Admin:
         return _Endpoint(functools.partial(_admitted, self._gateway, answer))
 
     async def _status(self, scope: Scope) -> _Answer:
-        return 200, status(self._gateway, self._state, MOST_SHOWN)
+        return 200, status(self._gateway, self._state, MAX_SHOWN)
 
     async def _report(self, scope: Scope) -> _Answer:
         return 200, report(self._gateway)

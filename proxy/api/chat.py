@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from policies import estimate
 from policies.steps import Steps
 from policies.work import Work
+from proxy.access.bodies import Lease
 from proxy.access.keys import Client
-from proxy.api.footprint import bound, footprint
-from proxy.api.parse import is_large, parse_body
-from proxy.api.plan import Plan, Weight, find
-from proxy.api.surface import (
+from proxy.access.slots import Overloaded, Slots
+from proxy.accounting.record import Outcome, Record
+from proxy.api.http_common import (
     ClientLeft,
     admit,
     has_long_body,
@@ -25,21 +25,21 @@ from proxy.api.surface import (
     refuse,
     respond,
 )
-from proxy.api.validate import ChatRequest, validate
-from proxy.bodies import Lease
+from proxy.api.plan import RequestPlanner, Weight, find
 from proxy.config.models import Config
-from proxy.downstream import Downstream, Headers, Receive, Scope, Send
 from proxy.errors import GatewayError, PolicyFailed
+from proxy.formats.footprint import bound, footprint
+from proxy.formats.json_body import is_large, parse_body
+from proxy.formats.openai_chat.validate import ChatRequest, validate
 from proxy.gateway import Gateway
-from proxy.interrupts import Interrupts, Reason
-from proxy.job import Job
-from proxy.logs import where_it_failed
-from proxy.observer import Observer
-from proxy.record import Outcome, Record
-from proxy.slots import Overloaded, Slots
-from proxy.stream import Driver
-from proxy.streams import InFlight
+from proxy.streaming.deadlines import Deadlines, Reason
+from proxy.streaming.driver import Driver
+from proxy.streaming.execution import Execution
+from proxy.streaming.observer import Observer
+from proxy.streaming.registry import InFlight
+from proxy.streaming.response import Downstream, Headers, Receive, Scope, Send
 from proxy.tasks import spawn
+from proxy.telemetry.logs import where_it_failed
 from proxy.version import Version
 
 log = logging.getLogger("sluice")
@@ -97,17 +97,19 @@ class ChatCompletions:
         finally:
             lease.release()
 
-    async def _job(self, connection: "_Connection", version: Version, client: Client, watched: "_Watched") -> Job:
+    async def _job(self, connection: "_Connection", version: Version, client: Client, watched: "_Watched") -> Execution:
         record, observer, lease = watched
         request, weight = await self._request(connection, version, lease)
         record.model, record.stream = request.model, request.stream
         standing = find(version, request.model, client)
-        plan = Plan(self._gateway, version, request, standing, record, observer, weight)
+        plan = RequestPlanner(self._gateway, version, request, standing, record, observer, weight)
         route = plan.route()
         for basis in standing.bases:
             await self._gateway.ready(basis)
         turns, body = self._gateway.turns, request.body
-        return Job(request.stream, request.n, route, plan.prepare, record, observer, turns, body, lease, plan.redact)
+        return Execution(
+            request.stream, request.n, route, plan.prepare, record, observer, turns, body, lease, plan.redact
+        )
 
     async def _request(self, connection: "_Connection", version: Version, lease: Lease) -> tuple[ChatRequest, Weight]:
         """The request, and what its body weighs. The body's bytes are dropped with that."""
@@ -133,8 +135,8 @@ class ChatCompletions:
         finally:
             leaving.cancel()
 
-    async def _drive(self, job: Job, client: Client, config: Config, connection: "_Connection") -> None:
-        interrupts = Interrupts(config.timeouts, config.server.keep_alive)
+    async def _drive(self, job: Execution, client: Client, config: Config, connection: "_Connection") -> None:
+        interrupts = Deadlines(config.timeouts, config.server.keep_alive)
         down = Downstream(connection.scope, connection.send, connection.headers, interrupts)
         driver = Driver(job, down, interrupts)
         given = dict(connection.headers)[b"x-request-id"].decode()
@@ -206,7 +208,7 @@ async def _nothing() -> None:
     """What is to be done between two slices of reading a request."""
 
 
-async def _watch(receive: Receive, interrupts: Interrupts) -> None:
+async def _watch(receive: Receive, interrupts: Deadlines) -> None:
     """Interrupt the request when its client leaves; running from before the upstream call until the end."""
     await _left(receive)
     interrupts.fire(Reason.CLIENT_LEFT)

@@ -5,8 +5,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from proxy.api.http_common import admit_admin
 from proxy.api.status import utc
-from proxy.api.surface import admit_admin
 from proxy.errors import GatewayError
 from proxy.gateway import Gateway
 from proxy.reload.state import State

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api.surface import admit
+from proxy.api.http_common import admit
 from proxy.errors import Forbidden
 from proxy.gateway import Gateway
 

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.access.keys import Client
-from proxy.api.surface import admit, id_headers, mint_id, refuse, respond
+from proxy.api.http_common import admit, id_headers, mint_id, refuse, respond
 from proxy.config.models import Config, Model
 from proxy.config.resolve import close_names, resolve
-from proxy.downstream import Receive, Scope, Send
 from proxy.errors import GatewayError, NotFound
 from proxy.gateway import Gateway
+from proxy.streaming.response import Receive, Scope, Send
 from proxy.version import Version
 
-_LONGEST_SHOWN = 100
+_MAX_SHOWN = 100
 
 
 class ModelList:
@@ -32,7 +32,7 @@ class ModelList:
         await _answer(version, scope, send, lambda client: list_models(version.config, client, self._created))
 
 
-class ModelShown:
+class ModelRetrieve:
     """GET /v1/models/{id}."""
 
     def __init__(self, gateway: Gateway) -> None:
@@ -62,7 +62,7 @@ def show_model(config: Config, client: Client, name: str, created: int) -> dict[
 
 def model_not_found(config: Config, name: str, client: Client) -> NotFound:
     """The error for a name that stands for no model, with the close names that the client may use."""
-    shown = name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}…"
+    shown = name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}…"
     close = ", ".join(f"'{known}'" for known in close_names(config, name, client.may_use))
     hint = f"did you mean {close}?" if close else "GET /v1/models lists the models."
     return NotFound(f"The model '{shown}' does not exist; {hint}", param="model", code="model_not_found")

@@ -18,29 +18,29 @@ from policies.events import Finish, Text
 from policies.steps import Steps
 from policies.work import OverBudget, Work
 from proxy.access.keys import Client
+from proxy.accounting import tokenizers
+from proxy.accounting.pricing.models import target
+from proxy.accounting.record import Record
 from proxy.api.models import model_not_found
-from proxy.api.sinks import Overheard, StreamSink, WholeSink
-from proxy.api.validate import ChatRequest
-from proxy.config.resolve import Place
+from proxy.config.resolve import ResolvedTarget
 from proxy.errors import Forbidden, InvalidRequest, PolicyFailed, TooComplex
+from proxy.formats.openai_chat.validate import ChatRequest
 from proxy.gateway import Gateway
-from proxy.job import Prepared, Sink
-from proxy.logs import where_it_failed
-from proxy.observer import Observer
-from proxy.pricing.models import target
-from proxy.record import Record
-from proxy.routing.abilities import needs
+from proxy.providers.base import Call
+from proxy.routing.capabilities import needs
 from proxy.routing.order import Known
 from proxy.routing.plan import groups
 from proxy.routing.route import Route
-from proxy.upstreams import tokenizers
-from proxy.upstreams.base import Call
-from proxy.version import Standing, Version
+from proxy.streaming.execution import PreparedAttempt, Sink
+from proxy.streaming.observer import Observer
+from proxy.streaming.sinks import JsonSink, StreamSink, TeeSink
+from proxy.telemetry.logs import where_it_failed
+from proxy.version import ModelBinding, Version
 
 log = logging.getLogger("sluice")
 
 
-def find(version: Version, name: str, client: Client) -> Standing:
+def find(version: Version, name: str, client: Client) -> ModelBinding:
     """What a model's name stands for. Raises `Forbidden` and `NotFound`."""
     if not client.may_use(name):  # asked first, so that a key learns nothing of models beyond its own
         message = f"The key {client.name!r} may not use the model {name!r}: ask the operator to allow it."
@@ -62,13 +62,13 @@ class Weight(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RequestPlanner:
     """One request's."""
 
     gateway: Gateway
     version: Version
     request: ChatRequest
-    standing: Standing
+    standing: ModelBinding
     record: Record
     observer: Observer
     weight: Weight
@@ -81,7 +81,7 @@ class Plan:
         models = [self.standing.model, *self.standing.fallbacks]
         return Route(groups(models, known), self.gateway.targets, self.version.config.retries, self.record.client)
 
-    def prepare(self, place: Place, spent: float) -> Prepared:
+    def prepare(self, place: ResolvedTarget, spent: float) -> PreparedAttempt:
         """An attempt at a target, with a chain of its own. `spent` is what the attempts before have cost, in USD."""
         context = self._context(place, spent)
         try:
@@ -92,10 +92,10 @@ class Plan:
             self.record.tokenizer = tokenizers.basis(place.model)
         sink = self._sink(place)
         if self.observer.listener is not None:
-            sink = Overheard(sink, self.observer.listener)
-        return Prepared(place, self._call(place, chain), chain, context, sink, self.gateway.upstream(place))
+            sink = TeeSink(sink, self.observer.listener)
+        return PreparedAttempt(place, self._call(place, chain), chain, context, sink, self.gateway.upstream(place))
 
-    def _call(self, place: Place, chain: Chain) -> Steps[Call]:
+    def _call(self, place: ResolvedTarget, chain: Chain) -> Steps[Call]:
         """The call that the chain leaves to make. Raises `InvalidRequest` when a policy refuses the request."""
         try:
             seen = yield from chain.request(Request(dict(self.request.body)))
@@ -142,7 +142,7 @@ class Plan:
         log.error("%s: a policy raised %s", self.record.id, where_it_failed(failure))
         return PolicyFailed("A policy of the gateway failed, so the request was refused.")
 
-    def _context(self, place: Place, spent: float) -> Context:
+    def _context(self, place: ResolvedTarget, spent: float) -> Context:
         return Context(
             model=self.request.model,
             clock=asyncio.get_running_loop().time,
@@ -155,11 +155,11 @@ class Plan:
             kept=self.kept,
         )
 
-    def _sink(self, place: Place) -> Sink:
+    def _sink(self, place: ResolvedTarget) -> Sink:
         created = int(time.time())
         if self.request.stream:
             return StreamSink(self.record.id, created, place.model, include_usage=self.request.include_usage)
-        return WholeSink(self.record.id, created, place.model, self._max_answer)
+        return JsonSink(self.record.id, created, place.model, self._max_answer)
 
     @property
     def _max_answer(self) -> int:

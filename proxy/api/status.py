@@ -7,17 +7,17 @@ import time
 from typing import Any
 
 from policies.redact.config import RedactConfig
+from proxy.accounting.totals import MAX_RULES, Counts, Rule
 from proxy.gateway import Gateway
 from proxy.reload.state import State
 from proxy.routing.targets import Health
-from proxy.streams import InFlight
-from proxy.tally import MOST_RULES, Counts, Rule
+from proxy.streaming.registry import InFlight
 
-MOST_SHOWN = 1000
+MAX_SHOWN = 1000
 """Streams and targets of one answer."""
 
 
-def status(gateway: Gateway, state: State, shown: int = MOST_SHOWN) -> dict[str, Any]:
+def status(gateway: Gateway, state: State, shown: int = MAX_SHOWN) -> dict[str, Any]:
     """The configuration, at most `shown` requests in flight (the oldest), totals, targets."""
     streams, now = gateway.streams, time.monotonic()
     return {
@@ -30,7 +30,7 @@ def status(gateway: Gateway, state: State, shown: int = MOST_SHOWN) -> dict[str,
             "list": [_stream(request, now) for request in list(streams)[:shown]],
         },
         "totals": _totals(gateway),
-        "targets": [_target(name, health, gateway) for name, health in gateway.targets.seen()[:MOST_SHOWN]],
+        "targets": [_target(name, health, gateway) for name, health in gateway.targets.seen()[:MAX_SHOWN]],
     }
 
 
@@ -69,7 +69,7 @@ def report(gateway: Gateway) -> dict[str, Any]:
                 "requests": counts.requests,
                 "last": utc(counts.last) if counts.times else None,
             }
-            for (policy, rule, action), counts in [*found, *_quiet(gateway)][:MOST_RULES]
+            for (policy, rule, action), counts in [*found, *_quiet(gateway)][:MAX_RULES]
         ],
     }
 

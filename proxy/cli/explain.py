@@ -15,7 +15,7 @@ from policies.redact.engines import Engines
 from policies.redact.examples import examples, lead, long_texts
 from policies.redact.redactor import Redactor
 from policies.redact.rules import Rule
-from proxy.cli.ordinary import TEXTS
+from proxy.cli.benign_samples import TEXTS
 from proxy.cli.rules import SizedRule, compiled, sized
 from proxy.cli.terminal import bad, bold, columns, counted, faint, json_text, late, shortened
 from proxy.config.chains import policy_ids

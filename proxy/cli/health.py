@@ -1,6 +1,6 @@
 """`sluice health`: ask the gateway that a configuration file describes whether it is alive."""
 
-from proxy.cli.calling import call
+from proxy.cli.client import call
 from proxy.config.load import server_of
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}

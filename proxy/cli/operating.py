@@ -53,8 +53,8 @@ def status(url: str, key: str | None, as_json: bool, watch: bool, every: float) 
     No text of a prompt or an answer is shown. Exit code 1 when the newest configuration was refused, so that a script
     can tell; with --watch always 0.
     """
-    from proxy.cli.calling import call
-    from proxy.cli.pictures import status as picture
+    from proxy.cli.client import call
+    from proxy.cli.render import status as picture
 
     if not watch:
         found = call(url, key, "GET", "/admin/status")
@@ -75,8 +75,8 @@ def status(url: str, key: str | None, as_json: bool, watch: bool, every: float) 
 @_gateway
 def report(url: str, key: str | None, as_json: bool) -> None:
     """Show how often each rule acted since the gateway's start, and would have in shadow mode."""
-    from proxy.cli.calling import call
-    from proxy.cli.pictures import report as picture
+    from proxy.cli.client import call
+    from proxy.cli.render import report as picture
 
     _print(call(url, key, "GET", "/admin/report").body, picture, as_json)
 
@@ -91,7 +91,7 @@ def cancel(url: str, key: str | None, as_json: bool, id: str) -> None:
     """Stop a request in flight, by its id as `status` and the header x-sluice-id tell it."""
     from urllib.parse import quote
 
-    from proxy.cli.calling import call
+    from proxy.cli.client import call
 
     body = call(url, key, "POST", f"/v1/chat/completions/{quote(id, safe='')}/cancel").body
     _print(body, lambda _: [good("cancelled")], as_json)
@@ -108,8 +108,8 @@ def reload(url: str, key: str | None, as_json: bool) -> None:
     It notices changed files by itself within two seconds; this tells you the result. Exit code 1 when the file is
     refused; the configuration in use stays.
     """
-    from proxy.cli.calling import call
-    from proxy.cli.pictures import reload as picture
+    from proxy.cli.client import call
+    from proxy.cli.render import reload as picture
 
     found = call(url, key, "POST", "/admin/reload", also=(422,))
     _print(found.body, picture, as_json)

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from policies.events import End, Event
-from proxy.wire.anthropic import AnthropicDecoder
-from proxy.wire.base import Decoder, Fault
-from proxy.wire.fields import obj
-from proxy.wire.gemini import GeminiDecoder
-from proxy.wire.jsontext import loads
-from proxy.wire.openai import OpenAIDecoder
-from proxy.wire.sse import EventTooLarge, Parser, Record
+from proxy.formats.anthropic.decode import AnthropicDecoder
+from proxy.formats.base import DecodeError, Decoder
+from proxy.formats.fields import obj
+from proxy.formats.gemini.decode import GeminiDecoder
+from proxy.formats.jsontext import loads
+from proxy.formats.openai_chat.decode import OpenAIDecoder
+from proxy.formats.sse import EventTooLarge, Parser, Record
 
 FORMATS: Final[Mapping[str, Callable[[bool], Decoder]]] = {
     "openai": OpenAIDecoder,
@@ -18,7 +18,7 @@ FORMATS: Final[Mapping[str, Callable[[bool], Decoder]]] = {
     "gemini": GeminiDecoder,
 }
 _MARKS: Final = {"choices": "openai", "type": "anthropic", "candidates": "gemini"}
-_MOST_LOOKED_AT: Final = 20
+_MAX_LOOKED_AT: Final = 20
 
 
 class Unplayable(Exception):
@@ -41,7 +41,7 @@ def decoded(data: bytes, format: str | None, guarded: bool) -> tuple[list[Event]
     decoder = FORMATS[format or format_of(records)](guarded)
     events: list[Event] = []
     for found in (*(e for record in records for e in decoder.decode(*record)), *decoder.eof()):
-        if isinstance(found, Fault):
+        if isinstance(found, DecodeError):
             return [*events, End("death")], found.message
         events.append(found)
     if not any(isinstance(event, End) for event in events):
@@ -51,7 +51,7 @@ def decoded(data: bytes, format: str | None, guarded: bool) -> tuple[list[Event]
 
 def format_of(records: Sequence[Record]) -> str:
     """The format of a recording, by its first events. Raises `Unplayable`."""
-    for record in records[:_MOST_LOOKED_AT]:
+    for record in records[:_MAX_LOOKED_AT]:
         members = _members(record.data)
         for member, format in _MARKS.items():
             if member in members:

@@ -8,7 +8,7 @@ import click
 
 from policies.events import Note
 from policies.redact.engines import Engines
-from proxy.cli.playing import Played, Step
+from proxy.cli.replay import Played, Step
 from proxy.cli.spans import Taken, spans
 from proxy.cli.terminal import bad, bold, columns, faint, good, late, shortened, shown
 

@@ -16,18 +16,18 @@ from typing import Any, NoReturn
 
 import uvloop
 
+from proxy.access.connections import raise_limit
 from proxy.app import create_app, create_gateway
 from proxy.config.load import ConfigError, Loaded, load_whole
 from proxy.config.providers import apis_in_use
-from proxy.connections import raise_limit
 from proxy.gateway import Gateway
-from proxy.logs import set_up_logs
-from proxy.output import Output
+from proxy.providers import litellm
 from proxy.reload.reloader import Origin, Reloader
 from proxy.server import make_server
 from proxy.tasks import spawn
 from proxy.telemetry.environment import TelemetryError
-from proxy.upstreams import litellm
+from proxy.telemetry.logs import set_up_logs
+from proxy.telemetry.output import Output
 
 log = logging.getLogger("sluice")
 

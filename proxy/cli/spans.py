@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from policies.redact.rules import Rule
-from proxy.cli.playing import Course
+from proxy.cli.replay import TextTrace
 
 Kind = Literal["plain", "late", "label"]
 _MADE = re.compile(r"\[[^\[\]\s]{1,200}\]")
@@ -34,7 +34,7 @@ class Span:
     kind: Kind
 
 
-def spans(course: Course, matches: Sequence[Taken]) -> list[Span]:
+def spans(course: TextTrace, matches: Sequence[Taken]) -> list[Span]:
     """A text's parts in order; together they are all that went."""
     found: list[Span] = []
     came = went = 0
@@ -57,7 +57,7 @@ def spans(course: Course, matches: Sequence[Taken]) -> list[Span]:
     return [span for span in (*found, Span(rest, "plain")) if span.text]
 
 
-def _verbatim(course: Course, came: int, went: int, count: int) -> Iterator[Span]:
+def _verbatim(course: TextTrace, came: int, went: int, count: int) -> Iterator[Span]:
     """Text that is the same, cut where its lateness changes."""
     begun, kind = 0, None
     for at in range(count):
@@ -70,7 +70,7 @@ def _verbatim(course: Course, came: int, went: int, count: int) -> Iterator[Span
         yield Span(course.went[went + begun : went + count], kind)
 
 
-def _label(course: Course, match: Taken, went: int) -> str | None:
+def _label(course: TextTrace, match: Taken, went: int) -> str | None:
     rule, text = match.rule, course.came[match.start : match.end]
     if rule.label is not None:
         label = rule.label

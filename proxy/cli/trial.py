@@ -18,8 +18,10 @@ from policies.base import Context, Refuse, Request, Target, UnusableFile
 from policies.chain import Chain
 from policies.events import End, Event, Finish, Text
 from policies.steps import finished
-from proxy.cli.playing import cut, even, play, uneven
+from proxy.accounting import tokenizers
+from proxy.accounting.pricing.models import target
 from proxy.cli.recording import Unplayable, decoded, looks_recorded
+from proxy.cli.replay import cut, even, play, uneven
 from proxy.cli.report import as_json, told
 from proxy.cli.rules import compiled
 from proxy.cli.terminal import bad, json_text, late
@@ -29,10 +31,8 @@ from proxy.config.load import ConfigError, load
 from proxy.config.models import Config
 from proxy.config.names import did_you_mean
 from proxy.config.resolve import resolve
-from proxy.pricing.models import target
-from proxy.upstreams import tokenizers
 
-LONGEST = 8 * 1024 * 1024
+MAX_LENGTH = 8 * 1024 * 1024
 """Bytes of an answer or a request that is tried."""
 _TOO_LONG = "try a part of it"
 _CHUNK = 4
@@ -167,15 +167,15 @@ def _input(ask: Ask) -> bytes:
         return _read(ask.file)
     if sys.stdin.isatty():
         click.echo("Type the text; end it with Ctrl-D on a line of its own.", err=True)
-    data = sys.stdin.buffer.read(LONGEST + 1)
-    if len(data) > LONGEST:
-        raise Refused(f"the input is larger than {LONGEST // 2**20} MiB: {_TOO_LONG}")
+    data = sys.stdin.buffer.read(MAX_LENGTH + 1)
+    if len(data) > MAX_LENGTH:
+        raise Refused(f"the input is larger than {MAX_LENGTH // 2**20} MiB: {_TOO_LONG}")
     return data
 
 
 def _read(file: str) -> bytes:
     try:
-        return read_file(file, LONGEST, _TOO_LONG)
+        return read_file(file, MAX_LENGTH, _TOO_LONG)
     except UnusableFile as error:
         raise Refused(f"{file} {error}") from None
 

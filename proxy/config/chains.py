@@ -10,7 +10,7 @@ from typing import Any, Final
 from policies.base import Context, Policy, PolicyType
 from policies.chain import Chain
 from proxy.config.models import Config, Model
-from proxy.config.problems import Fault
+from proxy.config.problems import ConfigIssue
 
 MAX_TOGETHER: Final = 2_000_000
 """The nodes of all automata that models' lists of policies need beyond those of the policies alone. Compiling so many
@@ -48,7 +48,9 @@ def make_chain(
     return ChainPlan(ids, configs, types).chain(context)
 
 
-def too_much_together(config: Config, configs: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[Fault]:
+def too_much_together(
+    config: Config, configs: Mapping[str, Any], types: Mapping[str, PolicyType]
+) -> Iterator[ConfigIssue]:
     """What is wrong when the lists of policies that models have are too much work to compile: each that has several of
     a type which act as one is compiled for itself."""
     left, seen = MAX_TOGETHER, set[tuple[str, ...]]()
@@ -65,7 +67,7 @@ def too_much_together(config: Config, configs: Mapping[str, Any], types: Mapping
                 f"is one list of policies too many: all lists that join policies of one type may have {MAX_TOGETHER:,} "
                 "nodes together. Give more models the same list, or put the rules that they share into one policy"
             )
-            yield Fault(("models", name), message)
+            yield ConfigIssue(("models", name), message)
             return
 
 

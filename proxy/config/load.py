@@ -20,7 +20,7 @@ from proxy.config import references
 from proxy.config.chains import too_much_together
 from proxy.config.files import MAX_CONFIG_BYTES, MAX_WORD_LINES, MAX_WORDS_BYTES, digest_of, lines_of, read_file
 from proxy.config.models import Config, Server
-from proxy.config.problems import MAX_FAULTS, ConfigError, Fault, Path, Place, Problem, written
+from proxy.config.problems import MAX_FAULTS, ConfigError, ConfigIssue, Path, Problem, SourceLocation, written
 from proxy.config.providers import complete
 from proxy.config.source import Source, Unreadable, read
 from proxy.config.validation import validate
@@ -150,7 +150,7 @@ def server_of(
     file = os.fspath(path)
     source = _read(_text(file), file, environ)
     if not isinstance(source.data, dict):
-        raise _refusal(file, "must be a mapping with `providers` and `models`", Place(1, 1))
+        raise _refusal(file, "must be a mapping with `providers` and `models`", SourceLocation(1, 1))
     overridden = _override(source, given)
     section = source.data.get("server")
     server, faults = validate(Server, {} if section is None else section, ("server",))
@@ -169,7 +169,7 @@ def _read(text: str, file: str, environ: Mapping[str, str]) -> Source:
 def _made(source: Source, file: str, policies: Mapping[str, PolicyType], server: Mapping[str, Any]) -> Config:
     """The configuration that a file's values are."""
     if not isinstance(source.data, dict):
-        raise _refusal(file, "must be a mapping with `providers` and `models`", Place(1, 1))
+        raise _refusal(file, "must be a mapping with `providers` and `models`", SourceLocation(1, 1))
     given = _override(source, server)
     config, faults = validate(Config, source.data)
     context = {"folder": str(FilePath(file).parent), "read": _Words().read, "shared": {}}
@@ -193,7 +193,7 @@ def _text(file: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start]
-        place = Place(before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1)
+        place = SourceLocation(before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1)
         raise _refusal(file, "is not UTF-8 here: save it as UTF-8", place) from None
 
 
@@ -218,12 +218,12 @@ class _Words:
 
 def _policies(
     data: Any, types: Mapping[str, PolicyType], context: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[Fault]]:
+) -> tuple[dict[str, Any], list[ConfigIssue]]:
     """Each policy's own frozen config by id. `context` is what their models may know: the `folder` of the file, how to
     `read` what it names, and what all policies of a type have `shared`. What is wrong with the ids is told by
     `references`."""
     built: dict[str, Any] = {}
-    faults: list[Fault] = []
+    faults: list[ConfigIssue] = []
     given = data if isinstance(data, dict) else {}
     for policy_id, raw in given.items():
         policy_type = types.get(policy_id.partition("/")[0])
@@ -235,7 +235,7 @@ def _policies(
     return built, faults
 
 
-def _unrelated(faults: Iterable[Fault], broken: set[Path]) -> list[Fault]:
+def _unrelated(faults: Iterable[ConfigIssue], broken: set[Path]) -> list[ConfigIssue]:
     """The faults that are no consequence of a value that could not be read."""
     return [fault for fault in faults if not any(fault.path[:end] in broken for end in range(len(fault.path) + 1))]
 
@@ -249,11 +249,11 @@ def _override(source: Source, server: Mapping[str, Any]) -> set[Path]:
     return {("server", key) for key in given}
 
 
-def _placed(fault: Fault, source: Source, file: str, given: set[Path]) -> Problem:
+def _placed(fault: ConfigIssue, source: Source, file: str, given: set[Path]) -> Problem:
     place = source.place(fault)
     path = f"{written(fault.path)} (from the command line)" if fault.path in given else written(fault.path)
     return Problem(file, place.line, place.column, path, fault.message)
 
 
-def _refusal(file: str, message: str, place: Place = Place(1, 1)) -> ConfigError:  # noqa: B008 - a frozen value
+def _refusal(file: str, message: str, place: SourceLocation = SourceLocation(1, 1)) -> ConfigError:  # noqa: B008 - a frozen value
     return ConfigError([Problem(file, place.line, place.column, "", message)])

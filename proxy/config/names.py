@@ -7,10 +7,10 @@ configuration and for requests alike.
 import difflib
 from collections.abc import Iterable
 
-LONGEST_NAME = 256
+MAX_NAME = 256
 """Characters of a model's name."""
 
-_MOST_COMPARED = 1000
+_MAX_COMPARED = 1000
 _PATH_SIGNS = frozenset("?#%\\ ")
 
 
@@ -18,8 +18,8 @@ def model_name_fault(name: str) -> str | None:
     """What is wrong with a model's name, as the end of a sentence that begins with it; None if nothing is."""
     if not name:
         return "is empty"
-    if len(name) > LONGEST_NAME:
-        return f"is longer than {LONGEST_NAME} characters"
+    if len(name) > MAX_NAME:
+        return f"is longer than {MAX_NAME} characters"
     if not name.isprintable() or not _PATH_SIGNS.isdisjoint(name):
         return "holds a space, an unprintable character, or one of ? # % \\"
     if any(segment in ("", ".", "..") for segment in name.split("/")):
@@ -30,9 +30,9 @@ def model_name_fault(name: str) -> str | None:
 def close_to(word: str, known: Iterable[str], most: int = 3) -> list[str]:
     """Up to `most` of the `known` words that look like `word`, closest first."""
     by_folded: dict[str, str] = {}
-    for name, _ in zip(known, range(_MOST_COMPARED), strict=False):
-        by_folded.setdefault(name[:LONGEST_NAME].lower(), name)
-    found = difflib.get_close_matches(word[:LONGEST_NAME].lower(), by_folded, n=most)
+    for name, _ in zip(known, range(_MAX_COMPARED), strict=False):
+        by_folded.setdefault(name[:MAX_NAME].lower(), name)
+    found = difflib.get_close_matches(word[:MAX_NAME].lower(), by_folded, n=most)
     return [by_folded[folded] for folded in found]
 
 

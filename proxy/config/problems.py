@@ -20,7 +20,7 @@ _MAX_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLocation:
     """Where something starts; from 1."""
 
     line: int
@@ -28,14 +28,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ConfigIssue:
     """A problem whose place follows from its path: `at` says whether its value is meant, or the key before it. `place`
     is given where the path does not tell it."""
 
     path: Path
     message: str
     at: Literal["key", "value"] = "value"
-    place: Place | None = None
+    place: SourceLocation | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

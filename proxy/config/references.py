@@ -10,15 +10,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from policies.base import PolicyType
+from proxy.accounting.pricing.models import has_price
 from proxy.config.fields import is_loopback
 from proxy.config.links import Links
 from proxy.config.names import close_to, did_you_mean
 from proxy.config.plain import items, mapping
-from proxy.config.problems import MAX_FAULTS, Fault, Path
+from proxy.config.problems import MAX_FAULTS, ConfigIssue, Path
 from proxy.config.providers import LITELLM_OPTIONS, NAMED
 from proxy.config.routes import models, targets_of
 from proxy.config.wildcards import Wildcards
-from proxy.pricing.models import has_price
 
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _POLICY_ID = re.compile(r"([a-z][a-z0-9_]{0,63})/([A-Za-z0-9][A-Za-z0-9._-]{0,63})", re.ASCII)
@@ -26,7 +26,7 @@ _APIS = ("openai", "anthropic", "gemini", "litellm")
 _VERSION_ENDINGS = {"anthropic": "/v1", "gemini": "/v1beta"}
 
 
-def check(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[Fault]:
+def check(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[ConfigIssue]:
     """All that is wrong between the values of a file. `types` are the known policy types."""
     yield from _listener(data)
     yield from _client_keys(data)
@@ -45,27 +45,27 @@ def exposure(host: str, has_auth: bool) -> str | None:
 
 
 # ---- server and auth
-def _listener(data: Mapping[str, Any]) -> Iterator[Fault]:
+def _listener(data: Mapping[str, Any]) -> Iterator[ConfigIssue]:
     server = mapping(data, "server")
     has_auth = data.get("auth") is not None
     host = server.get("host")
     if isinstance(host, str) and (fault := exposure(host, has_auth)):
-        yield Fault(("server", "host"), fault)
+        yield ConfigIssue(("server", "host"), fault)
     most, body = server.get("max_inflight_mb"), server.get("max_body_mb", 20)
     if _is_number(most) and _is_number(body) and most < 8 * body:
         message = f"is less than eight times max_body_mb: the largest body would not fit; give {8 * body:g} or more"
-        yield Fault(("server", "max_inflight_mb"), message)
+        yield ConfigIssue(("server", "max_inflight_mb"), message)
     for index, origin in enumerate(items(server, "cors_origins")):
         if origin == "*" and not has_auth:
             message = '"*" lets any web page use a gateway without keys: list the origins, or add `auth.keys`'
-            yield Fault(("server", "cors_origins", index), message)
+            yield ConfigIssue(("server", "cors_origins", index), message)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _client_keys(data: Mapping[str, Any]) -> Iterator[Fault]:
+def _client_keys(data: Mapping[str, Any]) -> Iterator[ConfigIssue]:
     names: dict[str, int] = {}
     digests: dict[str, int] = {}
     for index, key in enumerate(items(mapping(data, "auth"), "keys")):
@@ -74,14 +74,14 @@ def _client_keys(data: Mapping[str, Any]) -> Iterator[Fault]:
         path: Path = ("auth", "keys", index)
         given = [field for field in ("key", "sha256") if key.get(field) is not None]
         if len(given) != 1:
-            yield Fault(path, "needs exactly one of `key` and `sha256`")
+            yield ConfigIssue(path, "needs exactly one of `key` and `sha256`")
         name = key.get("name")
         if isinstance(name, str) and names.setdefault(name, index) != index:
-            yield Fault((*path, "name"), f"is the name of keys[{names[name]}] too: names must differ")
+            yield ConfigIssue((*path, "name"), f"is the name of keys[{names[name]}] too: names must differ")
         for field in given:
             digest = _digest(key[field], field)
             if digest and digests.setdefault(digest, index) != index:
-                yield Fault((*path, field), f"is the same key as keys[{digests[digest]}]: keys must differ")
+                yield ConfigIssue((*path, field), f"is the same key as keys[{digests[digest]}]: keys must differ")
 
 
 def _digest(value: Any, field: str) -> str | None:
@@ -91,64 +91,68 @@ def _digest(value: Any, field: str) -> str | None:
 
 
 # ---- providers
-def _provider(name: str, provider: Any) -> Iterator[Fault]:
+def _provider(name: str, provider: Any) -> Iterator[ConfigIssue]:
     path: Path = ("providers", name)
     if not _PROVIDER_NAME.fullmatch(name):
-        yield Fault(path, "a provider's name is letters, digits, '.', '_' and '-', at most 64", "key")
+        yield ConfigIssue(path, "a provider's name is letters, digits, '.', '_' and '-', at most 64", "key")
     if not isinstance(provider, dict):
         return
     api = provider.get("api") if provider.get("api") is not None else NAMED.get(name)
     if api is None:
         message = f"needs `api`: {', '.join(_APIS)}; only the names {', '.join(NAMED)} say it themselves"
-        yield Fault((*path, "api"), message)
+        yield ConfigIssue((*path, "api"), message)
     if api not in _APIS:
         return
     yield from _address(path, name, provider, api)
     if provider.get("include_usage") is not None and api in _VERSION_ENDINGS:
-        yield Fault((*path, "include_usage"), "is for OpenAI-format servers only: leave it out")
+        yield ConfigIssue((*path, "include_usage"), "is for OpenAI-format servers only: leave it out")
     yield from _options(path, provider, api)
 
 
-def _address(path: Path, name: str, provider: Mapping[str, Any], api: str) -> Iterator[Fault]:
+def _address(path: Path, name: str, provider: Mapping[str, Any], api: str) -> Iterator[ConfigIssue]:
     base_url = provider.get("base_url")
     if api == "litellm":
         if base_url is not None and "api_base" in mapping(provider, "options"):
-            yield Fault((*path, "base_url"), "is given as `options.api_base` too: keep one")
+            yield ConfigIssue((*path, "base_url"), "is given as `options.api_base` too: keep one")
         return
     if base_url is None and api == "openai" and name != "openai":
-        yield Fault((*path, "base_url"), "is missing: give the server's address, such as http://127.0.0.1:11434/v1")
+        yield ConfigIssue(
+            (*path, "base_url"), "is missing: give the server's address, such as http://127.0.0.1:11434/v1"
+        )
     elif base_url is None and provider.get("api_key") is None:
-        yield Fault((*path, "api_key"), f"is missing: the provider needs a key, such as ${{{api.upper()}_API_KEY}}")
+        yield ConfigIssue(
+            (*path, "api_key"), f"is missing: the provider needs a key, such as ${{{api.upper()}_API_KEY}}"
+        )
     ending = _VERSION_ENDINGS.get(api)
     if ending and isinstance(base_url, str) and base_url.rstrip("/").endswith(ending):
-        yield Fault((*path, "base_url"), f"must end before {ending}: the gateway adds it")
+        yield ConfigIssue((*path, "base_url"), f"must end before {ending}: the gateway adds it")
 
 
-def _options(path: Path, provider: Mapping[str, Any], api: str) -> Iterator[Fault]:
+def _options(path: Path, provider: Mapping[str, Any], api: str) -> Iterator[ConfigIssue]:
     options = mapping(provider, "options")
     if options and api != "litellm":
-        yield Fault((*path, "options"), "are for `api: litellm` only: leave them out")
+        yield ConfigIssue((*path, "options"), "are for `api: litellm` only: leave them out")
         return
     for option, value in options.items():
         place: Path = (*path, "options", option)
         if option == "api_key":
-            yield Fault(place, "goes in the provider's own `api_key`", "key")
+            yield ConfigIssue(place, "goes in the provider's own `api_key`", "key")
         elif option not in LITELLM_OPTIONS:
-            yield Fault(place, f"unknown option{did_you_mean(option, sorted(LITELLM_OPTIONS))}", "key")
+            yield ConfigIssue(place, f"unknown option{did_you_mean(option, sorted(LITELLM_OPTIONS))}", "key")
         elif not isinstance(value, str | int | float):
-            yield Fault(place, "must be text, a number, or true or false")
+            yield ConfigIssue(place, "must be text, a number, or true or false")
 
 
 # ---- policies
-def _policy_ids(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[Fault]:
+def _policy_ids(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[ConfigIssue]:
     known = mapping(data, "policies")
     for policy_id in known:
         path: Path = ("policies", policy_id)
         match = _POLICY_ID.fullmatch(policy_id)
         if not match:
-            yield Fault(path, "must be `type/name`, such as redact/pii", "key")
+            yield ConfigIssue(path, "must be `type/name`, such as redact/pii", "key")
         elif match[1] not in types:
-            yield Fault(path, f"unknown policy type {match[1]!r}{did_you_mean(match[1], types)}", "key")
+            yield ConfigIssue(path, f"unknown policy type {match[1]!r}{did_you_mean(match[1], types)}", "key")
     if not isinstance(data.get("policies", {}), dict):
         return
     meant = dict.fromkeys([*known, *_corrected(known, types)])
@@ -172,24 +176,24 @@ def _corrected(known: Iterable[str], types: Mapping[str, PolicyType]) -> Iterato
             yield f"{meant}{slash}{name}"
 
 
-def _policy_list(ids: Sequence[Any], path: Path, known: Collection[str]) -> Iterator[Fault]:
+def _policy_list(ids: Sequence[Any], path: Path, known: Collection[str]) -> Iterator[ConfigIssue]:
     seen: set[str] = set()
     for index, policy_id in enumerate(ids):
         if not isinstance(policy_id, str):
             continue
         if policy_id in seen:
-            yield Fault((*path, index), "is listed twice: keep one")
+            yield ConfigIssue((*path, index), "is listed twice: keep one")
         elif policy_id not in known:
-            yield Fault((*path, index), f"unknown policy{did_you_mean(policy_id, known)}")
+            yield ConfigIssue((*path, index), f"unknown policy{did_you_mean(policy_id, known)}")
         seen.add(policy_id)
 
 
 # ---- prices
-def _prices(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[Fault]:
+def _prices(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[ConfigIssue]:
     given = mapping(data, "prices")
     for name in given:
         if name.count("*") > 1:
-            yield Fault(("prices", name), "the name holds more than one *: use one", "key")
+            yield ConfigIssue(("prices", name), "the name holds more than one *: use one", "key")
     known, priced = mapping(data, "models"), Wildcards(given)
     links, seen = Links(known), set[str]()
     shared = _needs_price(items(data, "default_policies"), types)
@@ -204,7 +208,7 @@ def _prices(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterato
                 message = (
                     f"has no known price, which {needy} needs: add `{wanted}: {{input: …, output: …}}` to `prices`"
                 )
-                yield Fault(path, message)
+                yield ConfigIssue(path, message)
 
 
 def _needs_price(used: Sequence[Any], types: Mapping[str, PolicyType]) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from proxy.config.models import Api, Config, Model, Provider, Target
-from proxy.config.names import LONGEST_NAME, close_to, model_name_fault
+from proxy.config.names import MAX_NAME, close_to, model_name_fault
 from proxy.config.providers import api_of
 from proxy.config.wildcards import Wildcards
 
@@ -19,7 +19,7 @@ _TAKEN_WITH_SLASH = re.compile(r"[A-Za-z0-9._:@/-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResolvedTarget:
     """One target of a model. `model` is the provider's name of the model with its `*` filled in, `api` the wire format,
     `settings` the entry that the target stands in, `target` its own. `name` is `provider/model`."""
 
@@ -43,7 +43,7 @@ class Resolved:
     alias: str
     pattern: str
     settings: Model
-    places: tuple[Place, ...]
+    places: tuple[ResolvedTarget, ...]
 
 
 def resolve(config: Config, name: str) -> Resolved | None:
@@ -70,7 +70,7 @@ def fallbacks(config: Config, resolved: Resolved) -> list[Resolved]:
 
 def entries(names: Wildcards, name: str) -> list[tuple[str, str]]:
     """The entries that take `name`, best first, each with what its `*` takes (nothing without one)."""
-    if "*" in name or len(name) > LONGEST_NAME:
+    if "*" in name or len(name) > MAX_NAME:
         return []
     if name in names:
         return [(name, "")]
@@ -87,7 +87,7 @@ def _literal(pattern: str) -> tuple[int, int]:
     return len(pattern), pattern.index("*")
 
 
-def _place(config: Config, settings: Model, target: Target, taken: str) -> Place | None:
+def _place(config: Config, settings: Model, target: Target, taken: str) -> ResolvedTarget | None:
     """A target with its `*` filled in; None if what was taken is not for it."""
     provider_name, _, wanted = target.target.partition("/")
     provider = config.providers[provider_name]
@@ -100,4 +100,4 @@ def _place(config: Config, settings: Model, target: Target, taken: str) -> Place
         return None
     if target.whole is not None:
         settings = settings.model_copy(update={"whole": target.whole})
-    return Place(provider_name, provider, api, model, settings, target)
+    return ResolvedTarget(provider_name, provider, api, model, settings, target)

@@ -10,20 +10,20 @@ from typing import Any
 from proxy.config.links import Links
 from proxy.config.names import did_you_mean, model_name_fault
 from proxy.config.plain import items, mapping
-from proxy.config.problems import Fault, Path
+from proxy.config.problems import ConfigIssue, Path
 from proxy.config.providers import NAMED
 
 
-def models(data: Mapping[str, Any]) -> Iterator[Fault]:
+def models(data: Mapping[str, Any]) -> Iterator[ConfigIssue]:
     """All that is wrong with `models`."""
     known = mapping(data, "models")
     links = Links(known)
     for name, model in known.items():
         path: Path = ("models", name)
         if fault := model_name_fault(name):
-            yield Fault(path, f"the name {fault}", "key")
+            yield ConfigIssue(path, f"the name {fault}", "key")
         elif name.count("*") > 1:
-            yield Fault(path, "the name holds more than one *: use one", "key")
+            yield ConfigIssue(path, "the name holds more than one *: use one", "key")
         if not isinstance(model, dict):
             continue
         yield from _choice(path, model)
@@ -52,61 +52,63 @@ def _named(target: Any) -> Any:
 
 
 # ---- one model
-def _choice(path: Path, model: Mapping[str, Any]) -> Iterator[Fault]:
+def _choice(path: Path, model: Mapping[str, Any]) -> Iterator[ConfigIssue]:
     """Between one target and several."""
     given = [key for key in ("target", "targets") if model.get(key) is not None]
     if len(given) != 1:
-        yield Fault(path, "needs exactly one of `target` and `targets`")
+        yield ConfigIssue(path, "needs exactly one of `target` and `targets`")
     targets = model.get("targets")
     if isinstance(targets, list) and not targets:
-        yield Fault((*path, "targets"), "must not be empty")
+        yield ConfigIssue((*path, "targets"), "must not be empty")
     several = isinstance(targets, list) and len(targets) > 1
     if model.get("strategy") is not None and not several:
-        yield Fault((*path, "strategy"), "has no effect with one target: leave it out, or give several `targets`")
+        yield ConfigIssue((*path, "strategy"), "has no effect with one target: leave it out, or give several `targets`")
     for index, target in enumerate(items(model, "targets")):
         place: Path = (*path, "targets", index)
         if not isinstance(target, dict) or target.get("weight") is None:
             continue
         if model.get("strategy") not in (None, "weighted"):
-            yield Fault((*place, "weight"), f"has no effect with `strategy: {model['strategy']}`: leave it out")
+            yield ConfigIssue((*place, "weight"), f"has no effect with `strategy: {model['strategy']}`: leave it out")
         elif not several:
-            yield Fault((*place, "weight"), "has no effect with one target: leave it out, or give several `targets`")
+            yield ConfigIssue(
+                (*place, "weight"), "has no effect with one target: leave it out, or give several `targets`"
+            )
     yield from _twice(path, model)
 
 
-def _twice(path: Path, model: Mapping[str, Any]) -> Iterator[Fault]:
+def _twice(path: Path, model: Mapping[str, Any]) -> Iterator[ConfigIssue]:
     names = [target if isinstance(target, str) else _named(target) for target in items(model, "targets")]
     seen: set[str] = set()
     for index, wanted in enumerate(names):
         if isinstance(wanted, str) and wanted in seen:
             message = "is listed twice: keep one, with a larger `weight` if that is meant"
-            yield Fault((*path, "targets", index), message)
+            yield ConfigIssue((*path, "targets", index), message)
         elif isinstance(wanted, str):
             seen.add(wanted)
 
 
-def _target(data: Mapping[str, Any], name: str, path: Path, target: str) -> Iterator[Fault]:
+def _target(data: Mapping[str, Any], name: str, path: Path, target: str) -> Iterator[ConfigIssue]:
     provider_name, slash, wanted = target.partition("/")
     providers = data.get("providers")
     if not slash or not provider_name or not wanted:
-        yield Fault(path, "must be `provider/model`, such as openai/gpt-4o-mini")
+        yield ConfigIssue(path, "must be `provider/model`, such as openai/gpt-4o-mini")
         return
     if isinstance(providers, dict) and provider_name not in providers:
-        yield Fault(path, f"names an unknown provider{did_you_mean(provider_name, providers)}")
+        yield ConfigIssue(path, f"names an unknown provider{did_you_mean(provider_name, providers)}")
     if fault := model_name_fault(wanted):
-        yield Fault(path, f"the provider's model name {fault}")
+        yield ConfigIssue(path, f"the provider's model name {fault}")
     if wanted.count("*") > ("*" in name):
         only = "only one *" if "*" in name else "no *, because the model's name has none"
-        yield Fault(path, f"may hold {only}")
+        yield ConfigIssue(path, f"may hold {only}")
 
 
-def _drop_params(data: Mapping[str, Any], name: str, model: Mapping[str, Any]) -> Iterator[Fault]:
+def _drop_params(data: Mapping[str, Any], name: str, model: Mapping[str, Any]) -> Iterator[ConfigIssue]:
     if model.get("drop_params") is not True or model.get("engine", "native") != "native":
         return
     apis = [_api(data, target.partition("/")[0]) for _, target in targets_of(name, model)]
     if apis and all(api == "openai" for api in apis):
         message = "has no effect on an OpenAI-format target, which gets the client's own JSON: leave it out"
-        yield Fault(("models", name, "drop_params"), message)
+        yield ConfigIssue(("models", name, "drop_params"), message)
 
 
 def _api(data: Mapping[str, Any], provider_name: str) -> Any:
@@ -114,7 +116,7 @@ def _api(data: Mapping[str, Any], provider_name: str) -> Any:
     return provider.get("api") or NAMED.get(provider_name)
 
 
-def _limits(known: Mapping[str, Any]) -> Iterator[Fault]:
+def _limits(known: Mapping[str, Any]) -> Iterator[ConfigIssue]:
     """`max_streams` is a target's, wherever it is listed."""
     first: dict[str, tuple[Any, str]] = {}
     for name, model in known.items():
@@ -125,11 +127,13 @@ def _limits(known: Mapping[str, Any]) -> Iterator[Fault]:
             said, where = first.setdefault(wanted, (most, f"models.{name}"))
             if said != most:
                 path: Path = ("models", name, "targets", index, "max_streams")
-                yield Fault(path, f"is {said} for the same target in {where}: the limit is the target's, give one")
+                yield ConfigIssue(
+                    path, f"is {said} for the same target in {where}: the limit is the target's, give one"
+                )
 
 
 # ---- fallbacks
-def _fallbacks(known: Mapping[str, Any], links: Links, name: str, model: Mapping[str, Any]) -> Iterator[Fault]:
+def _fallbacks(known: Mapping[str, Any], links: Links, name: str, model: Mapping[str, Any]) -> Iterator[ConfigIssue]:
     seen: set[str] = set()
     for index, fallback in enumerate(items(model, "fallbacks")):
         if not isinstance(fallback, str):
@@ -137,12 +141,12 @@ def _fallbacks(known: Mapping[str, Any], links: Links, name: str, model: Mapping
         path: Path = ("models", name, "fallbacks", index)
         entry = links.entry(fallback)
         if "*" in fallback:
-            yield Fault(path, "must be one model's name, without *")
+            yield ConfigIssue(path, "must be one model's name, without *")
         elif entry is None:
-            yield Fault(path, f"unknown model{did_you_mean(fallback, known)}")
+            yield ConfigIssue(path, f"unknown model{did_you_mean(fallback, known)}")
         elif fallback in seen:
-            yield Fault(path, "is listed twice: keep one")
+            yield ConfigIssue(path, "is listed twice: keep one")
         elif links.leads_back(name, entry):
             way = "is the model itself" if entry == name else f"leads back to {name!r}"
-            yield Fault(path, f"{way}, a loop: take one of its fallbacks out")
+            yield ConfigIssue(path, f"{way}, a loop: take one of its fallbacks out")
         seen.add(fallback)

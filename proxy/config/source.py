@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from proxy.config.problems import MAX_FAULTS, Fault, Path, Place
+from proxy.config.problems import MAX_FAULTS, ConfigIssue, Path, SourceLocation
 
 MAX_DEPTH = 32
 MAX_VALUES = 100_000
@@ -30,7 +30,7 @@ MAX_NODES = 2 * MAX_VALUES
 MAX_EXPANDED = 4 * 2**20
 """Characters that all references to the environment may come to."""
 
-_LONGEST_SHOWN = 200
+_MAX_SHOWN = 200
 _SHIELD = 0x10FF00  # the end of the last private-use plane: 128 characters that no text needs
 _SHIELDED = re.compile(f"[{chr(_SHIELD)}-{chr(_SHIELD + 0x7F)}]")
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -72,7 +72,7 @@ _BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 class Unreadable(Exception):
     """The text is no YAML that can be used at all."""
 
-    def __init__(self, message: str, place: Place) -> None:
+    def __init__(self, message: str, place: SourceLocation) -> None:
         super().__init__(message)
         self.message = message
         self.place = place
@@ -83,12 +83,12 @@ class Source:
     """A file's data. `broken` are the paths of values that could not be read; the data holds a stand-in for each."""
 
     data: Any = None
-    keys: dict[Path, Place] = field(default_factory=dict)
-    values: dict[Path, Place] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    keys: dict[Path, SourceLocation] = field(default_factory=dict)
+    values: dict[Path, SourceLocation] = field(default_factory=dict)
+    faults: list[ConfigIssue] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
 
-    def place(self, fault: Fault) -> Place:
+    def place(self, fault: ConfigIssue) -> SourceLocation:
         """Where a fault is: at its path, or at the nearest thing above it that the file has."""
         if fault.place:
             return fault.place
@@ -96,7 +96,7 @@ class Source:
         while path not in self.values and path:
             path = path[:-1]
         places = self.keys if fault.at == "key" or path != fault.path else self.values
-        return places.get(path) or self.values.get(path) or Place(1, 1)
+        return places.get(path) or self.values.get(path) or SourceLocation(1, 1)
 
 
 def read(text: str, environ: Mapping[str, str]) -> Source:
@@ -139,9 +139,9 @@ class _Composer(yaml.SafeLoader):
         self._depth -= 1
         return node
 
-    def _here(self) -> Place:
+    def _here(self) -> SourceLocation:
         mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-        return Place(mark.line + 1, mark.column + 1)
+        return SourceLocation(mark.line + 1, mark.column + 1)
 
 
 class _Reader:
@@ -163,7 +163,7 @@ class _Reader:
             raise Unreadable(message, _start(node))
         tag = node.tag.removeprefix(_YAML)
         if tag not in _TAGS[type(node)]:
-            self._fault(path, f"the tag {tag[:_LONGEST_SHOWN]!r} is not supported: write plain YAML")
+            self._fault(path, f"the tag {tag[:_MAX_SHOWN]!r} is not supported: write plain YAML")
             return None
         match node:
             case MappingNode():
@@ -182,7 +182,7 @@ class _Reader:
             here = (*path, key)
             if key in data:
                 message = f"is given twice, first in line {self._source.keys[here].line}: keep one"
-                self._tell(Fault(here, message, place=_start(key_node)))
+                self._tell(ConfigIssue(here, message, place=_start(key_node)))
                 continue
             self._source.keys[here] = _start(key_node)
             data[key] = self.value(value_node, here)
@@ -200,7 +200,7 @@ class _Reader:
             message = "has a key with a lone surrogate: remove it"
         else:
             return key
-        self._tell(Fault(path, message, place=_start(node)))
+        self._tell(ConfigIssue(path, message, place=_start(node)))
         return None
 
     def _scalar(self, node: Node, path: Path) -> Any:
@@ -243,10 +243,10 @@ class _Reader:
         return value
 
     def _fault(self, path: Path, message: str) -> None:
-        self._tell(Fault(path, message))
+        self._tell(ConfigIssue(path, message))
         self._source.broken.add(path)
 
-    def _tell(self, fault: Fault) -> None:
+    def _tell(self, fault: ConfigIssue) -> None:
         if len(self._source.faults) < MAX_FAULTS:
             self._source.faults.append(fault)
 
@@ -274,18 +274,18 @@ def _encodable(value: str) -> bool:
     return True
 
 
-def _start(node: Node) -> Place:
-    return Place(node.start_mark.line + 1, node.start_mark.column + 1)
+def _start(node: Node) -> SourceLocation:
+    return SourceLocation(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
-def _place_of(text: str, position: int) -> Place:
+def _place_of(text: str, position: int) -> SourceLocation:
     before = text[:position]
-    return Place(before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
+    return SourceLocation(before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
 
 
-def _yaml_place(error: yaml.MarkedYAMLError) -> Place:
+def _yaml_place(error: yaml.MarkedYAMLError) -> SourceLocation:
     mark = error.problem_mark or error.context_mark
-    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+    return SourceLocation(mark.line + 1, mark.column + 1) if mark else SourceLocation(1, 1)
 
 
 def _yaml_message(error: yaml.MarkedYAMLError, text: str) -> str:
@@ -294,7 +294,7 @@ def _yaml_message(error: yaml.MarkedYAMLError, text: str) -> str:
         return _NO_REFERENCE
     said = ", ".join(part for part in (error.context, error.problem) if part)
     before = text[text.rfind("\n", 0, mark.index) + 1 : mark.index] if mark else ""
-    return f"is not valid YAML: {_unshield(said)[:_LONGEST_SHOWN]}{_remedy(said, before)}"
+    return f"is not valid YAML: {_unshield(said)[:_MAX_SHOWN]}{_remedy(said, before)}"
 
 
 def _remedy(said: str, before: str) -> str:

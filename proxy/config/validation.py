@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from policies.base import Misconfigured
 from proxy.config.names import did_you_mean
-from proxy.config.problems import MAX_FAULTS, Fault, Path
+from proxy.config.problems import MAX_FAULTS, ConfigIssue, Path
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -40,7 +40,7 @@ _WORDS: Mapping[str, str] = {
 
 def validate(
     model: type[M], data: Any, at: Path = (), context: Mapping[str, Any] | None = None
-) -> tuple[M | None, list[Fault]]:
+) -> tuple[M | None, list[ConfigIssue]]:
     """The model of some data that stands at a path of the file, or all that is wrong with it. `context` is what the
     model's validators may know beside it."""
     try:
@@ -57,15 +57,15 @@ def _follows(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
     return detail["type"] == "too_short" and any(d["loc"][: len(place)] == place and d is not detail for d in details)
 
 
-def _faults(model: type[BaseModel], detail: ErrorDetails, at: Path) -> list[Fault]:
+def _faults(model: type[BaseModel], detail: ErrorDetails, at: Path) -> list[ConfigIssue]:
     inner: Path = tuple(detail["loc"])
     if detail["type"] == "extra_forbidden":
         known = _fields(model, inner[:-1])
-        return [Fault((*at, *inner), f"unknown key{did_you_mean(str(inner[-1]), known)}", "key")]
+        return [ConfigIssue((*at, *inner), f"unknown key{did_you_mean(str(inner[-1]), known)}", "key")]
     several = detail.get("ctx", {}).get("error")
     if isinstance(several, Misconfigured):
-        return [Fault((*at, *inner, *below), message) for below, message in several.faults]
-    return [Fault((*at, *inner), _message(detail))]
+        return [ConfigIssue((*at, *inner, *below), message) for below, message in several.faults]
+    return [ConfigIssue((*at, *inner), _message(detail))]
 
 
 def _message(detail: ErrorDetails) -> str:

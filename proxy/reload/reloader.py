@@ -20,11 +20,11 @@ from proxy.config.load import files_of, load_whole, version_of
 from proxy.config.problems import ConfigError
 from proxy.config.providers import apis_in_use
 from proxy.gateway import Gateway
-from proxy.logs import where_it_failed
 from proxy.reload import restart
-from proxy.reload.state import MOST_PROBLEMS, Cause, Refusal, Result, State
+from proxy.reload.state import MAX_PROBLEMS, Cause, Refusal, Result, State
 from proxy.reload.watch import Watcher
 from proxy.tasks import spawn
+from proxy.telemetry.logs import where_it_failed
 from proxy.version import Version, make_version
 
 log = logging.getLogger("sluice")
@@ -135,7 +135,7 @@ class Reloader:
 
     def _refuse(self, why: str, problems: list[str]) -> Result:
         state = self.state
-        refusal = Refusal(time.time(), tuple(problems[:MOST_PROBLEMS]), self._read_last)
+        refusal = Refusal(time.time(), tuple(problems[:MAX_PROBLEMS]), self._read_last)
         if state.refused is None or state.refused.version != refusal.version:
             state.refusals += 1
         state.refused = refusal

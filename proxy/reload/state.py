@@ -11,7 +11,7 @@ Result: TypeAlias = Literal["loaded", "unchanged", "refused"]
 """What became of an attempt to load: requests begin with a new version; the file is the one in use; it is not right,
 and the version in use stays."""
 
-MOST_PROBLEMS = 100
+MAX_PROBLEMS = 100
 
 Cause: TypeAlias = Literal["start", "watch", "SIGHUP", "POST /admin/reload"]
 """Why a configuration was read: the process began, its files changed, somebody asked."""
@@ -19,7 +19,7 @@ Cause: TypeAlias = Literal["start", "watch", "SIGHUP", "POST /admin/reload"]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A file that was not taken. `at` is in seconds since the epoch; `problems` are at most `MOST_PROBLEMS`, each
+    """A file that was not taken. `at` is in seconds since the epoch; `problems` are at most `MAX_PROBLEMS`, each
     `file:line:column path: message`; `version` is the refused content's."""
 
     at: float

@@ -20,7 +20,7 @@ log = logging.getLogger("sluice")
 QUIET = 50
 """Milliseconds without a change after which a series of them is over: who writes a file in pieces is let finish."""
 
-LONGEST_SERIES = 400
+MAX_SERIES = 400
 """Milliseconds after which a series is taken for over anyway."""
 
 EVERY = 1000
@@ -60,7 +60,7 @@ class Watcher:
         notices = awatch(
             *folders,
             watch_filter=None,
-            debounce=LONGEST_SERIES,
+            debounce=MAX_SERIES,
             step=QUIET,
             rust_timeout=EVERY,
             yield_on_timeout=True,

@@ -1,1 +1,1 @@
-"""Which target next: strategies, retries, fallbacks, cooldown, limits. It decides; `proxy.stream` does."""
+"""Which target next: strategies, retries, fallbacks, cooldown, limits. It decides; `proxy.streaming.driver` does."""

@@ -5,7 +5,7 @@ So an outage does not multiply the load, and no key uses up what another has ear
 Theory: a bucket. Each request puts its share in, each retry takes one out; what a quiet time leaves unused is bounded.
 """
 
-MOST = 10.0
+MAX = 10.0
 """Retries that can be saved up, and those that there are at the start."""
 
 
@@ -14,11 +14,11 @@ class Budget:
 
     def __init__(self, share: float) -> None:
         self.share = share
-        self._left = MOST
+        self._left = MAX
 
     def earn(self) -> None:
         """A request was made that is no retry."""
-        self._left = min(MOST, self._left + self.share)
+        self._left = min(MAX, self._left + self.share)
 
     def spend(self) -> bool:
         """Take a retry; whether there was one."""

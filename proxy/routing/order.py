@@ -15,10 +15,10 @@ from typing import Any, Literal, TypeAlias
 from policies.events import Usage
 from policies.limits import client_limit
 from policies.prices import Price
+from proxy.accounting.pricing.models import target
 from proxy.config.models import Prices
-from proxy.config.resolve import Place
-from proxy.pricing.models import target
-from proxy.routing.abilities import Needs
+from proxy.config.resolve import ResolvedTarget
+from proxy.routing.capabilities import Needs
 from proxy.routing.targets import Targets
 
 EXPLORING = 0.05
@@ -40,7 +40,7 @@ class Known:
     draw: Callable[[], float] = random.random
 
 
-def ordered(places: Sequence[Place], strategy: str, known: Known) -> tuple[list[Place], Chosen]:
+def ordered(places: Sequence[ResolvedTarget], strategy: str, known: Known) -> tuple[list[ResolvedTarget], Chosen]:
     """The places in the order to try them, and by what the first was chosen."""
     if len(places) == 1:
         return list(places), "only"
@@ -54,14 +54,14 @@ def ordered(places: Sequence[Place], strategy: str, known: Known) -> tuple[list[
             return drawn, "weighted"
 
 
-def _by_latency(places: Sequence[Place], known: Known) -> tuple[list[Place], Chosen]:
+def _by_latency(places: Sequence[ResolvedTarget], known: Known) -> tuple[list[ResolvedTarget], Chosen]:
     shuffled = sorted(places, key=lambda place: known.draw())  # of equals, none is always the first
     if known.draw() < EXPLORING:
         return shuffled, "exploration"
     return sorted(shuffled, key=lambda p: known.targets.health(p).latency.expected()), "lowest_latency"
 
 
-def _cost(place: Place, known: Known) -> float:
+def _cost(place: ResolvedTarget, known: Known) -> float:
     price: Price | None = target(known.prices, place.provider_name, place.api, place.model).price
     if price is None:
         return float("inf")

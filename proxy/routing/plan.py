@@ -5,9 +5,9 @@ Rule: a target that cannot serve the request is skipped; when none is left, the 
 
 from collections.abc import Sequence
 
-from proxy.config.resolve import Place, Resolved
+from proxy.config.resolve import Resolved, ResolvedTarget
 from proxy.errors import InvalidRequest
-from proxy.routing.abilities import Lack, lack, why_none
+from proxy.routing.capabilities import MissingCapability, lack, why_none
 from proxy.routing.order import Known, ordered
 from proxy.routing.route import Group
 
@@ -16,9 +16,9 @@ def groups(models: Sequence[Resolved], known: Known) -> list[Group]:
     """The targets of the model that was asked for and of its fallbacks, each model's as a group; at least one. Raises
     `InvalidRequest` when no target can serve the request."""
     found: list[Group] = []
-    lacks: list[tuple[Place, Lack]] = []
+    lacks: list[tuple[ResolvedTarget, MissingCapability]] = []
     for model in models:
-        able: list[Place] = []
+        able: list[ResolvedTarget] = []
         for place in model.places:
             missing = lack(known.needs, place)
             if missing is None:

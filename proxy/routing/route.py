@@ -13,21 +13,21 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from proxy.access.slots import Slots
+from proxy.accounting.record import Why
 from proxy.config.models import Retries
-from proxy.config.resolve import Place
+from proxy.config.resolve import ResolvedTarget
 from proxy.errors import GatewayError, KeyPaused, UpstreamError
-from proxy.record import Why
 from proxy.routing.breaker import Circuit
-from proxy.routing.targets import LONGEST_REST, Targets
+from proxy.routing.targets import MAX_REST, Targets
 from proxy.routing.verdict import Verdict, is_fault, verdict
-from proxy.slots import Slots
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """One model's targets in the order to try them, and by what that order was made."""
 
-    places: Sequence[Place]
+    places: Sequence[ResolvedTarget]
     chosen: str
 
 
@@ -35,7 +35,7 @@ class Group:
 class Step:
     """The next attempt: at which target, after how many seconds, and why."""
 
-    place: Place
+    place: ResolvedTarget
     reason: Why
     chosen: str
     wait: float = 0.0
@@ -87,7 +87,7 @@ class Route:
         return None if self._step is None else self._taken(Step(self._step.place, "rejected", "again"))
 
     # ---- what became of an attempt
-    def began(self, place: Place) -> None:
+    def began(self, place: ResolvedTarget) -> None:
         """The attempt goes out. It will have `ended` some time; before that its target may have `answered`, and it may
         have `failed`."""
         health = self.targets.health(place)
@@ -95,14 +95,14 @@ class Route:
         self._answered = False
         self._probe = health.breaker.began(self.key)
 
-    def answered(self, place: Place, first_token: float) -> None:
+    def answered(self, place: ResolvedTarget, first_token: float) -> None:
         """The target's answer began, `first_token` seconds after it was asked."""
         health = self.targets.health(place)
         self._answered = True
         health.breaker.answered(self.key, self._probe)
         health.latency.measured(first_token)
 
-    def failed(self, place: Place, error: GatewayError) -> None:
+    def failed(self, place: ResolvedTarget, error: GatewayError) -> None:
         """The attempt failed."""
         health = self.targets.health(place)
         if is_fault(error):
@@ -110,20 +110,20 @@ class Route:
         elif isinstance(error, UpstreamError):
             health.breaker.passed(self._probe)
         if error.retry_after:
-            health.rests_until = self.targets.clock() + min(error.retry_after, LONGEST_REST)
+            health.rests_until = self.targets.clock() + min(error.retry_after, MAX_REST)
 
-    def ended(self, place: Place) -> None:
+    def ended(self, place: ResolvedTarget) -> None:
         """The attempt is over, whatever became of it."""
         health = self.targets.health(place)
         health.running -= 1
         health.breaker.ended(self._probe)
         self._probe = None
 
-    def slots(self, place: Place) -> Slots | None:
+    def slots(self, place: ResolvedTarget) -> Slots | None:
         """What an attempt at the target takes one of; None if it has no limit."""
         return None if place.target.max_streams is None else self.targets.health(place).slots
 
-    def check(self, place: Place) -> None:
+    def check(self, place: ResolvedTarget) -> None:
         """Raises `UpstreamError` (503) or `KeyPaused` (429) when the target began to cool down while the request waited
         for its turn."""
         if not self._allows(place):
@@ -135,7 +135,7 @@ class Route:
         place = next(iter(self._open_places(resting=resting)), None)
         return None if place is None else self._step_to(place, reason)
 
-    def _open_places(self, *, resting: bool = True) -> list[Place]:
+    def _open_places(self, *, resting: bool = True) -> list[ResolvedTarget]:
         """The group's places that may be tried, those with a free slot before the others; with `resting` also those
         whose provider asked for a rest, behind all others."""
         allowed = [place for place in self.groups[self._group].places if self._may(place)]
@@ -143,7 +143,7 @@ class Route:
             allowed = [place for place in allowed if self._rest(place) <= 0]
         return sorted(allowed, key=lambda place: (self._rest(place) > 0, not self._has_room(place)))
 
-    def _step_to(self, place: Place, reason: Why) -> Step:
+    def _step_to(self, place: ResolvedTarget, reason: Why) -> Step:
         group = self.groups[self._group]
         return Step(place, reason, group.chosen if place is group.places[0] else "next")
 
@@ -181,7 +181,7 @@ class Route:
                 return step
         return None
 
-    def _affords(self, given: Verdict, place: Place) -> bool:
+    def _affords(self, given: Verdict, place: ResolvedTarget) -> bool:
         """Whether the budget allows an attempt. The request's first one at a provider is allowed, and earns the key a
         share of a retry there, whatever other providers did. One after that costs a retry, but for a `move`: that
         leaves what another attempt at the same target would not mend, and is no sign of too much load."""
@@ -191,24 +191,24 @@ class Route:
             return True
         return given == "move" or budget.spend()
 
-    def _wait(self, place: Place) -> float | None:
+    def _wait(self, place: ResolvedTarget) -> float | None:
         """Seconds before a target is tried again; None when its provider wants to rest longer than we wait."""
         backoff = self.retries.backoff
         longest = min(backoff.max, math.ldexp(backoff.initial, self._attempts - 1))
         rest = self._rest(place)
         return None if rest > backoff.max else max(rest, longest * (0.5 + self.draw() / 2))
 
-    def _may(self, place: Place) -> bool:
+    def _may(self, place: ResolvedTarget) -> bool:
         untried = place.name not in self._tried and place.name not in self._barred
         return untried and self._allows(place)
 
-    def _allows(self, place: Place) -> bool:
+    def _allows(self, place: ResolvedTarget) -> bool:
         return self.targets.health(place).breaker.allows(self.key)
 
-    def _rest(self, place: Place) -> float:
+    def _rest(self, place: ResolvedTarget) -> float:
         return self.targets.health(place).rests_until - self.targets.clock()
 
-    def _has_room(self, place: Place) -> bool:
+    def _has_room(self, place: ResolvedTarget) -> bool:
         slots = self.slots(place)
         return slots is None or slots.free
 
@@ -223,7 +223,7 @@ class Route:
     def _none_left(self) -> GatewayError:
         return self._cooling([place for group in self.groups for place in group.places])
 
-    def _cooling(self, places: Sequence[Place]) -> GatewayError:
+    def _cooling(self, places: Sequence[ResolvedTarget]) -> GatewayError:
         """The error for a request all of whose targets cool down."""
         breakers = [self.targets.health(place).breaker for place in places]
         wait = max(1.0, min(breaker.wait(self.key) for breaker in breakers))

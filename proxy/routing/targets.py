@@ -8,20 +8,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from proxy.access.slots import Slots
 from proxy.config.models import Retries, Server
-from proxy.config.resolve import Place
+from proxy.config.resolve import ResolvedTarget
 from proxy.routing.breaker import Breaker
 from proxy.routing.budget import Budget
 from proxy.routing.latency import Latency
-from proxy.slots import Slots
 
-MOST = 4096
+MAX = 4096
 """Targets that are remembered."""
 
 MAX_BUDGETS = 4096
 """Retry budgets that are remembered, of a key at a provider each."""
 
-LONGEST_REST = 60.0
+MAX_REST = 60.0
 """Seconds for which a provider's `Retry-After` keeps other requests off a target."""
 
 
@@ -47,11 +47,11 @@ class Targets:
     _health: dict[str, Health] = field(default_factory=dict)
     _budgets: dict[tuple[str, str | None], Budget] = field(default_factory=dict)
 
-    def health(self, place: Place) -> Health:
+    def health(self, place: ResolvedTarget) -> Health:
         """A target's state."""
         known = self._health.get(place.name)
         if known is None:
-            if len(self._health) >= MOST:
+            if len(self._health) >= MAX:
                 self._forget()
             known = self._health[place.name] = self._new()
         most = place.target.max_streams

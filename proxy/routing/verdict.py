@@ -1,6 +1,6 @@
 """What a failed attempt means for the next one.
 
-| cause of the failure (`proxy.wire.causes`) | next |
+| cause of the failure (`proxy.formats.causes`) | next |
 |---|---|
 | `provider` (not reached, 5xx, too slow, died), `limit` (408, 409, 429) | `retry`: the same or another target |
 | `length`, `route`, `model`, `key`, `account` | `move`: another target, never the same one |
@@ -12,8 +12,8 @@ never what a request asked for, such as an answer that is larger than this gatew
 
 from typing import Literal, TypeAlias
 
+from proxy.access.slots import Overloaded
 from proxy.errors import GatewayError, KeyPaused, UpstreamError
-from proxy.slots import Overloaded
 
 Verdict: TypeAlias = Literal["retry", "move", "final"]
 

@@ -7,16 +7,16 @@ from typing import Any, Literal
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from proxy.api.envelope import envelope, error_headers
-from proxy.connections import Connections
-from proxy.downstream import CONNECTION
+from proxy.access.connections import Connections
 from proxy.errors import GatewayError, InvalidRequest
+from proxy.formats.jsontext import dumps
+from proxy.formats.openai_chat.envelope import envelope, error_headers
 from proxy.server.framing import Framing
 from proxy.server.head import MAX_HEADERS, origin_form
 from proxy.server.limits import BODY_RATE, Limits
-from proxy.server.sockets import notice_vanishing, unacknowledged
+from proxy.server.sockets import enable_dead_peer_detection, unacknowledged
 from proxy.server.unchunked import unchunked
-from proxy.wire.jsontext import dumps
+from proxy.streaming.response import CONNECTION
 
 
 class Protocol(HttpToolsProtocol):
@@ -45,7 +45,7 @@ class Protocol(HttpToolsProtocol):
         self._fault: InvalidRequest | None = None
         """What is wrong with the request, where the parser does not say it."""
         self._body_until = 0.0
-        self._deaf = False
+        self._discarding_input = False
         """Whether what still comes is discarded: the connection ends behind the response at hand."""
         self._deadline: asyncio.TimerHandle | None = None
         self._left = 0
@@ -53,7 +53,7 @@ class Protocol(HttpToolsProtocol):
     # ---- the transport's side
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        notice_vanishing(transport.get_extra_info("socket"), self._limits.write)
+        enable_dead_peer_detection(transport.get_extra_info("socket"), self._limits.write)
         if self._others.opened(self):
             self._expect(self._limits.head, self._slow)
         else:
@@ -62,7 +62,7 @@ class Protocol(HttpToolsProtocol):
             self._expect(self.PARTING, self.abort)
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if self._discarding_input:
             return
         self._unset_keepalive_if_required()
         try:
@@ -73,7 +73,7 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._unreadable())
             return
-        if self._deaf:
+        if self._discarding_input:
             return
         self._framing.received(len(data))
         if self._framing.barren > self._limits.head_bytes or self._framing.too_much:
@@ -98,10 +98,10 @@ class Protocol(HttpToolsProtocol):
 
     # ---- the parser's side
     def on_message_begin(self) -> None:
-        if self._deaf:
+        if self._discarding_input:
             return
         if self._busy():
-            self._deaf = True
+            self._discarding_input = True
             self.cycle.keep_alive = False
             return
         super().on_message_begin()
@@ -111,12 +111,12 @@ class Protocol(HttpToolsProtocol):
         self._expect(self._limits.head, self._slow)
 
     def on_url(self, url: bytes) -> None:
-        if not self._deaf:
+        if not self._discarding_input:
             self._count_head(len(url))
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._deaf:
+        if self._discarding_input:
             return
         self._head_lines += 1
         if self._head_lines > MAX_HEADERS:
@@ -126,7 +126,7 @@ class Protocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if self._deaf:
+        if self._discarding_input:
             return
         version = self.parser.get_http_version()
         try:
@@ -144,12 +144,12 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._framing.body(len(body))
-        if not self._deaf:
+        if not self._discarding_input:
             self._body_until += len(body) / BODY_RATE
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._deaf and not (self.parser.should_upgrade() and self._declared()):
+        if not self._discarding_input and not (self.parser.should_upgrade() and self._declared()):
             self._part = "none"
             self._framing.turn()
             self._expect_nothing()
@@ -159,7 +159,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._others.waits(self)
-        if not self._deaf:
+        if not self._discarding_input:
             self._await_reader()
 
     def _wrong(self, fault: InvalidRequest) -> httptools.HttpParserError:
@@ -180,7 +180,7 @@ class Protocol(HttpToolsProtocol):
         return InvalidRequest(message, status=431, code="head_too_large")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.transport = _Outlet(self)  # type: ignore[assignment]
+        cycle.transport = _ResponseTransport(self)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, unchunked(app, cycle) if self.scope["http_version"] == "1.0" else app)
 
     def _decline_upgrade(self, rest: bytes) -> None:
@@ -188,10 +188,10 @@ class Protocol(HttpToolsProtocol):
         the same framing, and reads on."""
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        if self._declared() and not self._deaf:
-            self._deaf = True
+        if self._declared() and not self._discarding_input:
+            self._discarding_input = True
             self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % self._declared())
-            self._deaf = False
+            self._discarding_input = False
         self.data_received(rest)
 
     def _declared(self) -> bytes:
@@ -226,7 +226,7 @@ class Protocol(HttpToolsProtocol):
 
     def end(self) -> None:
         """Close behind what was written."""
-        self._deaf = True
+        self._discarding_input = True
         if self.cycle is not None and not self.cycle.more_body:
             self.transport.close()
             self._await_reader()
@@ -294,7 +294,7 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(b"HTTP/1.1 %d Error\r\n%b\r\n%b" % (error.status, head, body))
         self._mark_disconnected()
         self._others.waits(self)
-        self._deaf = True
+        self._discarding_input = True
         self.transport.write_eof()
         self._expect(self._limits.silence, self.abort)
 
@@ -306,7 +306,7 @@ class Protocol(HttpToolsProtocol):
             self.flow.resume_writing()
 
 
-class _Outlet:
+class _ResponseTransport:
     """A connection's transport as a response sees it: its end is ours to choose."""
 
     __slots__ = ("close", "is_closing", "write")

@@ -6,7 +6,7 @@ import sys
 import termios
 
 
-def notice_vanishing(sock: socket.socket, seconds: float) -> None:
+def enable_dead_peer_detection(sock: socket.socket, seconds: float) -> None:
     """Have the kernel end a connection whose client answers nothing for twice so many seconds: neither what was sent
     to it nor, in silence, the probes that begin after half of them. Twice, because a client that answers and does not
     read is ours to drop, after `seconds`, and the kernel must not be first."""

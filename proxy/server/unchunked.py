@@ -5,7 +5,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from proxy.downstream import Message, Receive, Scope, Send
+from proxy.streaming.response import Message, Receive, Scope, Send
 
 
 def unchunked(app: Any, cycle: RequestResponseCycle) -> Any:

@@ -19,7 +19,7 @@ CHARACTERS_A_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class InjectedFault:
     """What goes wrong, and where.
 
     `after` None is before the response's head; 0 is after the head, before the first event; k is after k pieces of
@@ -96,7 +96,7 @@ class Answer:
     first_delay: float = 0
     pace: float = 0
     drip: float = 0
-    fault: Fault | None = None
+    fault: InjectedFault | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from policies.events import FinishReason
-from proxy.simulator.answers import Answer, Fault, FaultKind, read_answer
+from proxy.simulator.answers import Answer, FaultKind, InjectedFault, read_answer
 from proxy.simulator.models import DEFAULT, MODELS, repeated
 from proxy.simulator.samples import REASONING
 
@@ -46,7 +46,7 @@ def _changed(answer: Answer, members: dict[str, Any]) -> Answer:
 
 def _fault(answer: Answer, **members: Any) -> Answer:
     """Change the answer's fault, or give it one: options come in any order."""
-    return replace(answer, fault=replace(answer.fault or Fault("stall"), **members))
+    return replace(answer, fault=replace(answer.fault or InjectedFault("stall"), **members))
 
 
 def _after(answer: Answer, value: str) -> Answer:

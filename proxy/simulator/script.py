@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from proxy.simulator.answers import Answer, Fault
+from proxy.simulator.answers import Answer, InjectedFault
 from proxy.simulator.asks import Refused
 from proxy.simulator.formats import FORMATS
 from proxy.simulator.formats.base import STAMP, Format, Terms
@@ -104,7 +104,7 @@ def _streamed(form: Format, answer: Answer, terms: Terms) -> Script:
     return Script(tuple(steps), then, outcome, telling.pieces, answer.write_size, answer.drip)
 
 
-def _end_of(fault: Fault | None) -> tuple[Then, Outcome]:
+def _end_of(fault: InjectedFault | None) -> tuple[Then, Outcome]:
     if fault is None:
         return "keep", "completed"
     return _THENS.get(fault.kind, "keep"), _OUTCOMES.get(fault.kind, "failed")
@@ -135,5 +135,5 @@ def _whole(provider: str, answer: Answer, terms: Terms) -> Script:
     return Script((step,), then, outcome, pieces, answer.write_size, answer.drip)
 
 
-def _error(fault: Fault) -> Refused:
+def _error(fault: InjectedFault) -> Refused:
     return Refused(fault.status, fault.message or f"The simulator was told to fail with {fault.status}.")

@@ -7,10 +7,10 @@ is on the chat span alone, or backends count a request twice. What is not known 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from proxy.accounting.record import MAX_ACTIONS, Acted, AttemptRecord, Record
 from proxy.config.telemetry import Compat
-from proxy.record import MOST_ACTIONS, Acted, Record, Try
 from proxy.telemetry import names
-from proxy.telemetry.context import LONGEST_VALUE
+from proxy.telemetry.context import MAX_VALUE
 from proxy.telemetry.labels import OPERATION, error_type
 from proxy.telemetry.outcomes import held, own_error, provider_finish_reasons
 from proxy.telemetry.providers import described
@@ -80,8 +80,8 @@ def chat(record: Record, compat: tuple[Compat, ...] = ()) -> Attributes:
     }
     _put(found, names.SERVER_ADDRESS, last.address)
     _put(found, names.SERVER_PORT, last.port)
-    _put(found, names.RESPONSE_ID, (last.response_id or record.provider_id or "")[:LONGEST_VALUE])
-    _put(found, names.RESPONSE_MODEL, (last.response_model or "")[:LONGEST_VALUE])
+    _put(found, names.RESPONSE_ID, (last.response_id or record.provider_id or "")[:MAX_VALUE])
+    _put(found, names.RESPONSE_MODEL, (last.response_model or "")[:MAX_VALUE])
     _put(found, names.STOPPED_BY, record.stopped_by)
     _put(found, names.TOKENIZER, record.tokenizer)
     _put(found, names.ERROR_TYPE, own_error(record))
@@ -94,7 +94,7 @@ def chat(record: Record, compat: tuple[Compat, ...] = ()) -> Attributes:
     return found
 
 
-def attempt(made: Try) -> Attributes:
+def attempt(made: AttemptRecord) -> Attributes:
     """Of an attempt's span."""
     found: Attributes = {
         names.ATTEMPT_NUMBER: made.number,
@@ -115,10 +115,10 @@ def attempt(made: Try) -> Attributes:
 
 
 def policy_events(acted: Sequence[Acted], versions: Mapping[str, str]) -> list[tuple[str, Attributes]]:
-    """What policies did, one event for each rule and action, with how often; at most `MOST_ACTIONS`, then one that
+    """What policies did, one event for each rule and action, with how often; at most `MAX_ACTIONS`, then one that
     counts the rest. Channel, choice and offset are those of the first time. `versions` are the policies' own."""
-    told = [(names.POLICY_EVENT, _event(one, versions)) for one in acted[:MOST_ACTIONS]]
-    if rest := acted[MOST_ACTIONS:]:
+    told = [(names.POLICY_EVENT, _event(one, versions)) for one in acted[:MAX_ACTIONS]]
+    if rest := acted[MAX_ACTIONS:]:
         count = sum(one.count for one in rest)
         told.append((names.POLICY_REST_EVENT, {names.POLICY_RULES: len(rest), names.POLICY_COUNT: count}))
     return told
@@ -139,7 +139,7 @@ def _event(acted: Acted, versions: Mapping[str, str]) -> Attributes:
 
 def _stream(found: Attributes, record: Record) -> None:
     found[names.CHUNKS] = record.chunks
-    found[names.LONGEST_GAP] = record.longest_gap
+    found[names.MAX_GAP] = record.longest_gap
     first = record.tries[-1].first_token
     if first is not None:
         found[names.TIME_TO_FIRST_CHUNK] = first

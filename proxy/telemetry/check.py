@@ -21,14 +21,14 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from proxy.config.models import Config
 from proxy.config.telemetry import TracesTo
 from proxy.telemetry import environment
-from proxy.telemetry.environment import Plan
+from proxy.telemetry.environment import ExportSettings
 from proxy.telemetry.exporters import metric_exporter, span_exporter
 from proxy.telemetry.instruments import Counter, Instruments
 from proxy.telemetry.push import metrics_data
 from proxy.telemetry.tracing import SCOPE
 
 NAME = "sluice telemetry test"
-_LONGEST = 300
+_MAX_LENGTH = 300
 _TRANSIENT = re.compile(r"Transient error (.*) encountered while exporting ")
 
 
@@ -54,7 +54,7 @@ def check(config: Config, environ: Mapping[str, str] = os.environ) -> Iterator[R
         yield Result(True, "metrics: on /metrics of the running gateway")
 
 
-def _span(kind: TracesTo, plan: Plan, resource: Resource) -> Result:
+def _span(kind: TracesTo, plan: ExportSettings, resource: Resource) -> Result:
     trace_id, now = random.getrandbits(128) or 1, time.time_ns()
     context = SpanContext(trace_id, random.getrandbits(64) or 1, False, TraceFlags(TraceFlags.SAMPLED))
     span = ReadableSpan(
@@ -76,7 +76,7 @@ def _span(kind: TracesTo, plan: Plan, resource: Resource) -> Result:
     return Result(False, f"traces: {where} did not take a span: {heard.told}")
 
 
-def _metrics(plan: Plan, resource: Resource) -> Result:
+def _metrics(plan: ExportSettings, resource: Resource) -> Result:
     instruments = Instruments()
     tests = Counter("sluice.telemetry.tests", "{test}", "Runs of `sluice telemetry test`.")
     tests.add(1)
@@ -127,4 +127,4 @@ def _in_short(said: str) -> str:
     if "Connection refused" in said:
         return "connection refused: does a collector listen there?"
     found = _TRANSIENT.match(said)
-    return textwrap.shorten(found[1] if found else said, _LONGEST, placeholder=" …")
+    return textwrap.shorten(found[1] if found else said, _MAX_LENGTH, placeholder=" …")

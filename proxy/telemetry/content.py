@@ -2,7 +2,7 @@
 
 Rule: what was said is taken from behind the policies, as the client got it. What was asked is taken as it went to the
 provider, and only where no redact rule of the model is for answers alone: such a rule names what must not be shown, and
-has not acted on the prompt. Every text is cut to a number of characters, and there are at most `MOST_PARTS`.
+has not acted on the prompt. Every text is cut to a number of characters, and there are at most `MAX_PARTS`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from policies.events import Event, Text, ToolCall
 from policies.redact.config import RedactConfig
 from proxy.config.models import Config
 from proxy.config.resolve import resolve
-from proxy.wire.jsontext import dumps
+from proxy.formats.jsontext import dumps
 
-MOST_PARTS = 256
+MAX_PARTS = 256
 
 _KINDS = {"content": "text", "reasoning": "reasoning", "refusal": "text"}
 
@@ -67,13 +67,13 @@ class Said:
         call["arguments"] += event.arguments[: self._most - len(call["arguments"])]
 
     def _room(self) -> bool:
-        return len(self._texts) + len(self._calls) < MOST_PARTS
+        return len(self._texts) + len(self._calls) < MAX_PARTS
 
 
 def asked_messages(body: Mapping[str, Any], most: int) -> str:
     """`gen_ai.input.messages` of a request's body, in JSON: its texts, each cut to `most` characters."""
     messages: list[dict[str, Any]] = []
-    left = MOST_PARTS
+    left = MAX_PARTS
     for message in body.get("messages") or ():
         parts = _parts(message.get("content"), most)[:left]
         left -= max(len(parts), 1)

@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-LONGEST_VALUE = 256
+MAX_VALUE = 256
 """Characters of a caller's value that become an attribute."""
 
 _TRACE = TraceContextTextMapPropagator()
@@ -64,4 +64,4 @@ def _allowed(carrier: Mapping[str, str], allowed: Iterable[str]) -> dict[str, st
     if not keys or "baggage" not in carrier:
         return {}
     found = baggage.get_all(_BAGGAGE.extract(carrier, _NOTHING))
-    return {key: str(found[key])[:LONGEST_VALUE] for key in keys if key in found}
+    return {key: str(found[key])[:MAX_VALUE] for key in keys if key in found}

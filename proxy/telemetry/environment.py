@@ -44,7 +44,7 @@ class Otlp:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExportSettings:
     """What is exported, and how. `queue` and `batch` count spans."""
 
     traces: tuple[TracesTo, ...]
@@ -56,13 +56,13 @@ class Plan:
     takes_baggage: bool
 
 
-def plan(settings: Telemetry, environ: Mapping[str, str]) -> Plan:
+def plan(settings: Telemetry, environ: Mapping[str, str]) -> ExportSettings:
     """What settings and environment ask for together. Raises `TelemetryError`."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return Plan((), (), {}, _QUEUE, _BATCH, False, False)
+        return ExportSettings((), (), {}, _QUEUE, _BATCH, False, False)
     propagators = _propagators(environ)
     queue = _number(environ, "OTEL_BSP_MAX_QUEUE_SIZE", _QUEUE)
-    return Plan(
+    return ExportSettings(
         traces=_traces(settings, environ),
         metrics=_metrics(settings, environ),
         otlp={"traces": _otlp("traces", settings, environ), "metrics": _otlp("metrics", settings, environ)},

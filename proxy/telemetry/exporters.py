@@ -7,12 +7,12 @@ from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
 from proxy.config.telemetry import TracesTo
-from proxy.telemetry.environment import Otlp, Plan, TelemetryError
+from proxy.telemetry.environment import ExportSettings, Otlp, TelemetryError
 
 _NO_GRPC = "OTLP over gRPC needs more: pip install 'sluice-gateway[grpc]', or use the protocol http/protobuf."
 
 
-def span_exporter(kind: TracesTo, plan: Plan) -> SpanExporter:
+def span_exporter(kind: TracesTo, plan: ExportSettings) -> SpanExporter:
     """An exporter of spans. Raises `TelemetryError`."""
     if kind == "console":
         return ConsoleSpanExporter()
@@ -24,7 +24,7 @@ def span_exporter(kind: TracesTo, plan: Plan) -> SpanExporter:
     return OTLPSpanExporter(endpoint=otlp.endpoint, headers=_headers(otlp), timeout=otlp.timeout)
 
 
-def metric_exporter(plan: Plan) -> MetricExporter:
+def metric_exporter(plan: ExportSettings) -> MetricExporter:
     """An exporter of metrics. Raises `TelemetryError`."""
     otlp = plan.otlp["metrics"]
     if otlp.protocol == "grpc":

@@ -6,8 +6,8 @@ labels`). Times of answers are counted in buckets that reach minutes, because st
 
 from collections.abc import Callable
 
+from proxy.accounting.record import Record
 from proxy.config.models import Config
-from proxy.record import Record
 from proxy.telemetry import names
 from proxy.telemetry.instruments import Counter, Histogram, Instruments, Observed
 from proxy.telemetry.labels import Labels, error_type

@@ -56,7 +56,7 @@ CALLER_TRACE = "sluice.caller.trace_id"
 # ---- ours, on the chat span
 CHUNKS = "sluice.stream.chunks"
 BYTES = "sluice.stream.bytes"
-LONGEST_GAP = "sluice.stream.max_gap_s"
+MAX_GAP = "sluice.stream.max_gap_s"
 HELD = "sluice.stream.held_back_ms"
 STOPPED_BY = "sluice.stream.stopped_by"
 ATTEMPTS = "sluice.attempt.count"

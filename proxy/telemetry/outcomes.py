@@ -3,7 +3,7 @@
 Rule: a client that leaves, a cap and a request that was wrong are no failures of ours: status unset, no `error.type`.
 """
 
-from proxy.record import Outcome, Record
+from proxy.accounting.record import Outcome, Record
 from proxy.telemetry.labels import error_type
 from proxy.telemetry.names import OTHER
 

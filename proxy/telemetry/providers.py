@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from proxy.upstreams.base import Call
+from proxy.providers.base import Call
 
 WELL_KNOWN: Mapping[str, str] = {
     "openai": "openai",

@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter
 
+from proxy.accounting.record import Record
 from proxy.config.models import Config
-from proxy.downstream import Scope
-from proxy.observer import Observer, Unobserved
-from proxy.record import Record
+from proxy.streaming.observer import Observer, Unobserved
+from proxy.streaming.response import Scope
 from proxy.telemetry import environment, names
 from proxy.telemetry.exporters import metric_exporter, span_exporter
 from proxy.telemetry.instruments import Instruments, Observed
 from proxy.telemetry.lag import LoopLag
 from proxy.telemetry.measures import Measures
-from proxy.telemetry.outlet import Outlet, spans_counter
 from proxy.telemetry.prometheus import Exposition
 from proxy.telemetry.push import MetricPush
+from proxy.telemetry.span_queue import SpanQueue, spans_counter
 from proxy.telemetry.tracing import Tracer
 from proxy.telemetry.watch import Watch, Watching
 
@@ -58,7 +58,7 @@ class Telemetry:
         self._lag = LoopLag()
         instruments.add(counter, self._lag.histogram)
         found = [*exporters, *(span_exporter(kind, plan) for kind in plan.traces)]
-        self._outlets = [Outlet(exporter, plan.queue, plan.batch, counter) for exporter in found]
+        self._outlets = [SpanQueue(exporter, plan.queue, plan.batch, counter) for exporter in found]
         tracer = None
         if self._outlets:
             tracer = Tracer(resource, environment.sampler(settings, environ))

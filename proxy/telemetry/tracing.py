@@ -30,8 +30,8 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from proxy.accounting.record import AttemptRecord, Record
 from proxy.config.telemetry import Telemetry
-from proxy.record import Record, Try
 from proxy.telemetry import attributes, names
 from proxy.telemetry.attributes import Attributes
 from proxy.telemetry.context import Caller
@@ -47,7 +47,7 @@ _UNSET, _FAILED = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
 class Begun:
     """An attempt that was made. `ended` is on the monotonic clock, None while it runs."""
 
-    attempt: Try
+    attempt: AttemptRecord
     span: SpanContext
     ended: float | None = None
 
@@ -91,7 +91,7 @@ class Tracer:
         span = SpanContext(trace_id, self._id(), False, flags, decided.trace_state)
         return Trace(settings, span, caller, time.time_ns(), known)
 
-    def attempt(self, trace: Trace, attempt: Try) -> SpanContext:
+    def attempt(self, trace: Trace, attempt: AttemptRecord) -> SpanContext:
         """An attempt begins; the context of its span."""
         if trace.chat is None:
             trace.chat = self._below(trace.span)
@@ -99,7 +99,7 @@ class Tracer:
         trace.begun.append(begun)
         return begun.span
 
-    def attempted(self, trace: Trace, attempt: Try) -> None:
+    def attempted(self, trace: Trace, attempt: AttemptRecord) -> None:
         """An attempt is over."""
         for begun in trace.begun:
             if begun.attempt is attempt and begun.ended is None:

@@ -11,10 +11,11 @@ from typing import TypeVar
 from opentelemetry.sdk.trace import ReadableSpan
 
 from policies.events import Event
+from proxy.accounting.record import AttemptRecord, Record
 from proxy.config.models import Config
-from proxy.downstream import Scope
-from proxy.observer import NO_HEADERS, Listener
-from proxy.record import Record, Try
+from proxy.providers.base import Call
+from proxy.streaming.observer import NO_HEADERS, Listener
+from proxy.streaming.response import Scope
 from proxy.telemetry import attributes, names
 from proxy.telemetry.attributes import Attributes
 from proxy.telemetry.content import Said, asked_messages, prompts_may_be_shown
@@ -22,12 +23,11 @@ from proxy.telemetry.context import UNKNOWN, caller, up
 from proxy.telemetry.measures import Measures
 from proxy.telemetry.providers import may_see_context
 from proxy.telemetry.tracing import Trace, Tracer
-from proxy.upstreams.base import Call
 
 log = logging.getLogger("sluice")
 
 ROUTES = frozenset({"/v1/chat/completions", "/chat/completions"})
-LONGEST_AGENT = 256
+MAX_AGENT = 256
 
 _T = TypeVar("_T")
 
@@ -65,11 +65,11 @@ class Watch:
         self._http = (scope["method"], scope.get("scheme", "http"), path if path in ROUTES else names.OTHER)
         _safely(self._arrived, scope, record)
 
-    def attempt(self, attempt: Try, call: Call) -> Mapping[str, str]:
+    def attempt(self, attempt: AttemptRecord, call: Call) -> Mapping[str, str]:
         """See `Observer.attempt`."""
         return _safely(self._attempt, attempt, call) or NO_HEADERS
 
-    def attempted(self, attempt: Try) -> None:
+    def attempted(self, attempt: AttemptRecord) -> None:
         """See `Observer.attempted`."""
         if self._trace is not None and self._shared.tracer is not None:
             _safely(self._shared.tracer.attempted, self._trace, attempt)
@@ -103,7 +103,7 @@ class Watch:
         if self._said is not None:
             _safely(self._said.hear, events)
 
-    def _attempt(self, attempt: Try, call: Call) -> Mapping[str, str]:
+    def _attempt(self, attempt: AttemptRecord, call: Call) -> Mapping[str, str]:
         trace, shared = self._trace, self._shared
         if trace is None or shared.tracer is None:
             return NO_HEADERS
@@ -143,7 +143,7 @@ def _connection(scope: Scope, route: str, client: str | None) -> Attributes:
         found[names.CLIENT_ADDRESS] = client
     for name, value in scope["headers"]:
         if name == b"user-agent":
-            found[names.USER_AGENT] = value[:LONGEST_AGENT].decode("latin-1")
+            found[names.USER_AGENT] = value[:MAX_AGENT].decode("latin-1")
     return found
 
 

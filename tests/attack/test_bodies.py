@@ -8,7 +8,7 @@ from random import Random
 import httpx
 import pytest
 
-from proxy.upstreams import litellm
+from proxy.providers import litellm
 from tests.attack.heartbeat import Heartbeat
 from tests.attack.odd import odd
 from tests.attack.shapes import body, shapes

@@ -19,7 +19,7 @@ from policies.chain import Chain, Rejected
 from policies.events import End, Finish, Text
 from policies.json_guard import JSON_GUARD, JsonGuardConfig
 from policies.json_guard.match import EARNED
-from policies.json_guard.survey import MOST_SCHEMAS
+from policies.json_guard.survey import MAX_SCHEMAS
 from policies.json_guard.whole import BASE_STEPS, STEPS_EACH, STEPS_FOR_SCHEMA
 from policies.work import OverBudget, Work
 from tests.attack.hostile_schemas import answers, patterns, schemas
@@ -127,7 +127,7 @@ def test_what_a_schema_makes_the_guard_do_is_paid_for(schema: Any, answer: str, 
     if taken:
         before = client.measured.total
         client.hear(answer)
-        budget = (EARNED + STEPS_EACH) * len(answer) + BURST + BASE_STEPS + STEPS_FOR_SCHEMA * MOST_SCHEMAS
+        budget = (EARNED + STEPS_EACH) * len(answer) + BURST + BASE_STEPS + STEPS_FOR_SCHEMA * MAX_SCHEMAS
         assert client.measured.total - before <= PER_STEP * budget + PER_CHARACTER * len(answer)
     assert client.measured.longest <= PIECE
 

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.steps import finished
-from proxy.api.parse import parse_body
-from proxy.api.validate import validate
 from proxy.errors import GatewayError
-from proxy.routing.abilities import needs
-from proxy.upstreams import litellm
-from proxy.upstreams.arguments import arguments
-from proxy.upstreams.requests import prepare
+from proxy.formats.json_body import parse_body
+from proxy.formats.openai_chat.validate import validate
+from proxy.providers import litellm
+from proxy.providers.mapping.arguments import arguments
+from proxy.providers.requests import prepare
+from proxy.routing.capabilities import needs
 from tests.attack.odd import odd
-from tests.proxy.upstreams.calls import call
+from tests.proxy.providers.calls import call
 
 MODELS = {
     "openai": ("gpt-4o",),

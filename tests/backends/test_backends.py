@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from proxy.record import Record
+from proxy.accounting.record import Record
+from proxy.providers import litellm
 from proxy.simulator import Answer
-from proxy.simulator.answers import Fault
+from proxy.simulator.answers import InjectedFault
 from proxy.telemetry import names
-from proxy.upstreams import litellm
 from tests.backends.processes import Phoenix, Prometheus, phoenix, prometheus
 from tests.end_to_end.clients import CHAT, ask, plain
 from tests.end_to_end.running import Running, running
@@ -162,7 +162,7 @@ async def test_a_policy_that_stops(stage: Stage, model: str, by: str) -> None:
 
 
 async def test_a_provider_that_dies(stage: Stage) -> None:
-    stage.run.sim.answers["gpt-4o-mini"] = Answer(TEXT, fault=Fault("drop", after=5))
+    stage.run.sim.answers["gpt-4o-mini"] = Answer(TEXT, fault=InjectedFault("drop", after=5))
     told = await stage.ask("gpt")
     stage.run.sim.answers["gpt-4o-mini"] = Answer(TEXT, pace=0.01)
     await exported(stage)

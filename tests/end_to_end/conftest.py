@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from proxy.upstreams import litellm
+from proxy.providers import litellm
 from tests.end_to_end.clients import plain
 from tests.end_to_end.leaving import MATRIX_CONFIG
 from tests.end_to_end.running import PROVIDERS, Running, fresh, running

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from proxy.record import Outcome
+from proxy.accounting.record import Outcome
 
 PROVIDERS = ("openai", "anthropic", "gemini")
 ATTEMPTS = 3

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proxy.errors import Cause
-from proxy.wire.finish import ANTHROPIC, GEMINI, OPENAI, Ending
+from proxy.formats.finish import ANTHROPIC, GEMINI, OPENAI, Ending
 from tests.end_to_end.reported.case import DONE, chunk, claude, ended, gemini, said
 
 TABLES: Final = {"openai": OPENAI, "anthropic": ANTHROPIC, "gemini": GEMINI}

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.wire.jsontext import dumps, loads
+from proxy.formats.jsontext import dumps, loads
 
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 

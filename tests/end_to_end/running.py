@@ -9,10 +9,10 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from policies import POLICIES
 from policies.base import PolicyType
+from proxy.accounting.record import Record
 from proxy.app import create_app, create_gateway
 from proxy.config.load import parse
 from proxy.gateway import Gateway
-from proxy.record import Record
 from proxy.server import Limits, Server, make_server
 from proxy.simulator import Simulator
 from proxy.tasks import spawn

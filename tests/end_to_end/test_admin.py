@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.simulator import Answer, Fault
+from proxy.simulator import Answer, InjectedFault
 from tests.end_to_end.clients import CHAT, ask, chunks_of, plain, text_of
 from tests.end_to_end.running import CONFIG, Running, running
 from tests.end_to_end.wire import chat, client, until
@@ -55,7 +55,7 @@ default_policies: [redact/words]
 policies: {{redact/words: {{rules: [{{name: long, words: ["hidden treasure"]}}]}}}}
 """
     async with running(extra=extra) as run, plain(run.url) as http, client(run.port) as ours:
-        run.sim.answers["m"] = Answer("say hidden tre", chunk=14, fault=Fault("stall", after=1))
+        run.sim.answers["m"] = Answer("say hidden tre", chunk=14, fault=InjectedFault("stall", after=1))
         await ours.send(chat("openai-m", prompt="my question"))
         await ours.until(b"say ")
         (shown,) = (await status(http))["streams"]["list"]
@@ -82,7 +82,7 @@ policies: {{redact/words: {{rules: [{{name: long, words: ["hidden treasure"]}}]}
 
 async def test_a_request_that_waits_for_its_provider_is_shown_so() -> None:
     async with running() as run, plain(run.url) as http, client(run.port) as ours:
-        run.sim.answers["m"] = Answer(fault=Fault("stall"))
+        run.sim.answers["m"] = Answer(fault=InjectedFault("stall"))
         await ours.send(chat("openai-m"))
         await run.sim.next_call()
         (shown,) = (await status(http))["streams"]["list"]
@@ -101,7 +101,7 @@ async def test_every_policy_that_holds_says_how_much(policies: str, answer: str,
     name = policies.strip("{}").partition(":")[0]
     extra = f"\ndefault_policies: [{name}]\npolicies: {policies}\n"
     async with running(extra=extra) as run, plain(run.url) as http, client(run.port) as ours:
-        run.sim.answers["m"] = Answer(answer, chunk=0, fault=Fault("stall", after=1))
+        run.sim.answers["m"] = Answer(answer, chunk=0, fault=InjectedFault("stall", after=1))
         await ours.send(chat("openai-m"))
         async with asyncio.timeout(2):
             while True:
@@ -117,7 +117,7 @@ async def test_totals_and_targets_are_shown() -> None:
     config = CONFIG.replace("failures: 1000000", "failures: 2")
     async with running(config) as run, plain(run.url) as http:
         run.sim.answers["m"] = Answer("a b c d ", chunk=4)
-        run.sim.answers["down"] = Answer(fault=Fault("status", status=500))
+        run.sim.answers["down"] = Answer(fault=InjectedFault("status", status=500))
         for model in ("openai-m", "anthropic-m", "gemini-down", "gemini-down"):
             await http.post(CHAT, json=ask(model))
         found = await status(http)
@@ -170,7 +170,7 @@ async def test_a_set_is_one_row_until_one_of_it_acts() -> None:
 
 async def test_nothing_is_held_for_a_shadow_rule() -> None:
     async with running(extra=SHADOW) as run, plain(run.url) as http, client(run.port) as ours:
-        run.sim.answers["m"] = Answer("so <a wor", chunk=9, fault=Fault("stall", after=1))
+        run.sim.answers["m"] = Answer("so <a wor", chunk=9, fault=InjectedFault("stall", after=1))
         await ours.send(chat("openai-m"))
         await ours.until(b"so <a wor")
         assert (await status(http))["streams"]["list"][0]["held"] == 0

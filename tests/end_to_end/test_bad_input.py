@@ -12,8 +12,8 @@ import httpx
 import pytest
 from openai.resources.chat.completions import AsyncCompletions
 
+from proxy.providers import litellm
 from proxy.simulator import Answer
-from proxy.upstreams import litellm
 from tests.end_to_end.clients import CHAT, ask, plain
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, running
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.simulator import Answer, Fault
+from proxy.simulator import Answer, InjectedFault
 from proxy.tasks import spawn
 from tests.end_to_end.clients import CHAT, ask, chunks_of, plain, text_of
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, fresh, running
@@ -54,7 +54,7 @@ async def in_flight(run: Running) -> str:
 async def test_a_cancelled_stream_ends_well_and_its_provider_is_closed(
     run: Running, http: httpx.AsyncClient, provider: str, prefix: str
 ) -> None:
-    run.sim.answers["m"] = Answer("one two three ", chunk=4, fault=Fault("stall", after=2))
+    run.sim.answers["m"] = Answer("one two three ", chunk=4, fault=InjectedFault("stall", after=2))
     options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
     async with http.stream("POST", CHAT, json=ask(f"{provider}-m", **options)) as response:
         parts = response.aiter_text()
@@ -76,7 +76,7 @@ async def test_a_cancelled_stream_ends_well_and_its_provider_is_closed(
 
 @each_provider
 async def test_a_cancelled_whole_answer_is_what_there_was(run: Running, http: httpx.AsyncClient, provider: str) -> None:
-    run.sim.answers["m"] = Answer("one two three ", chunk=4, fault=Fault("stall", after=2))
+    run.sim.answers["m"] = Answer("one two three ", chunk=4, fault=InjectedFault("stall", after=2))
     asking = spawn(http.post(CHAT, json=ask(f"{provider}-m")))
     id = await in_flight(run)
     call = run.sim.calls[0]
@@ -94,7 +94,7 @@ async def test_a_cancelled_whole_answer_is_what_there_was(run: Running, http: ht
 
 
 async def test_a_whole_answer_is_cancelled_by_the_id_that_its_client_gave(keyed: Running) -> None:
-    keyed.sim.answers["m"] = Answer("one two three ", chunk=4, fault=Fault("stall", after=2))
+    keyed.sim.answers["m"] = Answer("one two three ", chunk=4, fault=InjectedFault("stall", after=2))
     async with plain(keyed.url) as http:
         mine = {**key("own"), "x-request-id": "job-17"}
         asked = spawn(http.post(CHAT, json=ask("openai-m"), headers=mine))
@@ -107,10 +107,10 @@ async def test_a_whole_answer_is_cancelled_by_the_id_that_its_client_gave(keyed:
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
-@pytest.mark.parametrize("fault", [Fault("stall"), Fault("stall", after=0)], ids=["no head", "no text"])
+@pytest.mark.parametrize("fault", [InjectedFault("stall"), InjectedFault("stall", after=0)], ids=["no head", "no text"])
 @each_provider
 async def test_a_request_cancelled_before_its_first_text_is_an_empty_answer(
-    run: Running, http: httpx.AsyncClient, provider: str, fault: Fault, stream: bool
+    run: Running, http: httpx.AsyncClient, provider: str, fault: InjectedFault, stream: bool
 ) -> None:
     run.sim.answers["m"] = Answer("one", fault=fault)
     asking = spawn(http.post(CHAT, json=ask(f"{provider}-m", stream=stream)))
@@ -125,7 +125,7 @@ async def test_a_request_cancelled_before_its_first_text_is_an_empty_answer(
 
 async def test_a_stream_cancelled_behind_keep_alives_ends_well(anyio_backend: object) -> None:
     async with running(QUICK) as run, plain(run.url) as http:
-        run.sim.answers["m"] = Answer("one", fault=Fault("stall"))
+        run.sim.answers["m"] = Answer("one", fault=InjectedFault("stall"))
         async with http.stream("POST", CHAT, json=ask("openai-m", stream=True)) as response:
             parts = response.aiter_text()
             text = await anext(parts)
@@ -137,7 +137,7 @@ async def test_a_stream_cancelled_behind_keep_alives_ends_well(anyio_backend: ob
 
 @pytest.mark.parametrize("by", ["own", "ops"])
 async def test_the_key_that_started_it_and_an_admin_may_cancel(keyed: Running, by: str) -> None:
-    keyed.sim.answers["m"] = Answer("one", fault=Fault("stall"))
+    keyed.sim.answers["m"] = Answer("one", fault=InjectedFault("stall"))
     async with plain(keyed.url) as http:
         asking = spawn(http.post(CHAT, json=ask("openai-m"), headers=key("own")))
         response = await http.post(f"{CHAT}/{await in_flight(keyed)}/cancel", headers=key(by))
@@ -146,7 +146,7 @@ async def test_the_key_that_started_it_and_an_admin_may_cancel(keyed: Running, b
 
 
 async def test_another_key_is_not_even_told_that_the_stream_exists(keyed: Running) -> None:
-    keyed.sim.answers["m"] = Answer("one two ", chunk=4, fault=Fault("stall", after=1))
+    keyed.sim.answers["m"] = Answer("one two ", chunk=4, fault=InjectedFault("stall", after=1))
     async with plain(keyed.url) as http:
         body = ask("openai-m", stream=True)
         async with http.stream("POST", CHAT, json=body, headers=key("own")) as response:
@@ -170,7 +170,7 @@ async def test_a_stream_that_is_over_is_unknown(run: Running, http: httpx.AsyncC
 
 
 async def test_all_choices_end_when_a_stream_is_cancelled(run: Running, http: httpx.AsyncClient) -> None:
-    run.sim.answers["m"] = Answer(("one two ", "uno due "), chunk=4, fault=Fault("stall", after=2))
+    run.sim.answers["m"] = Answer(("one two ", "uno due "), chunk=4, fault=InjectedFault("stall", after=2))
     async with http.stream("POST", CHAT, json=ask("openai-m", stream=True, n=2)) as response:
         parts = response.aiter_text()
         text = await anext(parts)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from proxy.accounting import tokenizers
 from proxy.simulator import Answer
 from proxy.simulator.answers import ToolUse
-from proxy.upstreams import tokenizers
 from tests.end_to_end.clients import CHAT, ask, chunks_of, plain, text_of
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, fresh, running
 from tests.policies.texts import SAMPLES

@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from proxy.connections import RESERVE
+from proxy.access.connections import RESERVE
 from proxy.simulator import Simulator
 from tests.end_to_end.process import Serving, started
 from tests.end_to_end.running import CONFIG, Running, running
 from tests.end_to_end.wire import Client, chat, client, responses, until
-from tests.proxy.test_connections import no_descriptor_left
+from tests.proxy.access.test_connections import no_descriptor_left
 
 pytestmark = pytest.mark.anyio
 

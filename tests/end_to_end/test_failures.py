@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.record import Record
+from proxy.accounting.record import Record
 from proxy.routing.targets import Targets
 from tests.end_to_end.clients import CHAT, ask, data_of, failure_of, plain
 from tests.end_to_end.failing import ATTEMPTS, PROVIDERS, ROWS, Row, unreachable

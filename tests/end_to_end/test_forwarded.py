@@ -7,7 +7,7 @@ import httpx
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from proxy.record import access_line
+from proxy.accounting.record import access_line
 from proxy.telemetry import names
 from tests.end_to_end.clients import CHAT, ask, plain
 from tests.end_to_end.running import CONFIG, Running, running

@@ -10,7 +10,7 @@ import pytest
 from proxy.tasks import spawn
 from tests.end_to_end.clients import CHAT, ask, plain
 from tests.end_to_end.running import CONFIG, running
-from tests.proxy.upstreams.serving import HEAD, chunk, said, server
+from tests.proxy.providers.serving import HEAD, chunk, said, server
 
 pytestmark = pytest.mark.anyio
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.attempt import Attempt
-from proxy.downstream import Downstream
-from proxy.interrupts import Interrupts
-from proxy.record import Record
+from proxy.accounting.record import Record
+from proxy.providers.native import NativeAnswer
 from proxy.server import Protocol
-from proxy.stream import Driver
-from proxy.upstreams.native import NativeAnswer
+from proxy.streaming.attempt import Attempt
+from proxy.streaming.deadlines import Deadlines
+from proxy.streaming.driver import Driver
+from proxy.streaming.response import Downstream
 from tests.end_to_end.leaving import connections
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, running
 from tests.end_to_end.wire import Response, chat, client, until
@@ -26,7 +26,7 @@ from tests.end_to_end.wire import Response, chat, client, until
 pytestmark = pytest.mark.anyio
 
 STREAMS, CHUNKS, LEAVERS = 200, 500, 50
-OURS = (Attempt, Downstream, Driver, Interrupts, NativeAnswer, Protocol, Record)
+OURS = (Attempt, Downstream, Driver, Deadlines, NativeAnswer, Protocol, Record)
 """What there is one of for each request or connection."""
 
 FDS = Path("/proc/self/fd")

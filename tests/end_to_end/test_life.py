@@ -8,9 +8,9 @@ import pytest
 
 from tests.end_to_end.clients import CHAT, ask, plain
 from tests.end_to_end.running import CONFIG, running
-from tests.proxy.upstreams.hostile import APIS, sse
-from tests.proxy.upstreams.provider import gemini_chunk, openai_chunk
-from tests.proxy.upstreams.serving import HEAD, LAST, chunk, server
+from tests.proxy.providers.hostile import APIS, sse
+from tests.proxy.providers.provider import gemini_chunk, openai_chunk
+from tests.proxy.providers.serving import HEAD, LAST, chunk, server
 
 pytestmark = pytest.mark.anyio
 

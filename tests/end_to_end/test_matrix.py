@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from proxy.errors import Cause
+from proxy.formats.causes import cause
+from proxy.formats.finish import BROKEN, UNSAID
 from proxy.simulator import Answer
-from proxy.wire.causes import cause
-from proxy.wire.finish import BROKEN, UNSAID
 from tests.end_to_end.clients import CHAT, plain
 from tests.end_to_end.matrix import FAILURES, TABLES, End, Failure, body, ends, refusal
 from tests.end_to_end.provider import provider

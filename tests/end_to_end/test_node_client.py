@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from proxy.simulator import Answer, Fault, Tokens
+from proxy.simulator import Answer, InjectedFault, Tokens
 from tests.end_to_end.running import PROVIDERS, Running
 
 pytestmark = pytest.mark.anyio
@@ -86,14 +86,14 @@ async def test_it_gets_whole_answers(run: Running) -> None:
 
 
 async def test_a_refusal_is_its_own_exception(run: Running) -> None:
-    run.sim.answers["m"] = Answer(fault=Fault("status", status=429, message="Slow down 慢"))
+    run.sim.answers["m"] = Answer(fault=InjectedFault("status", status=429, message="Slow down 慢"))
     async with node(run, "openai-m", "error") as got:
         assert (got["name"], got["status"]) == ("RateLimitError", 429)
         assert "Slow down 慢" in got["message"]
 
 
 async def test_a_failure_in_mid_stream_is_an_exception_too(run: Running) -> None:
-    run.sim.answers["m"] = Answer("one two ", chunk=4, pace=0.02, fault=Fault("eof", after=1))
+    run.sim.answers["m"] = Answer("one two ", chunk=4, pace=0.02, fault=InjectedFault("eof", after=1))
     async with node(run, "openai-m", "error") as got:
         assert (got["name"], got["code"]) == ("APIError", "upstream_died")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from proxy.cli import pictures
+from proxy.cli import render as pictures
 from proxy.cli.commands import main
-from proxy.simulator import Answer, Fault
+from proxy.simulator import Answer, InjectedFault
 from tests.end_to_end.clients import CHAT, ask, plain
 from tests.end_to_end.process import ROOT
 from tests.end_to_end.reloading import BROKEN, Reloading, reloading
@@ -54,7 +54,7 @@ async def acting(anyio_backend: object) -> AsyncIterator[Running]:
     """A gateway that has served: two redacted answers, one failure."""
     async with running(extra=POLICIES) as run, plain(run.url) as http:
         run.sim.answers["m"] = Answer("one word")
-        run.sim.answers["down"] = Answer(fault=Fault("status", status=500))
+        run.sim.answers["down"] = Answer(fault=InjectedFault("status", status=500))
         for model in ("openai-m", "openai-m", "gemini-down"):
             await http.post(CHAT, json=ask(model))
         yield run
@@ -62,7 +62,7 @@ async def acting(anyio_backend: object) -> AsyncIterator[Running]:
 
 # ---- status
 async def test_status_shows_streams_totals_and_targets(acting: Running) -> None:
-    acting.sim.answers["slow"] = Answer("a b c d ", chunk=4, fault=Fault("stall", after=1))
+    acting.sim.answers["slow"] = Answer("a b c d ", chunk=4, fault=InjectedFault("stall", after=1))
     async with client(acting.port) as ours:
         await ours.send(chat("anthropic-slow"))
         await ours.until(b"a b")
@@ -124,7 +124,7 @@ async def test_report_shows_each_rule_and_what_a_shadow_rule_would_have_done(act
 # ---- cancel
 @pytest.mark.parametrize("run_in", [in_pipe, in_terminal])
 async def test_cancel_stops_a_stream(acting: Running, run_in: Any) -> None:
-    acting.sim.answers["slow"] = Answer("a b c d ", chunk=4, fault=Fault("stall", after=1))
+    acting.sim.answers["slow"] = Answer("a b c d ", chunk=4, fault=InjectedFault("stall", after=1))
     async with client(acting.port) as ours:
         await ours.send(chat("openai-slow"))
         await ours.until(b"a b")

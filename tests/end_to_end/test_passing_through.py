@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.simulator import Answer, Fault
+from proxy.simulator import Answer, InjectedFault
 from tests.end_to_end.clients import CHAT, CLIENT_KEY, ask, chunks_of, plain, text_of
 from tests.end_to_end.provider import json_answer, provider, stream_answer
 from tests.end_to_end.running import PROVIDERS, Running, running
@@ -89,11 +89,11 @@ async def test_keys_stay_on_their_side(
     told = f"Incorrect key provider-key-{name} in https://{run.port}.example/?key=provider-key-{name}"
     answers = [
         Answer("Hello"),
-        Answer(fault=Fault("status", status=401, message=told)),
-        Answer(fault=Fault("status", status=400, message=told)),
-        Answer(fault=Fault("status", status=500, message=told)),
-        Answer(fault=Fault("error", after=0, status=500, message=told)),
-        Answer("one", fault=Fault("error", after=1, status=400, message=told)),
+        Answer(fault=InjectedFault("status", status=401, message=told)),
+        Answer(fault=InjectedFault("status", status=400, message=told)),
+        Answer(fault=InjectedFault("status", status=500, message=told)),
+        Answer(fault=InjectedFault("error", after=0, status=500, message=told)),
+        Answer("one", fault=InjectedFault("error", after=1, status=400, message=told)),
     ]
     shown = ""
     for answer in answers:
@@ -137,7 +137,9 @@ async def test_members_that_nobody_knows_reach_the_client(anyio_backend: object)
 async def test_a_provider_that_refuses_to_stream_is_asked_for_a_whole_answer(
     run: Running, http: httpx.AsyncClient, name: str, stream: bool
 ) -> None:
-    refusal = Fault("status", status=400, message="Unsupported value: 'stream' does not support true with this model.")
+    refusal = InjectedFault(
+        "status", status=400, message="Unsupported value: 'stream' does not support true with this model."
+    )
     run.sim.answers["m"] = lambda asked: Answer(fault=refusal) if asked.stream else Answer("Hello 您好")
     response = await http.post(CHAT, json=ask(f"{name}-m", stream=stream))
     if stream:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from policies.redact import Redactor
-from proxy.simulator import Answer, Fault, ToolUse
+from proxy.simulator import Answer, InjectedFault, ToolUse
 from tests.end_to_end.clients import CHAT, ask, chunks_of, plain, text_of
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, fresh, running
 
@@ -152,7 +152,7 @@ async def test_an_answer_that_breaks_inside_a_secret_shows_nothing_of_it(
 ) -> None:
     for secret in (EMAIL, CARD, KEY):
         for pieces in range(1, len(secret), 3):
-            guarded.sim.answers["m"] = Answer(f"{secret} and more", chunk=1, fault=Fault(kind, after=pieces))
+            guarded.sim.answers["m"] = Answer(f"{secret} and more", chunk=1, fault=InjectedFault(kind, after=pieces))
             response = await http.post(CHAT, json=ask(f"{provider}-m", stream=True))
             assert secret[:1] not in said(response.text), (secret, pieces)
             assert "[DONE]" not in response.text

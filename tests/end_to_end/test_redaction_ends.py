@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from proxy.simulator import Answer, Fault, ToolUse
+from proxy.simulator import Answer, InjectedFault, ToolUse
 from proxy.simulator.answers import FaultKind
 from proxy.simulator.asks import Ask
 from tests.end_to_end.leaks import (
@@ -133,7 +133,7 @@ async def each_cut(run: Running, provider: str, stream: bool, how: dict[str, Any
 @pytest.mark.parametrize("kind", ["drop", "reset", "error", "eof"])
 async def test_an_answer_that_breaks(run: Running, kind: FaultKind, provider: str, stream: bool) -> None:
     """The break comes a little after the text, most of which the client has by then."""
-    how = {"pace": 0.005, "fault": Fault(kind, after=NEVER)}
+    how = {"pace": 0.005, "fault": InjectedFault(kind, after=NEVER)}
     responded = await each_cut(run, provider, stream, how)
     for cut, response in zip(CUTS, responded, strict=True):
         assert_nothing_of(cut, response, provider, nothing=response.status != 200)
@@ -148,7 +148,7 @@ async def test_an_answer_that_breaks_as_its_text_comes(
     run: Running, kind: FaultKind, provider: str, stream: bool
 ) -> None:
     """The break is read together with the text, before anything went to the client."""
-    responded = await each_cut(run, provider, stream, {"fault": Fault(kind, after=NEVER)})
+    responded = await each_cut(run, provider, stream, {"fault": InjectedFault(kind, after=NEVER)})
     for cut, response in zip(CUTS, responded, strict=True):
         assert_nothing_of(cut, response, provider, nothing=response.status != 200)
         assert "message" in response.error and b"[DONE]" not in response.body
@@ -271,7 +271,7 @@ async def silent(
 
 
 def _silent_at(cut: Cut, ask: Ask) -> Answer:
-    return broken_off(cut, ask.provider, fault=Fault("stall", after=NEVER))
+    return broken_off(cut, ask.provider, fault=InjectedFault("stall", after=NEVER))
 
 
 # ---- the policies' ends

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.simulator import Answer, Fault, ToolUse
+from proxy.simulator import Answer, InjectedFault, ToolUse
 from proxy.simulator.asks import Ask
 from tests.end_to_end.leaks import answered, model_of, said, together, yaml
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, running
@@ -123,7 +123,7 @@ async def test_values_come_back_in_the_rules_channels_alone(run: Running, name: 
 async def test_a_value_is_whole_or_not_there_when_the_answer_breaks(run: Running, name: str) -> None:
     says = "To [EMAIL-1] now"
     for pieces in range(1, len(says)):
-        run.sim.answers[f"m{pieces}"] = Answer(says, chunk=1, fault=Fault("error", after=pieces))
+        run.sim.answers[f"m{pieces}"] = Answer(says, chunk=1, fault=InjectedFault("error", after=pieces))
     asked = (answered(run, f"named-{name}-m{pieces}", True, prompt=PROMPT) for pieces in range(1, len(says)))
     for response in await together(asked):
         text = said(response).get("0.content", "") if response.status == 200 else ""

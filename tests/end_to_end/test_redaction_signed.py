@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.simulator import Answer, Fault, ToolUse
+from proxy.simulator import Answer, InjectedFault, ToolUse
 from proxy.simulator.formats.anthropic_request import signature
 from tests.end_to_end.leaks import (
     REDACTED,
@@ -109,7 +109,9 @@ async def test_a_thought_that_was_cut_inside_a_secret_goes_without(run: Running,
     for secret in SECRETS:
         cuts = [Cut(secret, length) for length in range(1, len(secret.text))]
         for cut in cuts:
-            how: dict[str, Any] = {"finish": "length"} if kind == "finish" else {"fault": Fault("error", after=99)}
+            how: dict[str, Any] = (
+                {"finish": "length"} if kind == "finish" else {"fault": InjectedFault("error", after=99)}
+            )
             run.sim.answers[cut.name] = Answer("", reasoning=f"{THOUGHT}{cut.begun}", chunk=7, **how)
         for cut, response in zip(
             cuts, await together(answered(run, f"anthropic-{cut.name}", stream) for cut in cuts), strict=True

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from proxy.config.resolve import resolve
 from proxy.simulator import Answer
-from proxy.simulator.answers import Fault
+from proxy.simulator.answers import InjectedFault
 from proxy.tasks import spawn
 from tests.end_to_end.clients import CHAT, ask, chunks_of, failure_of, plain, text_of
 from tests.end_to_end.running import CONFIG, Running, running
@@ -128,7 +128,7 @@ policies: {{redact/all: {{max_hold: 4096, rules: [{{name: run, regex: x+END}}]}}
 async def test_an_answer_that_is_held_back_in_full_may_be_tried_again() -> None:
     async with gateway(HOLDS) as run:
         run.sim.answers["held"] = [
-            Answer("x" * 100, pace=0.01, fault=Fault("drop", after=10)),
+            Answer("x" * 100, pace=0.01, fault=InjectedFault("drop", after=10)),
             Answer("x" * 100 + "END."),
         ]
         response = await post(run, "held", stream=True)
@@ -140,7 +140,7 @@ async def test_an_answer_that_is_held_back_in_full_may_be_tried_again() -> None:
 
 async def test_one_event_is_enough_to_end_with_it() -> None:
     async with gateway(HOLDS) as run:
-        run.sim.answers["held"] = Answer("See " + "x" * 100, pace=0.01, fault=Fault("drop", after=10))
+        run.sim.answers["held"] = Answer("See " + "x" * 100, pace=0.01, fault=InjectedFault("drop", after=10))
         response = await post(run, "held", stream=True)
         assert len(run.sim.calls) == 1
     chunks, error = failure_of(response.text)
@@ -154,7 +154,7 @@ async def test_a_fallback_keeps_the_policies_of_the_model_that_was_asked_for() -
 policies: {{redact/pii: {{rules: [{{name: email, entity: email}}]}}}}
 """
     async with gateway(models) as run:
-        run.sim.answers["broken"] = Answer(fault=Fault("status", status=500))
+        run.sim.answers["broken"] = Answer(fault=InjectedFault("status", status=500))
         run.sim.answers["spare"] = Answer("Write to ann@example.com today.")
         for stream in (True, False):
             response = await post(run, "m", stream=stream)
@@ -166,7 +166,7 @@ policies: {{redact/pii: {{rules: [{{name: email, entity: email}}]}}}}
 async def test_a_target_that_keeps_failing_is_left_alone_then_probed_by_one_request() -> None:
     retries = "attempts: 1, cooldown: {{failures: 3, seconds: 0.5}}"
     async with gateway('  m: {{target: "openai/m"}}\n', retries) as run:
-        run.sim.answers["m"] = Answer(fault=Fault("status", status=500))
+        run.sim.answers["m"] = Answer(fault=InjectedFault("status", status=500))
         assert [(await post(run, "m")).status_code for _ in range(3)] == [502] * 3
         refused = await post(run, "m")
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "no_target")
@@ -190,7 +190,7 @@ async def test_a_request_from_before_the_outage_makes_no_room_for_a_second_probe
         run.sim.answers["m"] = Answer("late", head_delay=60)
         await old.send(chat("m"))
         await until(lambda: len(run.sim.calls) == 1)
-        run.sim.answers["m"] = Answer(fault=Fault("status", status=500))
+        run.sim.answers["m"] = Answer(fault=InjectedFault("status", status=500))
         assert [(await post(run, "m")).status_code for _ in range(2)] == [502] * 2
         await asyncio.sleep(0.35)
         run.sim.answers["m"] = Answer("well again", head_delay=0.5)
@@ -205,7 +205,7 @@ async def test_a_request_from_before_the_outage_makes_no_room_for_a_second_probe
 async def test_a_probe_that_fails_keeps_the_target_alone() -> None:
     retries = "attempts: 1, cooldown: {{failures: 1, seconds: 0.3}}"
     async with gateway('  m: {{target: "openai/m"}}\n', retries) as run:
-        run.sim.answers["m"] = Answer(fault=Fault("status", status=500))
+        run.sim.answers["m"] = Answer(fault=InjectedFault("status", status=500))
         codes = [(await post(run, "m")).json()["error"]["code"] for _ in range(2)]
         await asyncio.sleep(0.35)
         codes += [(await post(run, "m")).json()["error"]["code"] for _ in range(2)]
@@ -216,7 +216,7 @@ async def test_other_targets_serve_while_one_cools_down() -> None:
     models = '  m: {{targets: [openai/m, "gemini/sim-chat"]}}\n'
     retries = "cooldown: {{failures: 2, seconds: 60}}, backoff: {{initial: 0.01, max: 0.05}}"
     async with gateway(models, retries) as run:
-        run.sim.answers["m"] = Answer(fault=Fault("status", status=500))
+        run.sim.answers["m"] = Answer(fault=InjectedFault("status", status=500))
         responses = [await post(run, "m") for _ in range(20)]
         providers = Counter(call.provider for call in run.sim.calls)
     assert {response.headers["x-sluice-target"] for response in responses} == {"gemini/sim-chat"}
@@ -273,7 +273,7 @@ prices: {{dear: {{input: 5, output: 15}}, cheap: {{input: 0.1, output: 0.3}}}}
 """
     async with gateway(models) as run:
         assert await targets_of(run, 8) == {"gemini/cheap": 8}
-        run.sim.answers["cheap"] = Answer(fault=Fault("status", status=503))
+        run.sim.answers["cheap"] = Answer(fault=InjectedFault("status", status=503))
         assert await targets_of(run, 2) == {"openai/dear": 2}
 
 
@@ -322,7 +322,7 @@ async def test_a_whole_answer_and_its_trace_hold_nothing_of_a_failed_attempt() -
     exporter = InMemorySpanExporter()
     config = CONFIG.replace(ONCE, f"retries: {{{{{QUICK}}}}}")
     async with running(config, "telemetry: {{content: redacted}}\n", exporters=[exporter]) as run:
-        run.sim.answers["m"] = Answer("first words", chunk=2, fault=Fault("drop", after=3, times=1))
+        run.sim.answers["m"] = Answer("first words", chunk=2, fault=InjectedFault("drop", after=3, times=1))
         response = await post(run, "openai-m")
         spans = await spans_of(run, exporter)
         said = [dict(span.attributes or {}).get("gen_ai.output.messages") for span in spans]

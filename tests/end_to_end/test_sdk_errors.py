@@ -8,7 +8,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from proxy.simulator import Answer, Fault
+from proxy.simulator import Answer, InjectedFault
 from proxy.simulator.answers import FaultKind
 from proxy.tasks import spawn
 from tests.end_to_end.clients import CHAT, ask, failure_of, sdk, text_of
@@ -86,7 +86,7 @@ REFUSALS = [
 async def test_a_refusal_raises_the_exception_of_its_class(
     run: Running, client: AsyncOpenAI, provider: str, stream: bool, refusal: Refusal
 ) -> None:
-    fault = Fault("status", status=refusal.sent, retry_after=7, message="No. Try 不同的.")
+    fault = InjectedFault("status", status=refusal.sent, retry_after=7, message="No. Try 不同的.")
     run.sim.answers["m"] = Answer(fault=fault)
     with pytest.raises(refusal.raised) as caught:
         await drained(client, f"{provider}-m", stream)
@@ -109,7 +109,7 @@ async def test_a_refusal_raises_the_exception_of_its_class(
 async def test_a_provider_that_cuts_the_connection_is_a_502(
     run: Running, client: AsyncOpenAI, provider: str, stream: bool, kind: FaultKind, after: int | None
 ) -> None:
-    run.sim.answers["m"] = Answer(fault=Fault(kind, after=after))
+    run.sim.answers["m"] = Answer(fault=InjectedFault(kind, after=after))
     with pytest.raises(openai.InternalServerError) as caught:
         await drained(client, f"{provider}-m", stream)
     assert (caught.value.status_code, caught.value.code) == (502, "upstream_died")
@@ -130,7 +130,7 @@ async def test_a_provider_that_cuts_the_connection_is_a_502(
 async def test_an_error_event_before_any_text_is_still_a_status(
     run: Running, client: AsyncOpenAI, provider: str, stream: bool, told: Refusal
 ) -> None:
-    run.sim.answers["m"] = Answer(fault=Fault("error", after=0, status=told.sent, message="No. Try 不同的."))
+    run.sim.answers["m"] = Answer(fault=InjectedFault("error", after=0, status=told.sent, message="No. Try 不同的."))
     with pytest.raises(told.raised, match=r"No\. Try 不同的\.") as caught:
         await drained(client, f"{provider}-m", stream)
     kinds = {400: "invalid_request_error", 429: "rate_limit_error"}
@@ -139,7 +139,7 @@ async def test_an_error_event_before_any_text_is_still_a_status(
 
 @pytest.mark.parametrize("provider", ["anthropic", "gemini"])
 async def test_an_overloaded_event_is_a_503(run: Running, client: AsyncOpenAI, provider: str) -> None:
-    run.sim.answers["m"] = Answer(fault=Fault("error", after=0, status=503))
+    run.sim.answers["m"] = Answer(fault=InjectedFault("error", after=0, status=503))
     with pytest.raises(openai.InternalServerError) as caught:
         await drained(client, f"{provider}-m")
     assert caught.value.status_code == 503
@@ -150,7 +150,7 @@ async def test_an_overloaded_event_is_a_503(run: Running, client: AsyncOpenAI, p
 async def test_a_provider_that_says_nothing_in_time_is_a_504(hasty: Running, provider: str, stream: bool) -> None:
     async with sdk(hasty.url) as client:
         for after in (None, 0):
-            hasty.sim.answers["m"] = Answer("Hello", fault=Fault("stall", after=after))
+            hasty.sim.answers["m"] = Answer("Hello", fault=InjectedFault("stall", after=after))
             with pytest.raises(openai.InternalServerError) as caught:
                 await drained(client, f"{provider}-m", stream)
             assert (caught.value.status_code, caught.value.code) == (504, "upstream_timeout")
@@ -169,11 +169,11 @@ async def test_a_provider_that_is_not_there_is_a_502(anyio_backend: object) -> N
 
 # ---- the provider fails in mid-stream
 FAILURES = {
-    "an error event": Fault("error", after=3, status=529, message="Overloaded 過載"),
-    "a closed connection": Fault("drop", after=3),
-    "a reset connection": Fault("reset", after=3),
-    "an end without an end": Fault("eof", after=3),
-    "an event that is no JSON": Fault("malformed", after=3),
+    "an error event": InjectedFault("error", after=3, status=529, message="Overloaded 過載"),
+    "a closed connection": InjectedFault("drop", after=3),
+    "a reset connection": InjectedFault("reset", after=3),
+    "an end without an end": InjectedFault("eof", after=3),
+    "an event that is no JSON": InjectedFault("malformed", after=3),
 }
 
 
@@ -232,7 +232,7 @@ async def test_a_whole_answer_that_fails_is_an_error_without_a_part_of_it(
 @each_provider
 async def test_a_provider_that_stalls_in_mid_stream_is_an_error_event(hasty: Running, provider: str) -> None:
     async with sdk(hasty.url) as client:
-        hasty.sim.answers["m"] = Answer("one two three four ", chunk=4, fault=Fault("stall", after=3))
+        hasty.sim.answers["m"] = Answer("one two three four ", chunk=4, fault=InjectedFault("stall", after=3))
         with pytest.raises(openai.APIError, match=r"timeouts\.idle"):
             await drained(client, f"{provider}-m")
         await (await hasty.sim.next_call()).left()
@@ -294,7 +294,7 @@ async def test_keys_raise_the_sdks_own_exceptions(anyio_backend: object) -> None
 
 async def test_too_many_streams_are_shed_with_a_time_to_come_back(anyio_backend: object) -> None:
     async with running(CONFIG.replace("port: 0", "port: 0, max_streams: 1")) as run, sdk(run.url) as client:
-        run.sim.answers["m"] = Answer(fault=Fault("stall"))
+        run.sim.answers["m"] = Answer(fault=InjectedFault("stall"))
         first = spawn(drained(client, "openai-m"))
         await run.sim.next_call()
         with pytest.raises(openai.InternalServerError) as caught:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.simulator import Answer, Fault
+from proxy.simulator import Answer, InjectedFault
 from tests.end_to_end.clients import CHAT, ask, chunks_of, data_of, failure_of, plain, text_of
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, fresh, running
 
@@ -152,7 +152,7 @@ async def test_ids_are_never_the_same(http: httpx.AsyncClient) -> None:
 # ---- a stream's time
 @each_provider
 async def test_events_come_when_the_provider_sends_them(run: Running, http: httpx.AsyncClient, provider: str) -> None:
-    run.sim.answers["m"] = Answer("one two ", chunk=4, fault=Fault("stall", after=1))
+    run.sim.answers["m"] = Answer("one two ", chunk=4, fault=InjectedFault("stall", after=1))
     async with http.stream("POST", CHAT, json=ask(f"{provider}-m", stream=True)) as response:
         async with asyncio.timeout(2):
             first = await anext(response.aiter_text())
@@ -187,10 +187,12 @@ async def test_a_whole_answer_gets_no_comments(quick: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault("status", status=429, retry_after=3), Fault("drop"), Fault("error", after=0)], ids=lambda f: f.kind
+    "fault",
+    [InjectedFault("status", status=429, retry_after=3), InjectedFault("drop"), InjectedFault("error", after=0)],
+    ids=lambda f: f.kind,
 )
 @each_provider
-async def test_a_failure_behind_comments_is_an_error_event(quick: Running, provider: str, fault: Fault) -> None:
+async def test_a_failure_behind_comments_is_an_error_event(quick: Running, provider: str, fault: InjectedFault) -> None:
     async with plain(quick.url) as http:
         quick.sim.answers["m"] = Answer(head_delay=0.25, fault=fault)
         response = await http.post(CHAT, json=ask(f"{provider}-m", stream=True))

@@ -83,7 +83,7 @@ CHAT_SPAN = {
     *{names.OPERATION, names.PROVIDER, names.REQUEST_MODEL, names.REQUEST_STREAM, names.OUTCOME, names.ATTEMPTS},
     *{names.BYTES, names.INPUT_TOKENS, names.OUTPUT_TOKENS, names.USAGE_SOURCE, names.COST},
 }
-CHAT_STREAM = {names.CHUNKS, names.LONGEST_GAP, names.TIME_TO_FIRST_CHUNK, names.DELIVERED, names.HELD}
+CHAT_STREAM = {names.CHUNKS, names.MAX_GAP, names.TIME_TO_FIRST_CHUNK, names.DELIVERED, names.HELD}
 CHAT_MAY = {
     *{names.SERVER_ADDRESS, names.SERVER_PORT, names.RESPONSE_ID, names.RESPONSE_MODEL, names.FINISH_REASONS},
     *{names.STOPPED_BY, names.TOKENIZER, names.ERROR_TYPE, names.TEMPERATURE, names.MAX_TOKENS},
@@ -163,7 +163,7 @@ async def test_a_thousand_chunks_are_three_spans_without_events(run: Running, ke
     assert found.answered[names.OUTPUT_TOKENS] == 1000
     assert 1 < found.answered[names.CHUNKS] <= 1001
     assert found.answered[names.BYTES] > 4_000
-    assert 0 < found.answered[names.LONGEST_GAP] < 2
+    assert 0 < found.answered[names.MAX_GAP] < 2
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from proxy.simulator import Answer
-from proxy.simulator.answers import Fault
+from proxy.simulator.answers import InjectedFault
 from proxy.simulator.asks import Ask
 from tests.end_to_end.clients import CHAT, ask, plain
 from tests.end_to_end.running import CONFIG, Running, running
@@ -46,9 +46,9 @@ def by_prompt(ask: Ask) -> Answer:
         case "slow":
             return Answer("late", head_delay=60)
         case "fails":
-            return Answer(fault=Fault("status", status=500))
+            return Answer(fault=InjectedFault("status", status=500))
         case "refused":
-            return Answer(fault=Fault("status", status=404))
+            return Answer(fault=InjectedFault("status", status=404))
         case _:
             return Answer("quick")
 

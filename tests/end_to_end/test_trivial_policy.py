@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.simulator import Answer, Fault, ToolUse
+from proxy.simulator import Answer, InjectedFault, ToolUse
 from tests.end_to_end.clients import CHAT, ask, chunks_of, failure_of, plain, text_of
 from tests.end_to_end.provider import json_answer, provider, stream_answer
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, fresh, running
@@ -254,7 +254,7 @@ async def test_a_policy_is_told_of_time_that_passes_in_silence(
 
 
 async def test_held_text_comes_before_the_silence_ends(run: Running, http: httpx.AsyncClient) -> None:
-    run.sim.answers["m"] = Answer("one two", chunk=4, fault=Fault("stall", after=1))
+    run.sim.answers["m"] = Answer("one two", chunk=4, fault=InjectedFault("stall", after=1))
     async with http.stream("POST", CHAT, json=ask(model("hold"), stream=True)) as response:
         parts = response.aiter_text()
         assert "(one )" in await anext(parts)
@@ -262,7 +262,7 @@ async def test_held_text_comes_before_the_silence_ends(run: Running, http: httpx
 
 @each_provider
 async def test_held_text_is_dropped_when_the_provider_dies(run: Running, http: httpx.AsyncClient, name: str) -> None:
-    run.sim.answers["m"] = Answer("one two", chunk=4, fault=Fault("eof", after=1))
+    run.sim.answers["m"] = Answer("one two", chunk=4, fault=InjectedFault("eof", after=1))
     response = await http.post(CHAT, json=ask(model("hold", name), stream=True))
     assert response.status_code == 502
     assert "one" not in response.text

@@ -13,11 +13,11 @@ import pytest
 from policies import POLICIES
 from policies.base import PolicyType, Request
 from policies.events import Event, Stop, Text, Verdict
+from proxy.accounting.ledger import Bill
+from proxy.accounting.record import Record, access_line
 from proxy.config.models import Strict
-from proxy.ledger import Bill
-from proxy.record import Record, access_line
 from proxy.simulator import Answer
-from proxy.simulator.answers import Fault
+from proxy.simulator.answers import InjectedFault
 from proxy.tasks import spawn
 from tests.end_to_end.clients import CHAT, ask, plain
 from tests.end_to_end.running import CONFIG, PROVIDERS, Running, fresh, running
@@ -138,7 +138,7 @@ async def failure(run: Running, provider: str, stream: bool) -> str:
 
 
 async def cancel(run: Running, provider: str, stream: bool) -> str:
-    run.sim.answers["sim-x"] = Answer(TEXT, fault=Fault("stall", after=10))
+    run.sim.answers["sim-x"] = Answer(TEXT, fault=InjectedFault("stall", after=10))
     asking = spawn(post(run, f"{provider}-sim-x", stream))
     await _sent(run, 10)
     (id,) = list(run.gateway.streams._running)
@@ -149,7 +149,7 @@ async def cancel(run: Running, provider: str, stream: bool) -> str:
 
 
 async def disconnect(run: Running, provider: str, stream: bool) -> str:
-    run.sim.answers["sim-x"] = Answer(TEXT, fault=Fault("stall", after=10))
+    run.sim.answers["sim-x"] = Answer(TEXT, fault=InjectedFault("stall", after=10))
     async with client(run.port) as leaving:
         await leaving.send(chat(f"{provider}-sim-x", prompt="Hi", stream=stream))
         await _sent(run, 10)
@@ -157,7 +157,7 @@ async def disconnect(run: Running, provider: str, stream: bool) -> str:
 
 
 async def disconnect_just_before_the_end(run: Running, provider: str, stream: bool) -> str:
-    run.sim.answers["sim-x"] = Answer(TEXT, fault=Fault("stall", after=len(TEXT) // 4))
+    run.sim.answers["sim-x"] = Answer(TEXT, fault=InjectedFault("stall", after=len(TEXT) // 4))
     async with client(run.port) as leaving:
         await leaving.send(chat(f"{provider}-sim-x", prompt="Hi", stream=stream))
         await _sent(run, len(TEXT) // 4)
@@ -165,13 +165,13 @@ async def disconnect_just_before_the_end(run: Running, provider: str, stream: bo
 
 
 async def death(run: Running, provider: str, stream: bool) -> str:
-    run.sim.answers["sim-x"] = Answer(TEXT, fault=Fault("drop", after=10))
+    run.sim.answers["sim-x"] = Answer(TEXT, fault=InjectedFault("drop", after=10))
     await post(run, f"{provider}-sim-x", stream)
     return "upstream_error"
 
 
 async def stall(run: Running, provider: str, stream: bool) -> str:
-    run.sim.answers["sim-x"] = Answer(TEXT, fault=Fault("stall", after=10))
+    run.sim.answers["sim-x"] = Answer(TEXT, fault=InjectedFault("stall", after=10))
     await post(run, f"{provider}-sim-x", stream)
     return "timeout"
 
@@ -237,7 +237,7 @@ async def test_an_answer_that_never_began_costs_its_prompt(run: Running, provide
 
 
 async def test_thoughts_are_counted_as_such(run: Running) -> None:
-    run.sim.answers["sim-x"] = Answer(TEXT, reasoning="abcd" * 20, fault=Fault("drop", after=25))
+    run.sim.answers["sim-x"] = Answer(TEXT, reasoning="abcd" * 20, fault=InjectedFault("drop", after=25))
     await post(run, "anthropic-sim-x", True)
     usage = _bill(await run.recorded()).usage
     assert (usage.reasoning, usage.completion) == (20, 25)

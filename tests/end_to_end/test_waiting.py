@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from proxy.interrupts import Reason
+from proxy.streaming.deadlines import Reason
 from tests.end_to_end.running import CONFIG, Running, running
 from tests.end_to_end.wire import Client, Response, chat, client, post, responses, until
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import estimate
-from proxy.upstreams.tokenizers import load
+from proxy.accounting.tokenizers import load
 from tests.instructions import Instructions
 from tests.policies.texts import cut, texts
 

@@ -18,7 +18,7 @@ from policies.chain import Chain
 from policies.events import End, Event, Finish, Text, ToolCall
 from policies.steps import finished
 from policies.token_meter import HOLD, boundaries
-from proxy.upstreams.tokenizers import load
+from proxy.accounting.tokenizers import load
 from tests.policies.redact.oracle import oracle_rule, redacted
 from tests.policies.texts import SAMPLES, cut
 

@@ -13,7 +13,7 @@ from policies.chain import Chain
 from policies.events import End, Event, Finish, Note, Text, Tick, ToolCall
 from policies.limits import REASONING_ALLOWANCE
 from policies.token_cap import TokenCap, TokenCapConfig
-from proxy.upstreams.tokenizers import load
+from proxy.accounting.tokenizers import load
 from tests.policies.texts import SAMPLES, cut
 
 TOKENIZER = load("o200k_base")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.token_meter import HOLD, WINDOW, Meter, boundaries, fitting
-from proxy.upstreams.tokenizers import Basis, TiktokenTokenizer, load
+from proxy.accounting.tokenizers import Basis, TiktokenTokenizer, load
 from tests.policies.texts import SAMPLES, cut, odd_texts, texts
 
 BASES: tuple[Basis, ...] = ("o200k_base", "cl100k_base")

@@ -2,9 +2,9 @@
 
 import pytest
 
+from proxy.accounting import tokenizers
 from proxy.app import create_gateway
 from proxy.config.load import parse
-from proxy.upstreams import tokenizers
 
 pytestmark = pytest.mark.anyio
 

@@ -17,30 +17,30 @@ import pytest
 
 from policies import POLICIES
 from policies.base import Context
-from proxy.api.sinks import StreamSink
-from proxy.bodies import Bodies
+from proxy.access.bodies import Bodies
+from proxy.accounting import tokenizers
+from proxy.accounting.record import Record
 from proxy.config.chains import make_chain
 from proxy.config.load import parse
 from proxy.config.models import Config
-from proxy.downstream import Downstream, Message
-from proxy.interrupts import Interrupts
-from proxy.job import Job, Prepared
-from proxy.observer import Unobserved
-from proxy.record import Record
-from proxy.stream import Driver
+from proxy.formats.anthropic.decode import AnthropicDecoder
+from proxy.formats.base import Decoder
+from proxy.formats.gemini.decode import GeminiDecoder
+from proxy.formats.openai_chat.decode import OpenAIDecoder
+from proxy.providers.answer import NativeAnswer
+from proxy.providers.base import Answer, Call
+from proxy.providers.http.connection import Connection
+from proxy.streaming.deadlines import Deadlines
+from proxy.streaming.driver import Driver
+from proxy.streaming.execution import Execution, PreparedAttempt
+from proxy.streaming.observer import Unobserved
+from proxy.streaming.response import Downstream, Message
+from proxy.streaming.sinks import StreamSink
 from proxy.turns import Turns
-from proxy.upstreams import tokenizers
-from proxy.upstreams.answer import NativeAnswer
-from proxy.upstreams.base import Answer, Call
-from proxy.upstreams.connection import Connection
-from proxy.wire.anthropic import AnthropicDecoder
-from proxy.wire.base import Decoder
-from proxy.wire.gemini import GeminiDecoder
-from proxy.wire.openai import OpenAIDecoder
 from tests.instructions import Instructions
-from tests.proxy.driving import LONG, only_route, seen
-from tests.proxy.upstreams.calls import call
-from tests.proxy.upstreams.wires import Wire
+from tests.proxy.providers.calls import call
+from tests.proxy.providers.wires import Wire
+from tests.proxy.streaming.driving import LONG, only_route, seen
 
 CHUNKS = 400
 WORDS = ("The ", "quick ", "brown ", "fox ", "jumps ", "over ", "the ", "lazy ", "dog, ", "while ", "it ", "rains. ")
@@ -168,14 +168,14 @@ async def served(name: str, config: Config) -> Record:
     record = Record("chatcmpl-1", "m", True)
     made = make_chain(config.default_policies, config.policies, POLICIES, context)
 
-    def prepare(place: Any, spent: float) -> Prepared:
+    def prepare(place: Any, spent: float) -> PreparedAttempt:
         sink = StreamSink("chatcmpl-1", 0, "m", include_usage=False)
         asked = call(name, stream=True)
-        return Prepared(place, seen(made, asked), made, context, sink, Recorded(name))
+        return PreparedAttempt(place, seen(made, asked), made, context, sink, Recorded(name))
 
     lease = Bodies(2**30, 2**30).lease("test")
-    job = Job(True, 1, only_route(), prepare, record, Unobserved(), Turns(), {}, lease)
-    interrupts, taker = Interrupts(LONG, 60), Taker()
+    job = Execution(True, 1, only_route(), prepare, record, Unobserved(), Turns(), {}, lease)
+    interrupts, taker = Deadlines(LONG, 60), Taker()
     scope = {"extensions": {"sluice.connection": taker}}
     driver = Driver(job, Downstream(scope, taker.send, [], interrupts), interrupts)
     await driver.run()

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.wire.jsontext import loads
+from proxy.formats.jsontext import loads
 from tests.end_to_end.clients import CHAT, plain
 from tests.end_to_end.provider import Provider, provider
 from tests.end_to_end.reported.case import Case

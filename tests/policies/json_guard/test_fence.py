@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies.json_guard.fence import LONGEST, Closing, Opening
+from policies.json_guard.fence import MAX_LENGTH, Closing, Opening
 from tests.policies.json_guard.judging import cuts
 
 
@@ -27,7 +27,7 @@ def test_an_opening_fence_is_taken_off(text: str, after: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{}", " 1", "`1`", "``{}", "```python{}", "```a" + "b" * LONGEST + "\n", "Here:\n```json\n{}", "````\n"]
+    "text", ["{}", " 1", "`1`", "``{}", "```python{}", "```a" + "b" * MAX_LENGTH + "\n", "Here:\n```json\n{}", "````\n"]
 )
 def test_what_opens_no_fence_is_kept(text: str) -> None:
     for pieces in cuts(text):

@@ -141,7 +141,7 @@ def test_a_fence_is_taken_off() -> None:
 
 
 def test_too_long_an_answer_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "MOST_HELD", 100)
+    monkeypatch.setattr(held, "MAX_HELD", 100)
     made = retry(None)
     assert run(made, [Text(0, "content", "[")]) == []
     with pytest.raises(Rejected, match="longer than the 100 characters"):
@@ -149,7 +149,7 @@ def test_too_long_an_answer_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_structure_counts_as_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "MOST_HELD", 1000)
+    monkeypatch.setattr(held, "MAX_HELD", 1000)
     large: list[Event] = [
         Attachment(0, "images", [{"url": "x" * 1000}]),
         Opaque(None, "chunk", {"copy": "x" * 1000}),

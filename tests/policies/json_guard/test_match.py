@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from policies.json_guard.match import MOST_CELLS
+from policies.json_guard.match import MAX_CELLS
 from tests.instructions import Instructions
 from tests.policies.json_guard.judging import cuts, first_bad, grammar, whole
 
@@ -146,8 +146,8 @@ FINE: list[tuple[Any, str]] = [
     ({"anyOf": [True, {"type": "string"}]}, "1"),
     ({"$ref": "#"}, "1"),
     ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}, "[1]"),
-    ({"anyOf": [{"const": n} for n in range(MOST_CELLS + 1)]}, '"x"'),  # too many ways to follow
-    ({"properties": {"a": {"anyOf": [{"const": n} for n in range(MOST_CELLS + 1)]}}, "required": ["a"]}, '{"a": "x"}'),
+    ({"anyOf": [{"const": n} for n in range(MAX_CELLS + 1)]}, '"x"'),  # too many ways to follow
+    ({"properties": {"a": {"anyOf": [{"const": n} for n in range(MAX_CELLS + 1)]}}, "required": ["a"]}, '{"a": "x"}'),
 ]
 
 
@@ -172,9 +172,9 @@ def test_a_number_at_the_top_is_judged_at_the_end_of_the_answer(schema: Any, tex
     assert not whole(text, schema)
 
 
-@pytest.mark.parametrize("more", [0, MOST_CELLS])
+@pytest.mark.parametrize("more", [0, MAX_CELLS])
 def test_a_schema_that_costs_too_much_is_given_up_at_the_same_place_however_it_is_cut(more: int) -> None:
-    schema = {"items": {"anyOf": [{"const": n} for n in range(MOST_CELLS - 10 + more)]}}
+    schema = {"items": {"anyOf": [{"const": n} for n in range(MAX_CELLS - 10 + more)]}}
     text = "[" + "1," * 200 + '"x"'
     places = {first_bad(pieces, schema) for pieces in ([text], list(text), [text[:300], text[300:]])}
     assert places == {None}

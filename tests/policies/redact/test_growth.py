@@ -32,7 +32,7 @@ PART = 600
 PART_ONE_BY_ONE = 150
 """The same where each character comes alone: that costs more."""
 
-MOST = 1.35
+MAX = 1.35
 """How many times the work of its second part a text's third part may make. (Were the work quadratic: 5 / 3.)"""
 
 TEXTS = int(os.environ.get("REDACT_GROWTH_TEXTS", "3"))
@@ -142,10 +142,10 @@ def test_the_next_part_of_a_text_is_as_much_work_as_the_one_before(engine: str, 
     for lead, unit in (*ALWAYS, *random.Random(f"{engine} {way}").sample(texts, min(TEXTS, len(texts)))):
         text = write(lead + of_length(unit, 3 * part))
         ratio = growth(lambda: begin(redactor), text)
-        if ratio > MOST:  # once more: the engine may just have forgotten what it had built for this part
+        if ratio > MAX:  # once more: the engine may just have forgotten what it had built for this part
             ratio = min(ratio, growth(lambda: begin(redactor), text))
         grown[lead, unit] = ratio
-    assert {key: ratio for key, ratio in grown.items() if ratio > MOST} == {}
+    assert {key: ratio for key, ratio in grown.items() if ratio > MAX} == {}
 
 
 # ---- whole requests, and answers

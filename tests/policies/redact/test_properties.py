@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.redact import Redactor, automaton, factor, remembered
+from policies.redact import Redactor, automaton, factor
+from policies.redact import bounded_cache as remembered
 from tests.policies.redact.entity_cases import POSITIVE
 
 SECRETS = [text for texts in POSITIVE.values() for text in texts]

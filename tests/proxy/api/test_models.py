@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from proxy.access.keys import ANONYMOUS, Client
-from proxy.api.models import ModelList, ModelShown, list_models, model_not_found, show_model
+from proxy.api.models import ModelList, ModelRetrieve, list_models, model_not_found, show_model
 from proxy.app import create_gateway
 from proxy.config.models import Auth, Config, Key, Model, Provider
 from proxy.errors import NotFound
@@ -94,7 +94,7 @@ def test_the_error_can_be_made_for_any_name() -> None:
 
 async def get(path: str, headers: dict[str, str]) -> httpx.Response:
     gateway = create_gateway(CONFIG)
-    routes = [Route("/v1/models", ModelList(gateway)), Route("/v1/models/{id:path}", ModelShown(gateway))]
+    routes = [Route("/v1/models", ModelList(gateway)), Route("/v1/models/{id:path}", ModelRetrieve(gateway))]
     transport = httpx.ASGITransport(Starlette(routes=routes))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         return await client.get(path, headers={"authorization": "Bearer team-key-1", **headers})

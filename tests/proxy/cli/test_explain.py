@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 from policies.redact.entities import ENTITIES
 from policies.redact.redactor import Redactor
 from policies.redact.rules import read_rules
+from proxy.cli.benign_samples import TEXTS
 from proxy.cli.commands import main
 from proxy.cli.explain import Explained, explained
-from proxy.cli.ordinary import TEXTS
 from proxy.cli.rules import SizedRule
 
 CONFIG = """

@@ -3,7 +3,7 @@
 import pytest
 
 from policies.redact.rules import Rule, read_rules
-from proxy.cli.playing import Course
+from proxy.cli.replay import TextTrace
 from proxy.cli.spans import Span, Taken, spans
 
 MAIL = read_rules([{"name": "email", "entity": "email"}])[0]
@@ -12,9 +12,9 @@ HASHED = read_rules([{"name": "id", "regex": r"\d{8}", "action": "hash", "hash_k
 LABEL = ("[EMAIL]", "label")
 
 
-def course(came: str, went: str, late: int = 0) -> Course:
+def course(came: str, went: str, late: int = 0) -> TextTrace:
     """A text whose last `late` characters went a step later."""
-    made = Course()
+    made = TextTrace()
     made.come(came, 0)
     made.go(went[: len(went) - late], 0)
     made.go(went[len(went) - late :], 1)

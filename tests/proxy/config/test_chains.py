@@ -38,5 +38,5 @@ def test_a_model_that_lists_none_has_the_default_policies() -> None:
 def test_counts_are_shown_to_a_chain_with_a_policy_that_acts_on_them() -> None:
     config = parse(CONFIG + "  cost_cap/c: {max_usd: 1}\n")
     context = Context("own", time.monotonic)
-    heeding = {id: make_chain([id], config.policies, POLICIES, context).heeds_usage for id in config.policies}
+    heeding = {id: make_chain([id], config.policies, POLICIES, context).wants_usage for id in config.policies}
     assert heeding == {"redact/a": False, "redact/b": False, "token_cap/t": False, "cost_cap/c": True}

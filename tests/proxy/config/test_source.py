@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.problems import Fault, Place
+from proxy.config.problems import ConfigIssue, SourceLocation
 from proxy.config.source import Unreadable, read
 
 ENVIRON = {"PORT": "8080", "KEY": "sk: {a} # ${PORT} $$", "EMPTY": "", "BAD": "\udcff"}
@@ -66,22 +66,22 @@ def test_a_value_that_cannot_be_read_is_a_fault_at_its_place(text: str, message:
     source = read(text, ENVIRON)
     (fault,) = source.faults
     assert fault.path == ("a",) and message in fault.message
-    assert source.place(fault) == Place(1, 4)
+    assert source.place(fault) == SourceLocation(1, 4)
     assert source.broken == {("a",)}
 
 
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ("a: 1\nb: 2\na: 3", Place(3, 1), "is given twice, first in line 1"),
-        ("x:\n  <<: {a: 1}", Place(2, 3), "merge keys (<<) are not supported"),
-        ("? [1, 2]\n: 3", Place(1, 3), "a key that is not plain text"),
-        ("{{a}: 1}", Place(1, 2), "quote a value that begins with {"),
-        ("${PORT}: 1", Place(1, 1), "a key cannot come from the environment"),
-        ('"\\uD800": 1', Place(1, 1), "lone surrogate"),
+        ("a: 1\nb: 2\na: 3", SourceLocation(3, 1), "is given twice, first in line 1"),
+        ("x:\n  <<: {a: 1}", SourceLocation(2, 3), "merge keys (<<) are not supported"),
+        ("? [1, 2]\n: 3", SourceLocation(1, 3), "a key that is not plain text"),
+        ("{{a}: 1}", SourceLocation(1, 2), "quote a value that begins with {"),
+        ("${PORT}: 1", SourceLocation(1, 1), "a key cannot come from the environment"),
+        ('"\\uD800": 1', SourceLocation(1, 1), "lone surrogate"),
     ],
 )
-def test_a_bad_key_is_a_fault_at_the_keys_place(text: str, place: Place, message: str) -> None:
+def test_a_bad_key_is_a_fault_at_the_keys_place(text: str, place: SourceLocation, message: str) -> None:
     source = read(text, ENVIRON)
     (fault,) = source.faults
     assert message in fault.message
@@ -91,21 +91,21 @@ def test_a_bad_key_is_a_fault_at_the_keys_place(text: str, place: Place, message
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ("a: [1", Place(1, 6), "is not valid YAML: while parsing a flow sequence"),
-        ("a: b: c", Place(1, 5), "mapping values are not allowed here"),
-        ("a:\n\t- 1", Place(2, 1), "cannot start any token"),
-        ("a: *x", Place(1, 4), "found undefined alias 'x'; quote a text that begins with *"),
-        ("a: [*]", Place(1, 6), "quote a text that begins with *"),
-        ("a: 1\n---\nb: 2", Place(2, 1), "expected a single document"),
-        ("{a: ${1X}}", Place(1, 6), "begins no ${NAME}"),
-        ("a: 1\nb: \x07", Place(2, 4), "U+0007"),
-        ("a: 1\nb: \U0010ff24", Place(2, 4), "private-use character U+10FF24"),
-        ("[" * 800, Place(1, 34), "is nested deeper than 32"),
-        ("a: &a [*a]", Place(1, 4), "nested deeper than 32"),
-        (f"{'{a: ' * 40}1{'}' * 40}", Place(1, 133), "nested deeper than 32"),
+        ("a: [1", SourceLocation(1, 6), "is not valid YAML: while parsing a flow sequence"),
+        ("a: b: c", SourceLocation(1, 5), "mapping values are not allowed here"),
+        ("a:\n\t- 1", SourceLocation(2, 1), "cannot start any token"),
+        ("a: *x", SourceLocation(1, 4), "found undefined alias 'x'; quote a text that begins with *"),
+        ("a: [*]", SourceLocation(1, 6), "quote a text that begins with *"),
+        ("a: 1\n---\nb: 2", SourceLocation(2, 1), "expected a single document"),
+        ("{a: ${1X}}", SourceLocation(1, 6), "begins no ${NAME}"),
+        ("a: 1\nb: \x07", SourceLocation(2, 4), "U+0007"),
+        ("a: 1\nb: \U0010ff24", SourceLocation(2, 4), "private-use character U+10FF24"),
+        ("[" * 800, SourceLocation(1, 34), "is nested deeper than 32"),
+        ("a: &a [*a]", SourceLocation(1, 4), "nested deeper than 32"),
+        (f"{'{a: ' * 40}1{'}' * 40}", SourceLocation(1, 133), "nested deeper than 32"),
     ],
 )
-def test_text_that_is_no_usable_yaml_is_refused_with_its_place(text: str, place: Place, message: str) -> None:
+def test_text_that_is_no_usable_yaml_is_refused_with_its_place(text: str, place: SourceLocation, message: str) -> None:
     with pytest.raises(Unreadable) as refusal:
         read(text, {})
     assert message in refusal.value.message
@@ -195,16 +195,16 @@ def test_keys_are_text_as_written() -> None:
 
 def test_a_fault_without_a_place_of_its_own_is_told_at_the_nearest_thing_above() -> None:
     source = read("a:\n  b: [x, {c: 1}]\n", {})
-    assert source.place(Fault(("a", "b"), "")) == Place(2, 6)
-    assert source.place(Fault(("a", "b"), "", "key")) == Place(2, 3)
-    assert source.place(Fault(("a", "missing"), "")) == Place(1, 1)
-    assert source.place(Fault(("a", "b", 1, "missing"), "")) == Place(2, 10)
-    assert source.place(Fault(("other",), "")) == Place(1, 1)
+    assert source.place(ConfigIssue(("a", "b"), "")) == SourceLocation(2, 6)
+    assert source.place(ConfigIssue(("a", "b"), "", "key")) == SourceLocation(2, 3)
+    assert source.place(ConfigIssue(("a", "missing"), "")) == SourceLocation(1, 1)
+    assert source.place(ConfigIssue(("a", "b", 1, "missing"), "")) == SourceLocation(2, 10)
+    assert source.place(ConfigIssue(("other",), "")) == SourceLocation(1, 1)
 
 
 def test_columns_hold_behind_a_reference() -> None:
     source = read("{a: ${PORT}, b: !x 1}", ENVIRON)
-    assert [source.place(fault) for fault in source.faults] == [Place(1, 17)]
+    assert [source.place(fault) for fault in source.faults] == [SourceLocation(1, 17)]
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=30).map(lambda text: text + "x"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.config.models import Backoff, Cooldown, Model, Provider, Retries, Server, Target
-from proxy.config.resolve import Place
+from proxy.config.resolve import ResolvedTarget
 from proxy.routing.route import Group, Route
 from proxy.routing.targets import Targets
 
@@ -17,11 +17,11 @@ class Clock:
         return self.now
 
 
-def place(name: str, target: Target | None = None) -> Place:
+def place(name: str, target: Target | None = None) -> ResolvedTarget:
     """The target `name`, of a provider that speaks OpenAI's format."""
     provider, _, model = name.partition("/")
     own = target or Target(target=name)
-    return Place(provider, Provider(api="openai"), "openai", model, Model(target=name), own)
+    return ResolvedTarget(provider, Provider(api="openai"), "openai", model, Model(target=name), own)
 
 
 def targets(clock: Clock, **retries: object) -> Targets:
@@ -30,6 +30,6 @@ def targets(clock: Clock, **retries: object) -> Targets:
     return Targets(Retries.model_validate(limits), Server(), clock)
 
 
-def route(known: Targets, *groups: Sequence[Place], key: str = "one") -> Route:
+def route(known: Targets, *groups: Sequence[ResolvedTarget], key: str = "one") -> Route:
     """A request's way, without chance: the random part of a wait is its largest."""
     return Route([Group(places, "only") for places in groups], known, known.retries, key, draw=lambda: 1.0)

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.routing.budget import MOST, Budget
+from proxy.routing.budget import MAX, Budget
 
 
 def test_at_the_start_there_are_a_few_retries() -> None:
     budget = Budget(0.2)
-    assert [budget.spend() for _ in range(int(MOST) + 1)] == [True] * int(MOST) + [False]
+    assert [budget.spend() for _ in range(int(MAX) + 1)] == [True] * int(MAX) + [False]
 
 
 def test_requests_earn_their_share_of_a_retry() -> None:
@@ -30,4 +30,4 @@ def test_retries_are_never_more_than_the_share_and_what_there_was_at_the_start(e
             requests += 1
         else:
             retries += budget.spend()
-    assert retries <= MOST + share * requests + 1e-6
+    assert retries <= MAX + share * requests + 1e-6

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 from proxy.config.models import Prices, Target
-from proxy.routing.abilities import Needs, needs
+from proxy.routing.capabilities import Needs, needs
 from proxy.routing.order import EXPLORING, Known, ordered
 from tests.proxy.routing.places import Clock, place, targets
 

@@ -3,9 +3,9 @@
 import pytest
 
 from proxy.config.models import Model
-from proxy.config.resolve import Place, Resolved
+from proxy.config.resolve import Resolved, ResolvedTarget
 from proxy.errors import InvalidRequest
-from proxy.routing.abilities import Needs, needs
+from proxy.routing.capabilities import Needs, needs
 from proxy.routing.order import Known
 from proxy.routing.plan import groups
 from tests.proxy.routing.places import Clock, place, targets
@@ -14,7 +14,7 @@ IMAGE = needs({"messages": [{"role": "user", "content": [{"type": "image_url"}]}
 
 
 def model(*names: str) -> Resolved:
-    places: tuple[Place, ...] = tuple(place(name) for name in names)
+    places: tuple[ResolvedTarget, ...] = tuple(place(name) for name in names)
     return Resolved("m", "m", Model(target=names[0]), places)
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
+from proxy.access.slots import Overloaded
 from proxy.config.models import Target
-from proxy.config.resolve import Place
+from proxy.config.resolve import ResolvedTarget
 from proxy.errors import GatewayError, InvalidRequest, KeyPaused, UpstreamError
 from proxy.routing.route import Route, Step
 from proxy.routing.targets import Targets
-from proxy.slots import Overloaded
 from tests.proxy.routing.places import Clock, place, route, targets
 
 A, B, C = place("one/a"), place("two/b"), place("three/c")
@@ -151,7 +151,7 @@ def test_a_target_that_keeps_failing_is_left_alone_until_a_probe_succeeds() -> N
     assert route(known, [A, B]).first().place is A
 
 
-def answers(known: Targets, place: Place, key: str) -> None:
+def answers(known: Targets, place: ResolvedTarget, key: str) -> None:
     way = route(known, [place], key=key)
     way.began(place)
     way.answered(place, 0.1)

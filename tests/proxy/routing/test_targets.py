@@ -35,9 +35,9 @@ def test_names_that_clients_make_up_do_not_fill_the_memory() -> None:
     known = targets(Clock())
     busy = known.health(place("openai/busy"))
     busy.running = 1
-    for number in range(module.MOST * 2):
+    for number in range(module.MAX * 2):
         known.health(place(f"openai/{number}"))
-    assert len(known.seen()) <= module.MOST
+    assert len(known.seen()) <= module.MAX
     assert known.health(place("openai/busy")) is busy
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from proxy.access.slots import Overloaded
 from proxy.errors import Cause, GatewayError, InvalidRequest, KeyPaused, PolicyFailed, UpstreamError, UpstreamTimeout
 from proxy.routing.verdict import is_fault, verdict
-from proxy.slots import Overloaded
 
 
 def refused(status: int, cause: Cause = "provider") -> UpstreamError:

@@ -13,8 +13,8 @@ import pytest
 
 from proxy.app import create_gateway
 from proxy.config.load import parse
-from proxy.downstream import CONNECTION, Message, Receive, Scope, Send
 from proxy.server import Limits, make_server
+from proxy.streaming.response import CONNECTION, Message, Receive, Scope, Send
 from proxy.tasks import spawn
 from tests.end_to_end.running import CONFIG, Running, running
 from tests.end_to_end.wire import Client, chat, client, post, responses, until

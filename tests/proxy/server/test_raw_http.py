@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.downstream import Message, Receive, Scope, Send
 from proxy.server.head import MAX_HEADERS
+from proxy.streaming.response import Message, Receive, Scope, Send
 from proxy.tasks import spawn
 from tests.end_to_end.wire import Client, client, responses
 from tests.proxy.server.test_protocol import serving

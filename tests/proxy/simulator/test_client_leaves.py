@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.simulator import Answer, Fault, Simulator
+from proxy.simulator import Answer, InjectedFault, Simulator
 
 pytestmark = pytest.mark.anyio
 Build = Callable[..., Any]
@@ -15,12 +15,12 @@ Connect = Callable[[], Awaitable[Any]]
 MORE_THAN_SOCKETS_HOLD = 20_000_000
 
 STATES: dict[str, tuple[Answer, bytes | None]] = {
-    "before the head": (Answer("text", fault=Fault("stall")), None),
+    "before the head": (Answer("text", fault=InjectedFault("stall")), None),
     "before a late head": (Answer("text", head_delay=60), None),
-    "after the head": (Answer("text", fault=Fault("stall", after=0)), b"\r\n\r\n"),
+    "after the head": (Answer("text", fault=InjectedFault("stall", after=0)), b"\r\n\r\n"),
     "before the first piece": (Answer("text", first_delay=60), b"assistant"),
     "between pieces": (Answer("text" * 500, pace=0.01), b'"text"'),
-    "stalled": (Answer("text" * 2, fault=Fault("stall", after=1)), b'"text"'),
+    "stalled": (Answer("text" * 2, fault=InjectedFault("stall", after=1)), b'"text"'),
     "in cut frames": (Answer("text" * 500, pace=0.05, cut=1), b'"text"'),
 }
 
@@ -83,7 +83,7 @@ async def test_leaving_is_noticed_when_the_socket_takes_no_more(
 
 
 async def test_leaving_with_a_request_sent_ahead_is_noticed(sim: Simulator, connect: Connect, post: Build) -> None:
-    sim.answers["m"] = Answer("text", fault=Fault("stall"))
+    sim.answers["m"] = Answer("text", fault=InjectedFault("stall"))
     wire = await connect()
     wire.writer.write(post("openai").wire * 2)
     call = await sim.next_call()

@@ -10,7 +10,7 @@ import pytest
 from proxy.access.origin import check_origin
 from proxy.config.load import parse
 from proxy.errors import Forbidden
-from proxy.simulator import Answer, Fault, Simulator
+from proxy.simulator import Answer, InjectedFault, Simulator
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +53,7 @@ async def test_answers_are_set_in_order_or_one_and_taken_away(sim: Simulator, ht
         "b": [{"text": "1"}, {"tools": [{"name": "f"}]}],
     }
     assert (await http.post("/_sim/answers", json=given)).json() == {"models": ["a", "b"]}
-    assert sim.answers["a"] == Answer("hi", fault=Fault("drop", after=2))
+    assert sim.answers["a"] == Answer("hi", fault=InjectedFault("drop", after=2))
     await http.post("/_sim/answers", json={"a": None})
     assert sim.answers.keys() == {"b"}
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.simulator import Answer, Fault, Simulator
+from proxy.simulator import Answer, InjectedFault, Simulator
 
 pytestmark = pytest.mark.anyio
 Build = Callable[..., Any]
@@ -36,7 +36,7 @@ def said(response: bytes) -> list[str]:
 async def test_an_error_before_the_first_byte_has_the_provider_s_shape_and_retry_after(
     sim: Simulator, http: httpx.AsyncClient, post: Build, provider: str, status: int, kind: str
 ) -> None:
-    sim.answers["m"] = Answer(TEXT, fault=Fault("status", status=status, retry_after=7))
+    sim.answers["m"] = Answer(TEXT, fault=InjectedFault("status", status=status, retry_after=7))
     for stream in (True, False):
         response = await http.post(**post(provider, stream=stream).arguments)
         error = response.json()["error"]
@@ -49,7 +49,7 @@ async def test_an_error_before_the_first_byte_has_the_provider_s_shape_and_retry
 async def test_an_error_event_comes_after_the_pieces_before_it(
     sim: Simulator, connect: Connect, post: Build, provider: str
 ) -> None:
-    sim.answers["m"] = Answer(TEXT, fault=Fault("error", after=2, status=529, message="Too busy."))
+    sim.answers["m"] = Answer(TEXT, fault=InjectedFault("error", after=2, status=529, message="Too busy."))
     wire = await connect()
     wire.writer.write(post(provider).wire)
     response = await wire.until(LAST_CHUNK)
@@ -64,7 +64,7 @@ async def test_an_error_event_comes_after_the_pieces_before_it(
 async def test_a_dropped_connection_ends_without_the_last_chunk(
     sim: Simulator, connect: Connect, post: Build, provider: str
 ) -> None:
-    sim.answers["m"] = Answer(TEXT, fault=Fault("drop", after=2))
+    sim.answers["m"] = Answer(TEXT, fault=InjectedFault("drop", after=2))
     wire = await connect()
     wire.writer.write(post(provider).wire)
     response = await wire.rest()
@@ -74,7 +74,7 @@ async def test_a_dropped_connection_ends_without_the_last_chunk(
 
 @pytest.mark.parametrize("after", [None, 0, 2])
 async def test_a_reset_is_a_reset(sim: Simulator, connect: Connect, post: Build, after: int | None) -> None:
-    sim.answers["m"] = Answer(TEXT, pace=0.02, fault=Fault("reset", after=after))
+    sim.answers["m"] = Answer(TEXT, pace=0.02, fault=InjectedFault("reset", after=after))
     wire = await connect()
     wire.writer.write(post("openai").wire)
     with pytest.raises(ConnectionResetError):
@@ -85,7 +85,7 @@ async def test_a_reset_is_a_reset(sim: Simulator, connect: Connect, post: Build,
 async def test_a_connection_dropped_before_the_head_sends_nothing(
     sim: Simulator, connect: Connect, post: Build
 ) -> None:
-    sim.answers["m"] = Answer(TEXT, fault=Fault("drop"))
+    sim.answers["m"] = Answer(TEXT, fault=InjectedFault("drop"))
     wire = await connect()
     wire.writer.write(post("openai").wire)
     assert await wire.rest() == b""
@@ -97,7 +97,7 @@ async def test_a_connection_dropped_before_the_head_sends_nothing(
 async def test_a_clean_end_without_a_finish_keeps_the_connection(
     sim: Simulator, connect: Connect, post: Build, provider: str
 ) -> None:
-    sim.answers["m"] = Answer(TEXT, fault=Fault("eof", after=9, times=1))
+    sim.answers["m"] = Answer(TEXT, fault=InjectedFault("eof", after=9, times=1))
     wire = await connect()
     wire.writer.write(post(provider).wire)
     response = await wire.until(LAST_CHUNK)
@@ -112,7 +112,7 @@ async def test_a_clean_end_without_a_finish_keeps_the_connection(
 async def test_after_a_malformed_event_all_goes_on(
     sim: Simulator, connect: Connect, post: Build, events: Callable[[str], list[Any]], provider: str
 ) -> None:
-    sim.answers["m"] = Answer(TEXT, fault=Fault("malformed", after=1))
+    sim.answers["m"] = Answer(TEXT, fault=InjectedFault("malformed", after=1))
     wire = await connect()
     wire.writer.write(post(provider).wire)
     response = await wire.until(LAST_CHUNK)
@@ -125,7 +125,7 @@ async def test_after_a_malformed_event_all_goes_on(
 async def test_a_stall_is_silence_on_an_open_connection(
     sim: Simulator, connect: Connect, post: Build, after: int, seen: bytes, events: int
 ) -> None:
-    sim.answers["m"] = Answer(TEXT, fault=Fault("stall", after=after))
+    sim.answers["m"] = Answer(TEXT, fault=InjectedFault("stall", after=after))
     wire = await connect()
     wire.writer.write(post("openai").wire)
     response = await wire.until(seen) + bytes(wire.seen)
@@ -143,7 +143,7 @@ async def test_a_stall_is_silence_on_an_open_connection(
 async def test_a_whole_answer_is_cut_in_half(
     sim: Simulator, http: httpx.AsyncClient, post: Build, kind: Any, complete: bool
 ) -> None:
-    sim.answers["m"] = Answer(TEXT, fault=Fault(kind, after=1))
+    sim.answers["m"] = Answer(TEXT, fault=InjectedFault(kind, after=1))
     request = http.post(**post("openai", stream=False).arguments)
     if not complete:
         with pytest.raises(httpx.RemoteProtocolError):
@@ -154,7 +154,7 @@ async def test_a_whole_answer_is_cut_in_half(
 
 
 async def test_a_whole_answer_s_error_is_a_status(sim: Simulator, http: httpx.AsyncClient, post: Build) -> None:
-    sim.answers["m"] = Answer(TEXT, fault=Fault("error", after=1, status=503))
+    sim.answers["m"] = Answer(TEXT, fault=InjectedFault("error", after=1, status=503))
     assert (await http.post(**post("gemini", stream=False).arguments)).status_code == 503
 
 
@@ -175,4 +175,4 @@ async def test_only_the_first_calls_fail_when_told_so(sim: Simulator, http: http
 )
 def test_a_fault_that_cannot_be_is_refused_with_advice(members: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        Fault(**members)
+        InjectedFault(**members)

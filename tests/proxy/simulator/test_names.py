@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.simulator import Answer, Fault, Simulator
+from proxy.simulator import Answer, InjectedFault, Simulator
 from proxy.simulator.models import MODELS
 from proxy.simulator.names import OPTIONS, BadName, apply, parse, parse_header
 
@@ -32,20 +32,20 @@ TEXT = "abcd" * 10
         ("finish-length", {"finish": "length"}),
         ("finish-filter", {"finish": "content_filter"}),
         ("nousage", {"tells_usage": False}),
-        ("fail-429", {"fault": Fault("status", status=429)}),
-        ("fail-429.retry-7", {"fault": Fault("status", status=429, retry_after=7)}),
-        ("retry-7.fail-429", {"fault": Fault("status", status=429, retry_after=7)}),
-        ("times-2.fail-500", {"fault": Fault("status", status=500, times=2)}),
-        ("hang", {"fault": Fault("stall")}),
-        ("drop", {"fault": Fault("drop")}),
-        ("reset", {"fault": Fault("reset")}),
-        ("after-0-stall", {"fault": Fault("stall", after=0)}),
-        ("after-3-drop", {"fault": Fault("drop", after=3)}),
-        ("after-3-reset", {"fault": Fault("reset", after=3)}),
-        ("after-3-error", {"fault": Fault("error", after=3)}),
-        ("after-3-error-429", {"fault": Fault("error", after=3, status=429)}),
-        ("after-3-eof", {"fault": Fault("eof", after=3)}),
-        ("after-3-malformed", {"fault": Fault("malformed", after=3)}),
+        ("fail-429", {"fault": InjectedFault("status", status=429)}),
+        ("fail-429.retry-7", {"fault": InjectedFault("status", status=429, retry_after=7)}),
+        ("retry-7.fail-429", {"fault": InjectedFault("status", status=429, retry_after=7)}),
+        ("times-2.fail-500", {"fault": InjectedFault("status", status=500, times=2)}),
+        ("hang", {"fault": InjectedFault("stall")}),
+        ("drop", {"fault": InjectedFault("drop")}),
+        ("reset", {"fault": InjectedFault("reset")}),
+        ("after-0-stall", {"fault": InjectedFault("stall", after=0)}),
+        ("after-3-drop", {"fault": InjectedFault("drop", after=3)}),
+        ("after-3-reset", {"fault": InjectedFault("reset", after=3)}),
+        ("after-3-error", {"fault": InjectedFault("error", after=3)}),
+        ("after-3-error-429", {"fault": InjectedFault("error", after=3, status=429)}),
+        ("after-3-eof", {"fault": InjectedFault("eof", after=3)}),
+        ("after-3-malformed", {"fault": InjectedFault("malformed", after=3)}),
     ],
 )
 def test_an_option_changes_the_answer(option: str, members: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ def test_what_the_grammar_does_not_know_is_an_error_that_says_what_it_knows(name
         ("pace=20; chunk=4", [("pace", "20"), ("chunk", "4")], {}),
         ("after=3-drop;nousage", [("after", "3-drop"), ("nousage", "")], {}),
         ('{"text": ["a", "b"], "pace": 0.5}', [], {"text": ("a", "b"), "pace": 0.5}),
-        ('{"fault": {"kind": "drop", "after": 2}}', [], {"fault": Fault("drop", after=2)}),
+        ('{"fault": {"kind": "drop", "after": 2}}', [], {"fault": InjectedFault("drop", after=2)}),
     ],
 )
 def test_the_header_says_the_same(header: str | None, options: list[Any], members: dict[str, Any]) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from policies.events import Usage
 from policies.prices import Price
+from proxy.accounting.ledger import Bill
+from proxy.accounting.record import AttemptRecord, Record
 from proxy.config.load import parse
 from proxy.config.models import Config
-from proxy.ledger import Bill
-from proxy.record import Record, Try
 from proxy.telemetry.service import Telemetry
-from tests.proxy.upstreams.calls import call
+from tests.proxy.providers.calls import call
 
 CONFIG = """
 providers: {openai: {api_key: provider-key}, local: {api: openai, base_url: "http://127.0.0.1:9/v1"}}
@@ -50,8 +50,10 @@ def scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
     }
 
 
-def a_try(number: int = 1, **changes: Any) -> Try:
-    return Try(number, changes.pop("provider", "openai"), "openai", changes.pop("model", "gpt-4o-mini"), **changes)
+def a_try(number: int = 1, **changes: Any) -> AttemptRecord:
+    return AttemptRecord(
+        number, changes.pop("provider", "openai"), "openai", changes.pop("model", "gpt-4o-mini"), **changes
+    )
 
 
 def a_record(**changes: Any) -> Record:

@@ -3,8 +3,8 @@
 import pytest
 
 from policies.events import Note, Usage
-from proxy.ledger import Bill
-from proxy.record import MOST_ACTIONS
+from proxy.accounting.ledger import Bill
+from proxy.accounting.record import MAX_ACTIONS
 from proxy.telemetry import attributes, names
 from tests.proxy.telemetry.served import a_record, a_try
 
@@ -64,7 +64,7 @@ def test_an_attempt() -> None:
 def test_policies_are_counted_by_rule_and_at_most_so_many() -> None:
     notes = [Note("p/x", "redact", f"r{index % 40}", 0, "content", 2, index) for index in range(80)]
     told = attributes.policy_events(a_record(notes=notes).acted(), {"p/x": "abc"})
-    assert len(told) == MOST_ACTIONS + 1
+    assert len(told) == MAX_ACTIONS + 1
     name, first = told[0]
     assert name == names.POLICY_EVENT
     assert (first[names.POLICY_RULE], first[names.POLICY_COUNT], first[names.POLICY_OFFSET]) == ("r0", 4, 0)

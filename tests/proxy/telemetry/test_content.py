@@ -6,7 +6,7 @@ import pytest
 
 from policies.events import Text, ToolCall
 from proxy.config.load import parse
-from proxy.telemetry.content import MOST_PARTS, Said, asked_messages, prompts_may_be_shown
+from proxy.telemetry.content import MAX_PARTS, Said, asked_messages, prompts_may_be_shown
 
 RULES = """
 providers: {openai: {api_key: provider-key}}
@@ -41,11 +41,11 @@ def test_what_was_said_by_choice_channel_and_call() -> None:
 
 def test_every_text_is_cut_and_there_are_only_so_many() -> None:
     said = Said(5)
-    for choice in range(MOST_PARTS + 50):
+    for choice in range(MAX_PARTS + 50):
         said.hear([Text(choice, "content", "abc"), Text(choice, "content", "defgh"), ToolCall(choice, 0, "i" * 9)])
     messages = json.loads(said.messages({}))
     parts = [part for message in messages for part in message["parts"]]
-    assert len(parts) == MOST_PARTS
+    assert len(parts) == MAX_PARTS
     assert {part.get("content", part.get("id")) for part in parts} == {"abcde", "iiiii"}
 
 

@@ -1,6 +1,6 @@
 """Counters and histograms: what they hold, and that they stay bounded."""
 
-from proxy.telemetry.instruments import MOST_SERIES, Counter, Histogram, Observed
+from proxy.telemetry.instruments import MAX_SERIES, Counter, Histogram, Observed
 from proxy.telemetry.names import OTHER
 
 
@@ -24,10 +24,10 @@ def test_a_histogram_counts_up_to_and_with_each_bound() -> None:
 
 def test_more_series_than_there_may_be_are_one() -> None:
     counter, histogram = Counter("a", "1", "", ("x", "y")), Histogram("b", "s", "", (1.0,), ("x",))
-    for number in range(MOST_SERIES + 500):
+    for number in range(MAX_SERIES + 500):
         counter.add(1, str(number), "y")
         histogram.record(1, str(number))
-    assert len(dict(counter.series())) == len(dict(histogram.series())) == MOST_SERIES + 1
+    assert len(dict(counter.series())) == len(dict(histogram.series())) == MAX_SERIES + 1
     assert dict(counter.series())[OTHER, OTHER] == 500
     assert dict(histogram.series())[(OTHER,)].count == 500
     counter.add(1, "7", "y")

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from proxy.record import Outcome
+from proxy.accounting.record import Outcome
 from proxy.telemetry.outcomes import FAILURES, held, own_error, provider_finish_reasons
 from tests.proxy.telemetry.served import a_record
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from proxy.telemetry.providers import described, may_see_context
-from tests.proxy.upstreams.calls import call
+from tests.proxy.providers.calls import call
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from policies.events import Text
 from proxy.telemetry import names
 from proxy.telemetry.service import Telemetry
+from tests.proxy.providers.calls import call
 from tests.proxy.telemetry.served import a_record, config, scope
-from tests.proxy.upstreams.calls import call
 
 
 def test_nobody_listens_unless_content_is_wanted() -> None:

@@ -1,0 +1,62 @@
+"""What the gateway knows of a provider's model: its price, its limits, its tokenizer.
+
+Rule: the configuration's `prices` go before LiteLLM's table. In the table a model is looked for under `provider/model`
+and, for the three providers that name models of their own, under the model's name alone: a model that some other server
+calls `gpt-4o` has no price but the one that is given.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from policies.base import Target
+from policies.prices import Price
+from proxy.accounting.pricing import table
+from proxy.config.models import Api, Prices
+from proxy.config.wildcards import Wildcards
+
+_NATIVE = ("openai", "anthropic", "gemini")
+_UNKNOWN = table.Entry(None, None, reasons=True)
+
+
+def target(prices: Mapping[str, Prices], provider: str, api: Api, model: str) -> Target:
+    """What is known of `model` at the provider called `provider`, which speaks `api`."""
+    known = entry(provider, model) or _UNKNOWN
+    given = pattern_for(Wildcards(prices), provider, model)
+    return Target(
+        limit="max_completion_tokens" if api == "openai" and provider == "openai" else "max_tokens",
+        # Claude thinks only when it is asked to.
+        reasons=known.reasons and api != "anthropic",
+        max_output=known.max_output,
+        price=known.price if given is None else _price(prices[given]),
+    )
+
+
+@lru_cache(maxsize=4096)
+def entry(provider: str, model: str) -> table.Entry | None:
+    """What LiteLLM's table says of a model; None if nothing."""
+    return next((found for name in _names(provider, model) if (found := table.find(name))), None)
+
+
+def has_price(given: Wildcards, provider: str, model: str) -> bool:
+    """Whether a model has a price, `given` being the names under `prices`."""
+    if pattern_for(given, provider, model) is not None:
+        return True
+    return any(entry.price is not None for name in _names(provider, model) if (entry := table.find(name)))
+
+
+def pattern_for(given: Wildcards, provider: str, model: str) -> str | None:
+    """The entry of `prices` for a model: an exact one, else the one with the most characters around its `*`."""
+    names = (f"{provider}/{model}", model)
+    exact = [name for name in names if name in given]
+    found = exact or [pattern for name in names for pattern, _ in given.taking(name)]
+    return max(found, key=len, default=None)
+
+
+def _names(provider: str, model: str) -> list[str]:
+    """Where the table may have a model, best first."""
+    base = ":".join(model.split(":")[:2]) if model.startswith("ft:") else model
+    return [f"{provider}/{base}", base] if provider in _NATIVE else [f"{provider}/{base}"]
+
+
+def _price(given: Prices) -> Price:
+    return Price(given.input, given.output, given.cached, given.cache_write, given.reasoning)

@@ -1,0 +1,225 @@
+"""A request's JSON object -> `ChatRequest`, or a refusal that names the field.
+
+Rule: checked is what Sluice, its policies or a provider's mapping rely on. Fields that nobody here knows survive
+untouched (`top_k`, `chat_template_kwargs`, …); fields that belong to the operator are refused
+(`proxy.formats.openai_chat.reserved`). The object is read, never changed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from policies.steps import Steps
+from proxy.config.names import model_name_fault
+from proxy.errors import InvalidRequest
+from proxy.formats.openai_chat.messages import check_messages
+from proxy.formats.openai_chat.request_errors import missing, shown, wrong_type, wrong_value
+from proxy.formats.openai_chat.reserved import reserved
+
+MAX_CHOICES = 128
+MAX_TOOLS = 128
+MAX_STOPS = 16
+MAX_FIELDS = 256
+
+Check: TypeAlias = Callable[[str, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A valid chat completions request.
+
+    `body` is the client's JSON object, unchanged until it is emptied, when no other attempt can be made.
+    `include_usage` tells whether a streaming client asked for the usage chunk, `json_answer` whether the answer's
+    content will be JSON.
+    """
+
+    body: dict[str, Any]
+    model: str
+    stream: bool
+    include_usage: bool
+    n: int
+    json_answer: bool
+
+
+def validate(body: dict[str, Any]) -> Steps[ChatRequest]:
+    """Check a request's body. Raises `InvalidRequest` for the first thing that is wrong with it."""
+    if len(body) > MAX_FIELDS:
+        raise InvalidRequest(f"The body has more than {MAX_FIELDS} fields: send fewer.", code="invalid_body")
+    _check_reserved(body)
+    model = _model(body)
+    if "messages" not in body:
+        raise missing("messages")
+    yield from check_messages(body["messages"])
+    for name, check in _CHECKS.items():
+        value = body.get(name)
+        if value is not None:
+            check(name, value)
+    stream = body.get("stream") or False
+    options = body.get("stream_options")
+    if options is not None and not stream:
+        raise wrong_value("stream_options", "only allowed when 'stream' is true.")
+    return ChatRequest(
+        body=body,
+        model=model,
+        stream=stream,
+        include_usage=bool(options and options.get("include_usage")),
+        n=body.get("n") or 1,
+        json_answer=(body.get("response_format") or {}).get("type") in ("json_object", "json_schema"),
+    )
+
+
+def _check_reserved(body: Mapping[str, Any]) -> None:
+    refused = reserved(body)
+    if refused:
+        raise InvalidRequest(
+            f"The field {shown(refused[0])} cannot be set by a request: "
+            "leave it out; what it steers is set in the gateway's configuration.",
+            param=refused[0][:128],
+            code="unsupported_parameter",
+        )
+
+
+def _model(body: Mapping[str, Any]) -> str:
+    model = body.get("model")
+    if model is None:
+        raise missing("model")
+    if not isinstance(model, str):
+        raise wrong_type("model", "a string", model)
+    fault = model_name_fault(model)
+    if fault:
+        raise wrong_value("model", f"{shown(model)} {fault}. GET /v1/models lists the models.")
+    return model
+
+
+# ---- checks of one field each
+def _boolean(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise wrong_type(name, "a boolean", value)
+
+
+def _string(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise wrong_type(name, "a string", value)
+
+
+def _integer(least: int | None = None, most: int | None = None) -> Check:
+    def check(name: str, value: Any) -> None:
+        if type(value) is not int:
+            raise wrong_type(name, "an integer", value)
+        _check_range(name, value, least, most, "integer")
+
+    return check
+
+
+def _number(least: float, most: float) -> Check:
+    def check(name: str, value: Any) -> None:
+        if type(value) not in (int, float):
+            raise wrong_type(name, "a number", value)
+        _check_range(name, value, least, most, "decimal")
+
+    return check
+
+
+def _check_range(name: str, value: float, least: float | None, most: float | None, kind: str) -> None:
+    if least is not None and value < least:
+        raise wrong_value(name, f"{kind} below minimum value. Expected a value >= {least}.", f"{kind}_below_min_value")
+    if most is not None and value > most:
+        raise wrong_value(name, f"{kind} above maximum value. Expected a value <= {most}.", f"{kind}_above_max_value")
+
+
+def _stop(name: str, value: Any) -> None:
+    if isinstance(value, str):
+        return
+    if not isinstance(value, list):
+        raise wrong_type(name, "a string or an array of strings", value)
+    _check_length(name, value, MAX_STOPS)
+    for index, stop in enumerate(value):
+        _string(f"{name}[{index}]", stop)
+
+
+def _stream_options(name: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        raise wrong_type(name, "an object", value)
+    asked = value.get("include_usage")
+    if asked is not None:
+        _boolean(f"{name}.include_usage", asked)
+
+
+def _tools(name: str, value: Any) -> None:
+    _check_objects(name, value)
+    for index, tool in enumerate(value):
+        kind = tool.get("type")
+        if kind is None:
+            raise missing(f"{name}[{index}].type")
+        _string(f"{name}[{index}].type", kind)
+        if kind == "function":
+            _function(f"{name}[{index}].function", tool.get("function"))
+
+
+def _functions(name: str, value: Any) -> None:
+    _check_objects(name, value)
+    for index, function in enumerate(value):
+        _function(f"{name}[{index}]", function)
+
+
+def _function(name: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        raise wrong_type(name, "an object", value)
+    if value.get("name") is None:
+        raise missing(f"{name}.name")
+    _string(f"{name}.name", value["name"])
+    parameters = value.get("parameters")
+    if parameters is not None and not isinstance(parameters, dict):
+        raise wrong_type(f"{name}.parameters", "an object", parameters)
+
+
+def _choice(name: str, value: Any) -> None:
+    if not isinstance(value, str | dict):
+        raise wrong_type(name, "a string or an object", value)
+
+
+def _response_format(name: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        raise wrong_type(name, "an object", value)
+    kind = value.get("type")
+    _string(f"{name}.type", kind)  # which kinds there are is the server's to say (vLLM has `structural_tag`)
+    if kind == "json_schema" and not isinstance(value.get("json_schema"), dict):
+        raise wrong_type(f"{name}.json_schema", "an object", value.get("json_schema"))
+
+
+def _check_objects(name: str, value: Any) -> None:
+    if not isinstance(value, list):
+        raise wrong_type(name, "an array of objects", value)
+    _check_length(name, value, MAX_TOOLS)
+    for index, item in enumerate(value):
+        if not isinstance(item, dict):
+            raise wrong_type(f"{name}[{index}]", "an object", item)
+
+
+def _check_length(name: str, value: list[Any], most: int) -> None:
+    if len(value) > most:
+        raise wrong_value(name, f"array too long. Expected at most {most} items.", "array_above_max_length")
+
+
+_CHECKS: Mapping[str, Check] = {
+    "stream": _boolean,
+    "stream_options": _stream_options,
+    "n": _integer(1, MAX_CHOICES),
+    "max_tokens": _integer(),  # -1 is "no limit" to some servers: the others refuse it themselves
+    "max_completion_tokens": _integer(),
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "presence_penalty": _number(-2, 2),
+    "frequency_penalty": _number(-2, 2),
+    "stop": _stop,
+    "seed": _integer(),
+    "user": _string,
+    "logprobs": _boolean,
+    "top_logprobs": _integer(0, 20),
+    "tools": _tools,
+    "tool_choice": _choice,
+    "parallel_tool_calls": _boolean,
+    "functions": _functions,
+    "function_call": _choice,
+    "response_format": _response_format,
+}

@@ -1,0 +1,196 @@
+"""A native stream's running answer: its bytes through the SSE parser and the provider's codec.
+
+Rule: what arrives while somebody waits goes to them at once (`proxy.providers.http.connection`), if they take such;
+what they leave, and all else, is taken from the body a slice at a time, whose bound is the back-pressure on the
+provider.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from policies.events import End, Event, Text, Usage
+from policies.steps import finished
+from proxy.errors import AnswerTooLarge, UpstreamError
+from proxy.formats import jsonmarks, sse
+from proxy.formats.base import DecodeError, Decoder, Meta
+from proxy.formats.template import Template
+from proxy.providers import failures
+from proxy.providers.base import Call, OnBatch
+from proxy.providers.http.body import Body
+from proxy.turns import Turns
+
+MAX_VALUES: Final = 300_000
+"""JSON values and names of members in one event or whole answer. More take the parser above 50 ms, in which nothing
+else runs, and a hundred times their bytes in memory."""
+
+
+_TOO_MANY: Final = DecodeError(
+    "The provider sent more JSON values than this gateway takes at once.", kind="event_too_large"
+)
+
+
+_PAGE: Final = "sent a web page in place of an answer (ask the operator to check its base_url)"
+
+
+class Response(Protocol):
+    """What an answer needs of aiohttp's response."""
+
+    def release(self) -> object:
+        """Give its connection back to the pool."""
+
+    def close(self) -> None:
+        """Close its connection."""
+
+
+class NativeAnswer:
+    """A running answer. `streamed` tells whether events were asked for; a JSON body is taken for a whole answer all the
+    same. Looking through a large one is done in `turns`."""
+
+    def __init__(
+        self, response: Response, body: Body, decoder: Decoder, call: Call, turns: Turns, *, streamed: bool
+    ) -> None:
+        self._turns = turns
+        self._response = response
+        self._bytes = body
+        self._decoder = decoder
+        self._call = call
+        self._parser = sse.Parser()
+        self._template = Template()
+        self._like = Text(0, "content", "")
+        self._clean = False
+        self._streamed = streamed
+        self._known = False
+        """Whether the first bytes told the form, which the content type does not: JSON is a whole answer or an error,
+        and servers send events as `application/json`."""
+        self._page = False
+        self._body = bytearray()
+        self._ended = False
+        self._behind = False
+        """Something came behind the end."""
+        self._closed = False
+        self._at_once: OnBatch = list
+        self._left: Sequence[Event | DecodeError] | Exception | None = None
+        self.meta: Meta = decoder.meta
+
+    async def read(self, at_once: OnBatch | None = None) -> Sequence[Event | DecodeError]:
+        """See `Answer.read`."""
+        if self._left is None:
+            listens = self._streamed and at_once is not None
+            if at_once is not None:
+                self._at_once = at_once
+            await self._bytes.ready(self._arrived if listens else None)
+        left, self._left = self._left, None
+        if isinstance(left, Exception):
+            raise left
+        if left is not None:
+            return left
+        if data := self._bytes.take():
+            return self._events(data)
+        if self._bytes.over:
+            events = self._events(b"") if self._streamed else await self._whole()
+            if events:
+                return events
+            raise died(self._call.provider_name, _PAGE if self._page else None)
+        if self._bytes.broken:
+            raise died(self._call.provider_name, self._bytes.fault)
+        return ()
+
+    async def aclose(self) -> None:
+        """See `Answer.aclose`. Nothing is waited for: the connection gives itself back once the body is over too."""
+        if self._closed:
+            return
+        self._closed = True
+        self._at_once = list  # the connection may outlive the request, which it must not hold
+        if self._ended and not self._behind:
+            self._bytes.finish(self._give_back)
+        else:
+            self._response.close()
+
+    def _give_back(self, whole: bool) -> None:
+        if whole:
+            self._response.release()
+        else:
+            self._response.close()
+
+    def _arrived(self, piece: bytes) -> None:
+        """See `proxy.providers.http.body.Listener`."""
+        try:
+            left = self._at_once(self._events(piece))
+        except Exception as failure:  # the reader's to tell
+            self._left = failure
+        else:
+            if left is None:
+                return
+            self._left = left
+        self._bytes.wake()
+
+    # ---- decoding
+    def _events(self, data: bytes) -> Sequence[Event | DecodeError]:
+        if self._clean and (text := self._template.read(data)) is not None:
+            return self._decoder.more(self._like, text, self._template.counts)
+        if not self._known and (begun := data.lstrip()):
+            self._known = True
+            self._streamed = self._streamed and begun[:1] not in (b"{", b"[")
+            self._page = begun[:1] == b"<"
+        return self._judged(self._decode(data)) if self._streamed else self._collect(data)
+
+    def _judged(self, events: Sequence[Event | DecodeError]) -> Sequence[Event | DecodeError]:
+        last = events[-1] if events else None
+        if type(last) is End:
+            self._ended = True
+        return failures.judged(self._call, events) if type(last) is DecodeError else events
+
+    def _decode(self, data: bytes) -> Sequence[Event | DecodeError]:
+        try:
+            records = self._parser.feed(data) if data else self._parser.eof()
+        except sse.EventTooLarge:
+            return [DecodeError("The provider sent an event larger than this gateway takes.", kind="event_too_large")]
+        events: list[Event | DecodeError] = []
+        for record in records:
+            if len(record.data) > MAX_VALUES and finished(jsonmarks.values(record.data, MAX_VALUES)) > MAX_VALUES:
+                return [*events, _TOO_MANY]
+            found = self._decoder.decode(*record)
+            events += found
+            if found and type(found[-1]) is End:
+                self._behind = record is not records[-1] or not self._ends_with(data, record.data)
+                break
+        self._learn(data, len(records), events)
+        return events if data else [*events, *self._decoder.eof()]
+
+    def _ends_with(self, data: bytes, last: bytes) -> bool:
+        """Whether nothing but blank lines came behind the `last` event's data, of which `data` has the end at least."""
+        rest = data.rstrip(b"\r\n")
+        return self._parser.blank and (rest.endswith(last) or last.endswith(rest))
+
+    def _learn(self, data: bytes, records: int, events: Sequence[Event | DecodeError]) -> None:
+        """What gave but a text (and counts) changed nothing else, so the next like it can be told by it; after anything
+        else the decoder may take the same bytes for something else."""
+        alone = self._clean and records == 1
+        self._clean = self._parser.clean
+        counted = len(events) == 2 and type(events[1]) is Usage
+        texts = [event for event in events[: len(events) - counted] if type(event) is Text]
+        if not len(texts) == len(events) - counted == records:
+            self._template.forget()
+        elif alone and self._clean and self._template.learn(data, texts[0].text, counted=counted):
+            self._like = texts[0]
+
+    def _collect(self, data: bytes) -> Sequence[Event | DecodeError]:
+        self._body += data
+        if len(self._body) > self._call.max_answer:
+            self._body.clear()
+            raise AnswerTooLarge
+        return ()
+
+    async def _whole(self) -> Sequence[Event | DecodeError]:
+        """All of an answer that came in one piece. Its values are counted before it is parsed."""
+        body = bytes(self._body)
+        large = len(body) > MAX_VALUES
+        heavy = large and await self._turns.take(jsonmarks.values(body, MAX_VALUES)) > MAX_VALUES
+        self._body.clear()
+        return self._judged([_TOO_MANY] if heavy else self._decoder.whole(body))
+
+
+def died(provider: str, fault: str | None = None) -> UpstreamError:
+    """The provider's answer broke off. `fault` is what the provider did, if that is known."""
+    why = fault or "closed the connection before its answer was complete"
+    return UpstreamError(f"The provider {provider!r} {why}: try again.", code="upstream_died")

@@ -1,0 +1,73 @@
+"""The native streams: a request in the provider's own wire format, and the codec that reads its answer."""
+
+import re
+from dataclasses import replace
+
+from proxy.errors import UpstreamError
+from proxy.formats.anthropic.decode import AnthropicDecoder
+from proxy.formats.base import Decoder
+from proxy.formats.gemini.decode import GeminiDecoder
+from proxy.formats.openai_chat.decode import OpenAIDecoder
+from proxy.providers.answer import NativeAnswer, died
+from proxy.providers.base import Answer, Call
+from proxy.providers.mapping.workers import Workers
+from proxy.providers.requests import HttpRequest, prepared
+from proxy.providers.sending import Sender, body_of, refusal
+
+_NO_ANSWER = frozenset({204, 205, 206})
+"""Successes whose body is none, or a part of one."""
+
+WHOLE = {"whole": "native"}
+_NAMES_STREAM = re.compile(r"\bstream(ing|ed)?\b(?!_)", re.IGNORECASE)
+
+
+class NativeUpstream:
+    """Calls OpenAI-format servers, Anthropic and Gemini in their own wire formats."""
+
+    keeps_body = False
+
+    def __init__(self, sender: Sender, workers: Workers | None = None) -> None:
+        self._sender = sender
+        self._workers = workers or Workers()
+
+    async def open(self, call: Call) -> Answer:
+        """Send the request, wait for the head of a success. Raises `InvalidRequest` (the request can't be mapped) or
+        `UpstreamError`."""
+        try:
+            return await self._attempt(call)
+        except UpstreamError as error:
+            if not _refuses_to_stream(error):
+                raise
+        return await self._attempt(replace(call, stream=False, settings=call.settings.model_copy(update=WHOLE)))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._sender.aclose()
+
+    async def _attempt(self, call: Call) -> Answer:
+        request = await prepared(call, self._workers)
+        response = await self._sender.send(call, request)
+        if not 200 <= response.status < 300:  # frameworks answer a POST with 201
+            raise await refusal(call, response)
+        body = body_of(response)
+        if body is None or response.status in _NO_ANSWER:
+            response.close()
+            raise died(call.provider_name, "sent no answer")
+        turns = self._sender.turns
+        return NativeAnswer(response, body, _decoder(call, request), call, turns, streamed=request.stream)
+
+
+def _decoder(call: Call, request: HttpRequest) -> Decoder:
+    match call.provider.api or call.provider_name:
+        case "anthropic":
+            return AnthropicDecoder(call.guarded, request.json_tool, request.tool_names)
+        case "gemini":
+            return GeminiDecoder(call.guarded, one_call=request.one_call)
+        case _:
+            return OpenAIDecoder(call.guarded)
+
+
+def _refuses_to_stream(error: UpstreamError) -> bool:
+    if error.provider_status != 400:
+        return False
+    return error.param == "stream" or bool(_NAMES_STREAM.search(error.message))

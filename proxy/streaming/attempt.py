@@ -1,0 +1,59 @@
+"""One attempt at a provider, owned by a `with` block: whatever leaves the block, the provider's connection is
+closed."""
+
+import asyncio
+import logging
+from types import TracebackType
+
+from proxy.accounting.record import Record
+from proxy.errors import UpstreamError
+from proxy.providers.base import Answer, Call, Upstream
+from proxy.routing.route import Step
+from proxy.tasks import spawn
+
+log = logging.getLogger("sluice")
+
+
+class Attempt:
+    """Opens `call` in a task of its own, so that waiting for it can be woken and taken up again."""
+
+    def __init__(self, upstream: Upstream, call: Call) -> None:
+        self._upstream = upstream
+        self._call = call
+
+    async def __aenter__(self) -> "Attempt":
+        self._opening = spawn(self._upstream.open(self._call))
+        return self
+
+    async def answer(self) -> Answer:
+        """The answer, once the provider has begun it. Cancelling the wait leaves the opening alone."""
+        return await asyncio.shield(self._opening)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._opening.done():
+            self._opening.add_done_callback(_close_late)
+            self._opening.cancel()
+        elif not self._opening.cancelled() and self._opening.exception() is None:
+            await self._opening.result().aclose()
+
+
+def _close_late(opening: asyncio.Task[Answer]) -> None:
+    """The answer came in the same moment that nobody wanted it any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        spawn(opening.result().aclose())
+
+
+def warn_of_failure(record: Record, reason: str, error: UpstreamError, following: Step | None) -> None:
+    """One line for the operator: which attempt failed, where and why, and what comes next."""
+    tried = record.tries[-1]
+    where = f"{tried.provider}/{tried.model}"
+    if tried.address is not None:
+        where += f" ({tried.address}:{tried.port})" if tried.port else f" ({tried.address})"
+    if following is None:
+        after = f"The client gets {error.status} {error.code}."
+    else:
+        wait = f" after {following.wait:.1f} s" if following.wait else ""
+        after = f"Next: {following.reason} at {following.place.name}{wait}."
+    log.warning("%s: attempt %d at %s failed (%s): %s %s", record.id, tried.number, where, error.code, reason, after)

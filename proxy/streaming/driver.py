@@ -1,0 +1,347 @@
+"""The driver: upstream -> chain -> client, for one request; sole owner of cancel, close and the request's record.
+
+Theory. One coroutine does it all, so that leaving it closes all. It makes attempts until one serves the client: which
+target next is the route's to say, and another one is made only while the client has received no event. An attempt's
+upstream is closed by the `with` block that its end, or an interruption, leaves. Whatever ends the request from outside
+reaches it through `Deadlines`. Streamed and whole requests differ in the sink alone: one encodes what goes on, the
+other joins it.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable
+from dataclasses import replace
+from functools import lru_cache
+from urllib.parse import quote, urlsplit
+
+from policies.chain import Chain, Rejected
+from policies.events import EndKind
+from proxy.access.slots import Overloaded, Slots
+from proxy.accounting.ledger import Ledger
+from proxy.accounting.record import AttemptRecord, Outcome, Record
+from proxy.errors import GatewayError, PolicyFailed, UpstreamError, UpstreamTimeout
+from proxy.providers.base import Call
+from proxy.routing.route import Step
+from proxy.streaming.attempt import Attempt, warn_of_failure
+from proxy.streaming.deadlines import Deadlines, Reason
+from proxy.streaming.execution import Execution, PreparedAttempt
+from proxy.streaming.pipeline import Pipeline
+from proxy.streaming.registry import Progress
+from proxy.streaming.response import Downstream
+from proxy.tasks import spawn
+from proxy.telemetry.logs import where_it_failed
+
+log = logging.getLogger("sluice")
+
+
+class Driver:
+    """Drives one job to its end. Make it in the task that runs it."""
+
+    def __init__(self, job: Execution, down: Downstream, interrupts: Deadlines) -> None:
+        self._job = job
+        self._route = job.route
+        self._record: Record = job.record
+        self._down = down
+        self._interrupts = interrupts
+        self._ledger = Ledger()
+        self._chains: list[Chain] = []
+        self._passage: Pipeline | None = None
+
+    async def run(self) -> None:
+        """Serve the request; returns when its one exit has been passed. Raises `CancelledError` only if the server
+        cancels."""
+        try:
+            await self._guarded()
+        except asyncio.CancelledError:  # the second interruption, while the client was being told of the first
+            reason = self._interrupts.claim()
+            if reason is None:
+                raise
+            log.debug("%s: %s while ending", self._record.id, reason.value)
+            self._down.abort()  # its response has no end any more
+        finally:
+            self._interrupts.close()
+            self._close_record()
+
+    def progress(self) -> Progress:
+        """How far the request is."""
+        held = 0 if self._passage is None else self._passage.chain.held()
+        return Progress(self._ledger.completion, self._down.bytes, held)
+
+    async def _guarded(self) -> None:
+        """The single boundary: every failure ends here, each with its outcome."""
+        try:
+            await self._serve()
+        except asyncio.CancelledError:
+            reason = self._interrupts.claim()
+            await self._interrupted(reason or Reason.DRAINED)
+            if reason is None:
+                raise
+        except GatewayError as error:
+            await self._failed(error, _outcome(error), "death")
+        except Exception as failure:
+            log.error("%s: failed with %s", self._record.id, where_it_failed(failure))
+            message = "The gateway failed; the operator finds the cause in its log."
+            await self._failed(GatewayError(message, code="internal_error"), "failed", "death")
+
+    # ---- attempts
+    async def _serve(self) -> None:
+        if self._job.stream:
+            self._interrupts.start_beat()
+        step = self._route.first()
+        while True:
+            prepared, passage = self._prepare(step)
+            call = await self._job.turns.take(prepared.call, self._in_between)
+            self._interrupts.set_tick(prepared.chain.deadline())
+            try:
+                await self._attempt(step, prepared, call, passage)
+                break
+            except Rejected as rejected:
+                following = None if self._spent_all(rejected) else self._route.rejected()
+                if following is None:
+                    raise _rejected(rejected) from None
+            except GatewayError as error:
+                following = None if self._down.committed else self._route.after(error, self._patience(error))
+                if isinstance(error, UpstreamError):
+                    self._tell_failure(error, following)
+                if following is None:
+                    raise
+            step = following
+        self._record.outcome = "policy_stopped" if passage.chain.stopped else "completed"
+
+    def _patience(self, error: GatewayError) -> float:
+        """Seconds for which a stream's client may be left waiting for a retry. The first keep-alive commits a 200, and
+        behind it a 429 could not be one: clients know better than we how long to wait for a limit."""
+        limited = isinstance(error, UpstreamError) and error.cause == "limit"
+        return (
+            self._interrupts.silence_left() if limited and self._job.stream and self._down.status is None else math.inf
+        )
+
+    def _spent_all(self, rejected: Rejected) -> bool:
+        return self._down.committed or self._record.attempts >= rejected.reject.attempts
+
+    def _prepare(self, step: Step) -> tuple[PreparedAttempt, Pipeline]:
+        """The next attempt, with nothing in it of the ones before."""
+        prepared = self._job.prepare(step.place, self._spent())
+        self._passage = Pipeline(self._job, prepared, self._down, self._interrupts, self._ledger)
+        self._chains.append(prepared.chain)
+        return prepared, self._passage
+
+    async def _in_between(self) -> None:
+        """Long work on the request pauses: the client hears keep-alives meanwhile."""
+        if self._interrupts.beat_due():
+            await self._down.keep_alive()
+
+    def _spent(self) -> float:
+        self._ledger.settle()
+        bill = self._ledger.bill()
+        return bill.cost.total if bill is not None and bill.cost is not None else 0.0
+
+    async def _pause(self, seconds: float, passage: Pipeline) -> None:
+        """Wait before a retry; the client hears keep-alives meanwhile."""
+        until = asyncio.get_running_loop().time() + seconds
+        while (left := until - asyncio.get_running_loop().time()) > 0 and not passage.over():
+            await self._wakeable(asyncio.sleep(left), passage)
+
+    async def _place(self, slots: Slots, name: str, passage: Pipeline) -> bool:
+        """Take one of a target's places; the client hears keep-alives while it waits for one. False when a policy's
+        time was over before it came."""
+        taking = spawn(slots.take(f"The target {name}", self._record.client))
+        try:
+            while not taking.done() and not passage.over():
+                await self._wakeable(asyncio.wait({taking}), passage)
+            if taking.done():
+                taking.result()
+                return True
+            slots.forgo(taking, self._record.client)
+            return False
+        except BaseException:
+            slots.forgo(taking, self._record.client)
+            raise
+
+    async def _wakeable(self, wait: Awaitable[object], passage: Pipeline) -> None:
+        """Wait for what no limit of a provider is for, until it is there or something else is due."""
+        self._interrupts.begin_pause()
+        try:
+            await wait
+        except asyncio.CancelledError:
+            if not self._interrupts.claim_wake():
+                raise
+        finally:
+            self._interrupts.end_wait()
+        await passage.woken()
+
+    async def _attempt(self, step: Step, prepared: PreparedAttempt, call: Call, passage: Pipeline) -> None:
+        """One attempt, from the request to its provider to the end of the client's response. Raises what ended it
+        before that; the provider's connection is closed then."""
+        await self._pause(step.wait, passage)
+        slots = None if passage.over() else self._route.slots(step.place)
+        if slots is not None and not await self._place(slots, step.place.name, passage):
+            slots = None
+        try:
+            if passage.over():  # a policy's time was over while it waited: the provider is not asked
+                await passage.done(cut=True)
+                self._interrupts.close()
+            else:
+                self._route.check(step.place)
+                await self._made(step, prepared, call, passage)
+        finally:
+            if slots is not None:
+                slots.give_back(self._record.client)
+
+    async def _made(self, step: Step, prepared: PreparedAttempt, call: Call, passage: Pipeline) -> None:
+        tried = self._begin(step, prepared, call)
+        headers = self._job.observer.attempt(tried, call)
+        if headers:
+            call = replace(call, headers={**call.headers, **headers})
+        passage.tried, passage.call = tried, call
+        try:
+            async with Attempt(prepared.upstream, call) as attempt:
+                await passage.run(attempt)
+                await passage.done(cut=False)
+                self._interrupts.close()
+        except asyncio.CancelledError:
+            limit = self._interrupts.claim_limit()
+            if limit is None:
+                raise
+            error = UpstreamTimeout(_TIMEOUTS[limit])
+            self._attempt_failed(step, tried, error)
+            raise error from None
+        except GatewayError as error:
+            self._attempt_failed(step, tried, error)
+            raise
+        except Rejected:
+            tried.error = "rejected"
+            raise
+        finally:
+            if not call.sending.begun:
+                self._ledger.unsent()
+            self._route.ended(step.place)
+            tried.duration = time.monotonic() - tried.began
+            tried.response_id, tried.response_model = passage.meta.id, passage.meta.model
+            self._job.observer.attempted(tried)
+
+    def _begin(self, step: Step, prepared: PreparedAttempt, call: Call) -> AttemptRecord:
+        where, record = step.place, self._record
+        tried = AttemptRecord(record.attempts + 1, where.provider_name, where.api, where.model)
+        tried.reason, tried.chosen = step.reason, step.chosen
+        tried.address, tried.port = _address(where.provider.base_url)
+        record.tries.append(tried)
+        record.target = where.name
+        self._down.set_header(b"x-sluice-target", _header(where.name))
+        self._route.began(where)
+        self._ledger.begin(call.body, prepared.context.target.price, call.prompt)
+        self._interrupts.begin_attempt()
+        return tried
+
+    def _attempt_failed(self, step: Step, tried: AttemptRecord, error: GatewayError) -> None:
+        tried.error = error.code or error.type
+        if isinstance(error, UpstreamError):
+            tried.status = error.provider_status
+            error.detail = self._job.redact(error.detail)
+            tried.detail = error.detail if error.code in _NETWORK else None
+        self._route.failed(step.place, error)
+
+    def _tell_failure(self, error: UpstreamError, following: Step | None) -> None:
+        """Tell the operator of a failed attempt. The provider's words may repeat the prompt, so they pass the request's
+        policies before anyone sees them. (The operator's `detail` has passed them with the attempt's end.)"""
+        if error.quoted:
+            error.message = self._job.redact(error.message) or "The provider refused the request; check its parameters."
+        if self._record.tries:
+            warn_of_failure(self._record, error.detail or error.message, error, following)
+
+    # ---- the other ends
+    async def _interrupted(self, reason: Reason) -> None:
+        match reason:
+            case Reason.CLIENT_LEFT:
+                self._record.outcome = "client_cancelled"
+                self._drop("cancel")
+            case Reason.WRITE:
+                self._record.outcome = "client_timeout"
+                self._drop("cancel")
+                self._down.abort()
+            case Reason.CANCELLED:
+                await self._cancelled()
+            case Reason.DRAINED:
+                message = "The gateway is shutting down: send the request again."
+                await self._failed(GatewayError(message, status=503, code="shutting_down"), "drained", "death")
+            case _:
+                await self._failed(UpstreamTimeout(_TIMEOUTS[reason]), "timeout", "timeout")
+
+    async def _cancelled(self) -> None:
+        self._record.outcome = "client_cancelled"
+        try:
+            if self._passage is not None:
+                await self._passage.cancelled()
+        except (GatewayError, Rejected) as failure:
+            error = failure if isinstance(failure, GatewayError) else _rejected(failure)
+            await self._failed(error, _outcome(error), "cancel")
+
+    async def _failed(self, error: GatewayError, outcome: Outcome, end: EndKind) -> None:
+        self._record.outcome = outcome
+        self._record.error = error.code
+        if isinstance(error, UpstreamError):
+            self._record.provider_status = error.provider_status
+        self._drop("timeout" if outcome == "timeout" else end)
+        event = b"" if self._passage is None else self._passage.error(error)
+        await self._down.error(error, event, retried=self._record.attempts > 1)
+
+    def _drop(self, kind: EndKind) -> None:
+        if self._passage is not None:
+            self._passage.drop(kind)
+
+    def _close_record(self) -> None:
+        record = self._record
+        self._ledger.settle()
+        record.bill = self._ledger.bill()
+        record.status = self._down.status
+        record.bytes, record.chunks, record.longest_gap = self._down.bytes, self._down.chunks, self._down.longest_gap
+        if self._passage is not None:
+            chain = self._passage.chain
+            record.notes = [note for one in self._chains for note in one.notes]
+            record.finish_reasons = dict(chain.finished)
+            record.stopped_by = next(iter(chain.stopped.values()), None)
+        record.ended()
+
+
+@lru_cache(maxsize=256)
+def _address(url: str | None) -> tuple[str | None, int | None]:
+    """The host and the port that a URL names."""
+    parts = urlsplit(url or "")
+    return parts.hostname, parts.port
+
+
+@lru_cache(maxsize=1024)
+def _header(target: str) -> bytes:
+    """A target's name, fit for a header."""
+    return quote(target, safe="/:@").encode()
+
+
+_NETWORK = frozenset({"connect_error", "connect_timeout", "tls_error", "upstream_died"})
+"""Codes of failures whose reason has no words of the provider's. Those may repeat the prompt, which no span holds."""
+
+_TIMEOUTS = {
+    Reason.FIRST_TOKEN: "The provider did not begin its answer in time (timeouts.first_token): try again.",
+    Reason.IDLE: "The provider stalled in the middle of its answer (timeouts.idle): try again.",
+    Reason.TOTAL: "The answer took longer than a request may take (timeouts.total): ask for a shorter one.",
+}
+
+
+def _rejected(rejected: Rejected) -> UpstreamError:
+    """A policy's verdict on an answer, where there is no other attempt."""
+    return UpstreamError(str(rejected), code="rejected")
+
+
+def _outcome(error: GatewayError) -> Outcome:
+    match error:
+        case PolicyFailed():
+            return "policy_error"
+        case Overloaded():
+            return "shed"
+        case UpstreamTimeout():
+            return "timeout"
+        case UpstreamError(status=status) if status != 400:
+            return "upstream_error"
+        case _:
+            return "refused"

@@ -1,0 +1,370 @@
+"""One attempt's way through the gateway: read batches of events, fold each through the chain, send what comes out.
+
+Rule: what comes out of a batch goes in one message; `send` blocking is the back-pressure, there is no queue. Nothing
+goes to the client before the first event with substance. Waiting for the provider can be woken, for a keep-alive or a
+policy's time, and taken up again.
+"""
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from policies.chain import Rejected
+from policies.events import Attachment, End, EndKind, Event, Finish, Text, Tick, ToolCall, Usage
+from policies.steps import Steps
+from policies.work import OverBudget
+from proxy.accounting.ledger import Ledger
+from proxy.accounting.record import AttemptRecord, Record
+from proxy.errors import GatewayError, PolicyFailed, TooComplex, UpstreamError
+from proxy.formats.base import DecodeError, Meta
+from proxy.providers.base import Answer, Call
+from proxy.streaming.attempt import Attempt
+from proxy.streaming.deadlines import Deadlines
+from proxy.streaming.execution import Execution, PreparedAttempt
+from proxy.streaming.folding import AT_ONCE, IN_A_TURN, SUBSTANCE, foldable_at_once, is_long, pieces
+from proxy.streaming.prelude import Prelude
+from proxy.streaming.response import Downstream
+from proxy.telemetry.logs import where_it_failed
+
+log = logging.getLogger("sluice")
+
+ESTIMATED = {"x_sluice": {"source": "estimated"}}
+"""Marks a usage object that is not the provider's word."""
+
+FAILED = "A policy of the gateway failed, so the answer was stopped."
+
+SMALL_PROMPT = 32 * 1024
+"""Bytes of a request's body that may stay until the end: dropping it costs more than it takes."""
+
+MANY = 100
+"""Events that are sent while a long fold goes on."""
+
+
+class Pipeline:
+    """The way of one attempt's answer. `tried` is the record of the attempt, `call` what was asked, once it is made."""
+
+    def __init__(
+        self, job: Execution, prepared: PreparedAttempt, down: Downstream, interrupts: Deadlines, ledger: Ledger
+    ) -> None:
+        self.chain = prepared.chain
+        self._job = job
+        self._place = prepared.place
+        self._clock = prepared.context.clock
+        self._sink = prepared.sink
+        self._keeps_body = prepared.upstream.keeps_body
+        self._down = down
+        self._interrupts = interrupts
+        self._ledger = ledger
+        self._record: Record = job.record
+        self._prelude = Prelude()
+        self._seen: set[int] = set()
+        self._unsent = b""
+        self._begun = False
+        self._failed = False
+        self._watched = bool(self.chain.policies)
+        self._due: float | None = None
+        self.meta = Meta()
+        self.tried: AttemptRecord | None = None
+        self.call: Call | None = None
+
+    async def run(self, attempt: Attempt) -> None:
+        """Serve the attempt's answer until it is over for the client."""
+        self._set_tick()
+        answer = await self._open(attempt)
+        while answer is not None:
+            self._interrupts.begin_wait()
+            try:
+                events = await answer.read(self._at_once)
+            except asyncio.CancelledError:
+                events = await self._read_on(answer)
+            finally:
+                self._interrupts.end_wait()
+            if await self._forward(answer, events):
+                break
+
+    async def done(self, *, cut: bool) -> None:
+        """End the response; `cut` when the answer was ended from outside."""
+        if (capped := self._capped()) is not None:
+            self._ledger.capped(capped)
+        await self._sink.done(self._down, self._usage(cut))
+
+    async def cancelled(self) -> None:
+        """Somebody stopped the stream by its id: it ends well-formed, without what was held."""
+        if self._failed:  # at once, in the moment of the cancel
+            raise PolicyFailed(FAILED)
+        out: list[Event] = []
+        for choice in sorted({*self._seen, *range(self._job.choices)} - self.chain.finished.keys()):
+            out += self._feed(Finish(choice, "length", "cancel"))
+        out += self._feed(End("cancel"))
+        await self._send(out)
+        await self.done(cut=True)
+
+    def drop(self, kind: EndKind) -> None:
+        """Let the policies drop what they hold. What a policy would still send at such an end is not sent."""
+        try:
+            self.chain.feed(End(kind))
+        except Exception as failure:
+            log.error("%s: at the end a policy raised %s", self._record.id, where_it_failed(failure))
+
+    def error(self, error: GatewayError) -> bytes:
+        """A failure as the client's stream tells it."""
+        return self._sink.error(error)
+
+    # ---- waiting for the provider
+    async def _open(self, attempt: Attempt) -> Answer | None:
+        """The answer, once the provider has begun it; None when a policy's time was over before that."""
+        self._interrupts.begin_wait()
+        while True:
+            try:
+                answer = await attempt.answer()
+                break
+            except asyncio.CancelledError:
+                if not self._interrupts.claim_wake():
+                    raise
+            except GatewayError as error:
+                self._ledger.refused(error)
+                raise
+            finally:
+                self._interrupts.end_wait()
+            await self.woken()
+            if self.over():
+                return None
+            self._interrupts.resume_wait()
+        self.meta = answer.meta
+        if self.call is not None:
+            self.call.sending.begun = True
+        return answer
+
+    async def _read_on(self, answer: Answer) -> Sequence[Event | DecodeError]:
+        """Wait for the provider on, after a wait that was cancelled, if that was but a wake."""
+        while self._interrupts.claim_wake():
+            await self.woken()
+            if self.over():
+                return ()
+            self._interrupts.resume_wait()
+            try:
+                return await answer.read(self._at_once)
+            except asyncio.CancelledError:
+                continue
+        raise asyncio.CancelledError
+
+    async def woken(self) -> None:
+        """The wait for the provider was interrupted for what is due."""
+        if self._interrupts.take_tick() and not self._failed:
+            out = self._feed(Tick(self._clock()))
+            self._set_tick()
+            await self._send(out)
+        if self._interrupts.beat_due():
+            await self._down.keep_alive()
+
+    # ---- the way of a batch
+    def _at_once(self, events: Sequence[Event | DecodeError]) -> Sequence[Event | DecodeError] | None:
+        """The way of nearly every batch, within the event loop's callback: nothing in it takes long or ends anything,
+        and the client takes what comes out at once. See `proxy.providers.base.AtOnce`."""
+        out = self._folded(events) if self._begun and events else None
+        if out is None:
+            if events:
+                return events
+            self._interrupts.heard()
+            return None
+        self._interrupts.heard()
+        if self._watched and (due := self.chain.deadline()) != self._due:
+            self._due = due
+            self._interrupts.hasten_tick(due)
+        if out and (data := self._sink.encode(out)) and not self._down.try_write(data):
+            self._unsent = data
+            return ()
+        return () if self.chain.stopped and self.over() else None
+
+    def _folded(self, events: Sequence[Event | DecodeError]) -> list[Event] | None:
+        """What comes out of events that can be folded at once; None if some cannot."""
+        first, last = events[0], events[-1]
+        if type(first) is Text and len(first.text) <= AT_ONCE:
+            if len(events) == 1:  # nearly all are this
+                return self._piece(first)
+            if len(events) == 2 and type(last) is Usage:
+                out = self._piece(first)
+                self._ledger.saw(last)
+                return out + self._counted(last)
+        usual = foldable_at_once(events)
+        if usual is None:
+            return None
+        out = []
+        for one in usual:
+            self._note(one)
+            out += self._feed(one) if type(one) is not Usage else self._counted(one)
+        return out
+
+    def _piece(self, piece: Text) -> list[Event]:
+        self._ledger.saw(piece)
+        if piece.choice not in self._seen:
+            self._see(piece)
+        return self._feed(piece)
+
+    def _set_tick(self) -> None:
+        """The policies' time for the driver's timer; it counts when the next wait begins."""
+        self._due = self.chain.deadline()
+        self._interrupts.set_tick(self._due)
+
+    def _counted(self, usage: Usage) -> list[Event]:
+        """What the policies do about the provider's counts; of the counts themselves no sink makes anything."""
+        if not self.chain.wants_usage:
+            return []
+        return [event for event in self._feed(usage) if type(event) is not Usage]
+
+    async def _forward(self, answer: Answer, events: Sequence[Event | DecodeError]) -> bool:
+        """Fold a batch and send what comes out; whether the answer is over for the client."""
+        out: list[Event] = []
+        for start in range(0, len(events), IN_A_TURN):
+            if start:  # others get their turn
+                await asyncio.sleep(0)
+                await self._send_many(out)
+            await self._fold(events[start : start + IN_A_TURN], out)
+        if self._watched:
+            self._set_tick()
+        over = self.over()
+        ended = bool(events) and type(events[-1]) is End
+        if over and not ended:  # the provider first: a slow client must not keep it running
+            await answer.aclose()
+        if out or self._unsent:
+            await self._send(out)
+        return ended or over
+
+    async def _fold(self, events: Sequence[Event | DecodeError], out: list[Event]) -> None:
+        """Fold a part of a batch; `out` is what comes out of all of it."""
+        for event in events:
+            if type(event) is Text and len(event.text) <= AT_ONCE:  # nearly all are this
+                self._note(event)
+                out += self._feed(event)
+            elif isinstance(event, DecodeError):
+                if self._down.committed:
+                    await self._send(out)
+                raise event.error or UpstreamError(event.message, code=event.kind)
+            elif isinstance(event, End):
+                self._ledger.ended()
+                await self._finish_unfinished(out)
+            elif isinstance(event, Finish | Attachment) or is_long(event):
+                self._note(event)
+                await self._fold_slices(event, out)
+            else:
+                self._note(event)
+                out += self._feed(event)
+
+    async def _fold_slices(self, event: Event, out: list[Event]) -> None:
+        """Fold an event that may be much work a little at a time, and let other streams run in between."""
+        await self._job.turns.take(self._folding(event, out), functools.partial(self._send_many, out))
+
+    def _folding(self, event: Event, out: list[Event]) -> Steps[None]:
+        for piece in pieces(event):
+            for events in self._slices(piece):
+                out += events
+                yield
+
+    async def _send_many(self, out: list[Event]) -> None:
+        """Send what came out so far when it is much: to encode all at once at the end would take long."""
+        if len(out) >= MANY and not self.over():
+            await self._send(out)
+            out.clear()
+
+    def _slices(self, event: Event) -> Iterator[list[Event]]:
+        try:
+            yield from self.chain.slices(event)
+        except Rejected:
+            raise
+        except Exception as failure:
+            raise self._raised(failure) from None
+
+    def _note(self, event: Event) -> None:
+        """Remember of an event what the ending needs."""
+        self._ledger.saw(event)
+        if isinstance(event, SUBSTANCE) and event.choice not in self._seen:
+            self._see(event)
+
+    def _see(self, event: Text | ToolCall | Attachment | Finish) -> None:
+        """The first substance of a choice is there."""
+        if not self._seen:
+            self._first()
+        self._seen.add(event.choice)
+        self._interrupts.first_token()
+
+    def _first(self) -> None:
+        """The answer's first substance is there."""
+        if self.tried is not None:
+            self.tried.first_token = time.monotonic() - self.tried.began
+            self._job.route.answered(self._place, self.tried.first_token)
+
+    def _usage(self, cut: bool) -> Usage | None:
+        """What to tell a client that asked for usage: the provider's word; of an answer that was cut, the estimate."""
+        if not self.chain.stopped and not cut:
+            return self._ledger.told
+        if not self._ledger.running:  # no provider was at work
+            return Usage(0, 0)
+        bill = self._ledger.attempt()
+        if (capped := self._capped()) is not None:  # what the client got, whatever the provider's tokenizer makes of it
+            return replace(bill.usage, completion=bill.usage.reasoning + capped, details=ESTIMATED)
+        return bill.usage if bill.source == "reported" else replace(bill.usage, details=ESTIMATED)
+
+    def _capped(self) -> int | None:
+        """The tokens of the answer without its thoughts, when a cap counted them in each choice."""
+        counted = self.chain.counted
+        return sum(counted.values()) if counted and counted.keys() == self._seen else None
+
+    def _feed(self, event: Event) -> list[Event]:
+        try:
+            return self.chain.feed(event)
+        except Rejected:
+            raise
+        except Exception as failure:
+            raise self._raised(failure) from None
+
+    def _raised(self, failure: Exception) -> GatewayError:
+        self._failed = True
+        if isinstance(failure, OverBudget):
+            return TooComplex(failure)
+        log.error("%s: a policy raised %s", self._record.id, where_it_failed(failure))
+        return PolicyFailed(FAILED)
+
+    async def _finish_unfinished(self, out: list[Event]) -> None:
+        """The provider says that the answer is whole: choices that it did not finish end as `stop`, then the chain
+        ends."""
+        if not self._seen:
+            raise UpstreamError("The provider sent an empty answer.", code="empty_answer")
+        for choice in sorted(self._seen - self.chain.finished.keys()):
+            await self._fold_slices(Finish(choice, "stop"), out)
+        await self._fold_slices(End("natural"), out)
+
+    def over(self) -> bool:
+        """Whether a policy's stop has ended the last choice: then the provider is not waited for."""
+        return bool(self.chain.stopped) and len(self.chain.finished) >= max(self._job.choices, len(self._seen))
+
+    def _let_go(self) -> None:
+        """The client gets its first event, so no other attempt will be made: a large prompt is dropped."""
+        if self._job.lease.held > SMALL_PROMPT and not self._keeps_body:
+            self._ledger.let_go()
+            self._job.let_go()
+            if self.call is not None:
+                self.call.body.clear()
+
+    async def _send(self, out: Sequence[Event]) -> None:
+        if self._unsent:  # what the client did not take at once, or an interrupted write did not send
+            await self._down.event(self._unsent)
+            self._unsent = b""
+        if not self._begun:
+            begun = self._prelude.until_begun(out)
+            if begun is None:
+                return
+            out = begun
+            self._begun = True
+            self._record.began()
+            self._record.provider_id = self.meta.id
+            self._sink.use(self.meta)
+        data = self._sink.encode(out)
+        if data and not self._down.try_write(data):
+            if not self._down.committed:
+                self._let_go()
+            self._unsent = data
+            await self._down.event(data)
+            self._unsent = b""

@@ -1,0 +1,75 @@
+"""The requests in flight: how many there may be, what each is at, cancelling one by its id, ending all of them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from proxy.access.keys import Client
+from proxy.access.slots import Slots
+from proxy.accounting.record import Record
+from proxy.errors import NotFound
+from proxy.streaming.deadlines import Deadlines, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a request is: tokens of the answer that the provider has sent (reported or estimated), bytes that the
+    client got, characters that policies hold."""
+
+    tokens: int = 0
+    bytes: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A request in flight. `progress` looks at it when asked: a request that nobody looks at has no work with it.
+    `given` is the id that its client gave it, or else its own."""
+
+    record: Record
+    interrupts: Deadlines
+    client: Client
+    progress: Callable[[], Progress] = Progress
+    given: str = ""
+
+
+@dataclass(slots=True)
+class Streams:
+    """The registry of requests in flight. Each has one of the `slots` from before its body is read. `draining` is true
+    once the process was told to end."""
+
+    slots: Slots
+    draining: bool = False
+    _running: dict[str, InFlight] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def __iter__(self) -> Iterator[InFlight]:
+        """The requests in flight, those that began first before the others."""
+        return iter(list(self._running.values()))
+
+    def add(self, request: InFlight) -> None:
+        """A request has begun."""
+        self._running[request.record.id] = request
+
+    def remove(self, id: str) -> None:
+        """A request is over."""
+        self._running.pop(id, None)
+
+    def cancel(self, id: str, client: Client) -> None:
+        """Stop the request `id`, which `client` must have started (or be an admin). An id that the client gave it will
+        do: of a whole answer it knows no other before the answer is there. Raises `NotFound` otherwise: who may not
+        stop a stream is not told that it exists."""
+        request = self._running.get(id) or self._given(id, client)
+        if request is None or not (client.admin or client.name == request.client.name):
+            raise NotFound(f"No stream {id[:64]!r} is in flight: it may have ended already.", code="stream_not_found")
+        request.interrupts.fire(Reason.CANCELLED)
+
+    def _given(self, id: str, client: Client) -> InFlight | None:
+        """The client's newest request that it gave this id."""
+        return next((one for one in reversed(list(self)) if one.given == id and one.client.name == client.name), None)
+
+    def drain(self) -> None:
+        """End all requests, each with an error its client can see."""
+        for request in self:
+            request.interrupts.fire(Reason.DRAINED)
