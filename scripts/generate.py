@@ -69,7 +69,7 @@ def _help(name: str) -> str:
 
 # ---- keys
 def _keys(model: Mapping[str, Any]) -> str:
-    rows = ["| key | takes | default | |", "|---|---|---|---|"]
+    rows = ["| key | value | default | description |", "|---|---|---|---|"]
     for name, member in model["properties"].items():
         cells = (f"`{name}`", _takes(member), _default(model, name, member), member.get("description", ""))
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
@@ -78,7 +78,7 @@ def _keys(model: Mapping[str, Any]) -> str:
 
 def _default(model: Mapping[str, Any], name: str, member: Mapping[str, Any]) -> str:
     if name in model.get("required", ()):
-        return "needed"
+        return "required"
     default = member.get("default")
     if default is None or default in ([], {}) or isinstance(default, dict):
         return ""

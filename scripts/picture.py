@@ -30,7 +30,7 @@ ANSWER = (
     "is AKIAIOSFODNN7EXAMPLE. Please keep it safe."
 )
 SECRETS = ("alice@example.com", "+886 912 345 678", "4111 1111 1111 1111", "AKIAIOSFODNN7EXAMPLE")
-LABELS = ("[EMAIL]", "[TW_MOBILE]", "***************1111", "[AWS_ACCESS_KEY_ID]")
+LABELS = ("[EMAIL]", "[TW_MOBILE]", "•••••••••••••••1111", "[AWS_ACCESS_KEY_ID]")
 
 COLUMNS = 66
 CHAR, LINE, SIZE, MARGIN = 11, 30, 18, 26
