@@ -1,12 +1,21 @@
-"""The gateway: all I/O and the HTTP surface. The way of a chunk through it:
+"""The gateway: all input and output, and the HTTP surface. The way of a chunk through it:
 
-1. `api.chat` parses and validates the body once and resolves the model; `routing` says which target is tried next.
-2. `stream` watches the client from before the upstream call until the end, makes attempts until one serves, and owns
-cancel, close and the request's record. Each attempt has a policy chain, a call and a sink of its own (`job`).
-3. `upstreams` reads the provider's bytes; `wire.sse` cuts them into events; `wire.{openai,anthropic,gemini}` decode.
-4. `passage` folds each event through `policies.chain`, and sends what `wire.chunks` makes of it: no queues, so a slow
-client slows the provider.
-5. One exit for finish, cap, block, cancel and failure: upstream closed, usage recorded.
+1. `server.protocol` reads the client's request. `api.chat` admits the client, parses the body
+   (`formats.json_body`), validates it (`formats.openai_chat.validate`) and plans the request (`api.plan`):
+   `routing` says which targets may serve it, and in which order.
+2. `streaming.driver` owns the request until its one exit. It makes attempts until one serves. Each attempt has a
+   policy chain, a call and a sink of its own (`streaming.execution`), and a provider's connection that is closed
+   whatever happens (`streaming.attempt`). `api.chat` watches the client meanwhile.
+3. `providers.native` sends the call in the provider's format. `providers.http.connection` gives the bytes of a chunk
+   to `providers.answer`. `formats.template` recognises an event that differs from the last one in its text alone. Any
+   other goes through `formats.sse` to a decoder (`formats.openai_chat.decode`, `formats.anthropic.decode`,
+   `formats.gemini.decode`).
+4. `streaming.pipeline` feeds the events to `policies.chain`, and gives what comes out to the sink
+   (`streaming.sinks`), which encodes it (`formats.openai_chat.encode`).
+5. `streaming.response` writes it to the client. There are no queues, so a slow client slows the provider.
+6. At the end, whatever it is, `streaming.driver` closes the record: usage from `accounting.ledger`, then the access
+   line, spans and metrics (`accounting.record`, `telemetry.watch`).
 
-`app` wires it all; `server` is uvicorn as we need it (connections, drain); `simulator` stands in for the providers.
+`app` wires it all. `gateway` is what endpoints share. `server` is uvicorn as the gateway needs it. `simulator` stands
+in for the providers.
 """
