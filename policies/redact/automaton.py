@@ -272,6 +272,9 @@ class _Step:
         moves = [self._move(i, None) for i in range(len(self.factors))]
         if not any([move.accepts for move in moves]):
             return self._transition([(move.state, self._slots(i, move)) for i, move in enumerate(moves)])
+        if self.state.automaton.first_ends:  # the scan ends here: a match that ended earlier may lie within another
+            every = [(move.state, self._slots(i, move)) for i, move in enumerate(moves)]
+            return self._transition(every, self._accepts(moves), self.count)
         looked = self._first_accept(moves, 1)
         if looked is not None and self.within:  # it ends behind the raw character, so none starts within
             self.births = False

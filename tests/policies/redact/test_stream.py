@@ -266,3 +266,12 @@ def test_what_the_client_has_already_still_counts_for_a_match() -> None:
     stream.feed("pay 4111 1")
     stream.skip()
     assert [stream.feed(piece) for piece in ("1", "1", " x", "y")] == ["", "", "11 x", "y"]
+
+
+def test_of_blocks_that_one_character_completes_the_one_that_ended_first_is_reported() -> None:
+    rules = [{"name": "word", "words": ["1"], "whole_word": True}, {"name": "around", "regex": r" \d\n"}]
+    redactor = Redactor([{**rule, "action": "block"} for rule in rules])
+    for chunks in every_cut("a 1\nb"):
+        stream = redactor.stream()
+        assert run(stream, chunks) == "a"
+        assert (stream.blocked, stream.matches) == ("word", [Match("word", 2, 3)])
