@@ -44,8 +44,10 @@ class Asked:
 
     def idle(self) -> bool:
         """Whether no further request has come. Nobody could tell a late answer from an early one to that."""
-        descriptor = self.writer.get_extra_info("socket").fileno()
-        return not self.reader._buffer and not select.select([descriptor], [], [], 0)[0]  # type: ignore[attr-defined]
+        socket = self.writer.get_extra_info("socket")
+        if socket is None or socket.fileno() < 0:  # the gateway has closed it
+            return False
+        return not self.reader._buffer and not select.select([socket], [], [], 0)[0]  # type: ignore[attr-defined]
 
 
 Mode = Callable[[Asked], Awaitable[None]]

@@ -113,11 +113,16 @@ class Tick:
 
 @event
 class Finish:
-    """A choice is over. Nothing follows for it. `by` names the policy that ended it, if one did."""
+    """A choice is over. Nothing follows for it.
+
+    `by` names the policy that ended it, if one did. `whole` are the channels whose text is complete although the answer
+    was cut: the provider's own words about the cut.
+    """
 
     choice: int
     reason: FinishReason
     by: str | None = None
+    whole: tuple[Channel, ...] = ()
 
 
 @event

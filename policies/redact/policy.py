@@ -145,7 +145,7 @@ class Redact:
             case Attachment():
                 return self._attachment(event)
             case Finish(choice, reason):
-                return chain(self._finish(choice, reason in NATURAL_REASONS), (event,))
+                return chain(self._finish(choice, reason in NATURAL_REASONS, event.whole), (event,))
             case End(kind):
                 return chain(self._end(kind == "natural"), (event,))
         return (event,)
@@ -257,8 +257,8 @@ class Redact:
                     return
         yield block
 
-    def _finish(self, index: int, natural: bool) -> Iterator[Verdict]:
-        """End a choice's texts; what a natural end releases."""
+    def _finish(self, index: int, natural: bool, whole: Sequence[Channel] = ()) -> Iterator[Verdict]:
+        """End a choice's texts and release what a natural end releases. The texts of `whole` end naturally anyhow."""
         choice = self._choice(index)
         if choice.over:
             return
@@ -267,7 +267,7 @@ class Redact:
         for channel in _CHANNELS:
             stream = choice.texts.get(channel)
             if stream is not None and not choice.over:
-                text = stream.close(natural)
+                text = stream.close(natural or channel in whole)
                 yield from self._reported(index, channel, stream, [Text(index, channel, text)] if text else [])
         for call in choice.calls.values():
             if not choice.over:

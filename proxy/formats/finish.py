@@ -14,10 +14,10 @@ Sources: the enums of the vendors' own SDKs (a test compares them), and the serv
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
-from policies.events import FinishReason
+from policies.events import Event, Finish, FinishReason, Text
 from proxy.formats.base import DecodeError
 from proxy.formats.fields import label
 
@@ -151,3 +151,13 @@ def broken_off(reason: Any) -> DecodeError:
     name = label(reason, guarded=True)
     told = f" (finish reason {name})" if name else ""
     return DecodeError(f"The provider broke its answer off{told}: send the request again.", kind="provider_broke_off")
+
+
+def ended(choice: int, reason: FinishReason, explanation: str) -> Sequence[Event]:
+    """Make the end of a choice. A filtered one has the provider's explanation as its refusal.
+
+    An answer that a filter cut may end within a word, so what a policy holds of it is dropped. An explanation is whole.
+    """
+    if reason != "content_filter" or not explanation:
+        return (Finish(choice, reason),)
+    return (Text(choice, "refusal", explanation), Finish(choice, reason, whole=("refusal",)))

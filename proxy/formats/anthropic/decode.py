@@ -11,11 +11,11 @@ A whole message is played as the stream it would have been, so both are decoded 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from policies.events import End, Finish, FinishReason, Usage
+from policies.events import End, FinishReason, Usage
 from proxy.formats.anthropic.blocks import Blocks
 from proxy.formats.base import Decoded, DecodeError, Meta
-from proxy.formats.fields import UNREADABLE, Unreadable, count, error_message, items, label, obj
-from proxy.formats.finish import ANTHROPIC, broken_off, worse
+from proxy.formats.fields import UNREADABLE, Unreadable, count, error_message, items, label, obj, string
+from proxy.formats.finish import ANTHROPIC, broken_off, ended, worse
 from proxy.formats.jsontext import loads
 from proxy.formats.marks import is_done, is_pulse
 
@@ -61,6 +61,7 @@ class AnthropicDecoder:
         self._guarded = guarded
         self._over = False
         self._reason: FinishReason | None = None
+        self._explanation = ""
         self._usage: _Object = {}
         self._blocks = blocks = Blocks(guarded, json_tool, tool_names or {})
         self.more = blocks.more
@@ -124,7 +125,9 @@ class AnthropicDecoder:
 
     def _message_delta(self, body: _Object) -> Sequence[Decoded]:
         usage = self._count(body)
-        reason = obj(body.get("delta")).get("stop_reason")
+        delta = obj(body.get("delta"))
+        self._explanation = string(obj(delta.get("stop_details")).get("explanation")) or self._explanation
+        reason = delta.get("stop_reason")
         return usage if reason is None else [*usage, *self._finish(reason)]
 
     def _message_stop(self, body: _Object) -> Sequence[Decoded]:
@@ -133,7 +136,7 @@ class AnthropicDecoder:
         # Calls that the provider ran itself, or the forced JSON tool, leave the client nothing to run.
         if finish in ("stop", "tool_calls"):
             finish = "tool_calls" if self._blocks.calls else "stop"
-        return [*self._blocks.close(), Finish(0, finish), End("natural")]
+        return [*self._blocks.close(), *ended(0, finish, self._explanation), End("natural")]
 
     def _error(self, body: _Object) -> Sequence[Decoded]:
         error = obj(body.get("error"))

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from policies.events import Attachment, End, Event, Finish, FinishReason, Opaque, Text, ToolCall, Usage
+from policies.events import Attachment, End, Event, FinishReason, Opaque, Text, ToolCall, Usage
 from proxy.formats.base import Decoded, DecodeError, Meta
 from proxy.formats.citations import Grounding, Room
 from proxy.formats.fields import UNREADABLE, Unreadable, arguments, count, error_message, items, label, obj, string
-from proxy.formats.finish import BROKEN, GEMINI, UNSAID, broken_off, worse
+from proxy.formats.finish import BROKEN, GEMINI, UNSAID, broken_off, ended, worse
 from proxy.formats.jsontext import loads
 from proxy.formats.marks import is_done, is_pulse
 
@@ -55,6 +55,7 @@ def mint_call_id() -> str:
 @dataclass(slots=True)
 class _Choice:
     finish: FinishReason | None = None
+    explanation: str = ""
     calls: int = 0
     images: int = 0
     parts: int = 0
@@ -112,8 +113,11 @@ class GeminiDecoder:
         if self._over:
             return ()
         self._over = True
-        out: list[Decoded] = [Finish(index, _reason(c)) for index, c in self._choices.items() if c.finish]
-        return [*out, End("natural")] if out and len(out) == len(self._choices) else out
+        out: list[Decoded] = []
+        for index, choice in self._choices.items():
+            if choice.finish:
+                out += ended(index, _reason(choice), choice.explanation)
+        return [*out, End("natural")] if out and all(c.finish for c in self._choices.values()) else out
 
     def _fail(self, fault: DecodeError) -> Sequence[Decoded]:
         self._over = True
@@ -144,8 +148,9 @@ class GeminiDecoder:
             out.append(Opaque(None, "chunk", {name: body[name] for name in body.keys() - _ANSWER}))
         if self._broken is not None:
             return [*out, *self._fail(self._broken)]
-        if not candidates and string(obj(body.get("promptFeedback")).get("blockReason")):
-            return [*out, *self._blocked()]
+        feedback = obj(body.get("promptFeedback"))
+        if not candidates and string(feedback.get("blockReason")):
+            return [*out, *self._blocked(string(feedback.get("blockReasonMessage")))]
         return out
 
     def _count(self, usage: Any) -> Sequence[Usage]:
@@ -160,10 +165,11 @@ class GeminiDecoder:
         status = code if type(code) is int and 400 <= code <= 599 else _STATUS.get(kind or "", 502)
         return self._fail(DecodeError(error_message(error.get("message")), status, kind, quoted=True))
 
-    def _blocked(self) -> Sequence[Decoded]:
+    def _blocked(self, explanation: str) -> Sequence[Decoded]:
         """The prompt was refused: nothing (more) is answered."""
         for choice in self._choices.values() or [self._choices.setdefault(0, _Choice())]:
             choice.finish = "content_filter"
+            choice.explanation = explanation
         return self.eof()
 
     def _candidate(self, candidate: _Object, out: list[Decoded]) -> None:
@@ -176,6 +182,7 @@ class GeminiDecoder:
             if type(part) is dict:
                 out += self._part(index, choice, part)
         reason = candidate.get("finishReason")
+        choice.explanation = string(candidate.get("finishMessage")) or choice.explanation
         if reason:
             self._finish(choice, reason)
         if not candidate.keys() <= _CANDIDATE:
