@@ -9,6 +9,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -184,7 +185,7 @@ def _spoil(value: Any, draw: Draw) -> None:
         if isinstance(value[place], dict | list) and value[place] and draw.random() < 0.7:
             value = value[place]
             continue
-        value[place] = draw.choice(_ODD)
+        value[place] = deepcopy(draw.choice(_ODD))
         return
 
 
