@@ -125,6 +125,8 @@ TESTED_BY = {
     "proxy/tasks.py": "tests/proxy/streaming/test_attempt.py",
     "proxy/providers/base.py": "tests/proxy/providers/test_native.py",
     "proxy/providers/sending.py": "tests/proxy/providers/test_native.py",
+    "proxy/formats/facts.py": "tests/test_provider_names.py",
+    "proxy/providers/registry.py": "tests/test_provider_names.py",
     "proxy/formats/base.py": "tests/proxy/formats/openai_chat/test_decode.py",
 }
 """Files without a test of their own name: contracts, and what shows over real sockets only; with where it does."""

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from proxy.cli.operating import COMMANDS
 from proxy.cli.options import CONFIG, FILE, OfFile, example, model_option, policies_option
 from proxy.cli.terminal import set_colors
+from proxy.formats.registry import NAMED
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -121,9 +122,7 @@ def check(context: click.Context, file: str | None, path: str, as_json: bool) ->
 @click.option(
     "--file", metavar="FILE", type=FILE, help="Read the answer, or a recorded stream of a provider (SSE), from a file."
 )
-@click.option(
-    "--format", type=click.Choice(["openai", "anthropic", "gemini"]), help="The recording's format; told by its events."
-)
+@click.option("--format", type=click.Choice(NAMED), help="The recording's format; told by its events.")
 @click.option(
     "--body", metavar="FILE", type=FILE, help="The request that it answers: a JSON body, for its response_format."
 )

@@ -1,23 +1,19 @@
 """A recorded stream of server-sent events -> policy events, with the gateway's own decoders."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from policies.events import End, Event
-from proxy.formats.anthropic.decode import AnthropicDecoder
-from proxy.formats.base import DecodeError, Decoder
+from proxy.formats.base import DecodeError
 from proxy.formats.fields import obj
-from proxy.formats.gemini.decode import GeminiDecoder
 from proxy.formats.jsontext import loads
-from proxy.formats.openai_chat.decode import OpenAIDecoder
 from proxy.formats.sse import EventTooLarge, Parser, Record
+from proxy.providers.outbound import HttpRequest
+from proxy.providers.registry import PROVIDERS
 
-FORMATS: Final[Mapping[str, Callable[[bool], Decoder]]] = {
-    "openai": OpenAIDecoder,
-    "anthropic": AnthropicDecoder,
-    "gemini": GeminiDecoder,
-}
-_MARKS: Final = {"choices": "openai", "type": "anthropic", "candidates": "gemini"}
+_ANY_REQUEST: Final = HttpRequest(url="", headers={}, body=b"", stream=True)
+"""A recording's request is not known."""
+
 _MAX_LOOKED_AT: Final = 20
 
 
@@ -38,7 +34,7 @@ def decoded(data: bytes, format: str | None, guarded: bool) -> tuple[list[Event]
         records = [*parser.feed(data), *parser.eof()]
     except EventTooLarge as error:
         raise Unplayable(str(error)) from None
-    decoder = FORMATS[format or format_of(records)](guarded)
+    decoder = PROVIDERS[format or format_of(records)].decoder(guarded, _ANY_REQUEST)
     events: list[Event] = []
     for found in (*(e for record in records for e in decoder.decode(*record)), *decoder.eof()):
         if isinstance(found, DecodeError):
@@ -53,10 +49,11 @@ def format_of(records: Sequence[Record]) -> str:
     """The format of a recording, by its first events. Raises `Unplayable`."""
     for record in records[:_MAX_LOOKED_AT]:
         members = _members(record.data)
-        for member, format in _MARKS.items():
-            if member in members:
-                return format
-    raise Unplayable("its format cannot be told from its events: name it with --format openai, anthropic or gemini")
+        for name, format in PROVIDERS.items():
+            if format.facts.event_member in members:
+                return name
+    names = ", ".join(PROVIDERS)
+    raise Unplayable(f"its format cannot be told from its events: name it with --format, which takes {names}")
 
 
 def _members(data: bytes) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ they show in no repr. What one value must be is in `proxy.config.fields`; what d
 `proxy.config.references`.
 """
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -25,8 +25,13 @@ from proxy.config.fields import (
 )
 from proxy.config.strict import Strict as Strict
 from proxy.config.telemetry import Telemetry
+from proxy.formats.registry import FORMATS
 
-Api = Literal["openai", "anthropic", "gemini", "litellm"]
+if TYPE_CHECKING:
+    Api: TypeAlias = str
+else:
+    Api = Literal[tuple(FORMATS)]
+    """A wire format's name. Which there are is known at run time alone."""
 
 
 class Server(Strict):

@@ -16,14 +16,13 @@ from proxy.config.links import Links
 from proxy.config.names import close_to, did_you_mean
 from proxy.config.plain import items, mapping
 from proxy.config.problems import MAX_FAULTS, ConfigIssue, Path
-from proxy.config.providers import LITELLM_OPTIONS, NAMED
+from proxy.config.providers import LITELLM_OPTIONS
 from proxy.config.routes import models, targets_of
 from proxy.config.wildcards import Wildcards
+from proxy.formats.registry import FORMATS, NAMED
 
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _POLICY_ID = re.compile(r"([a-z][a-z0-9_]{0,63})/([A-Za-z0-9][A-Za-z0-9._-]{0,63})", re.ASCII)
-_APIS = ("openai", "anthropic", "gemini", "litellm")
-_VERSION_ENDINGS = {"anthropic": "/v1", "gemini": "/v1beta"}
 
 
 def check(data: Mapping[str, Any], types: Mapping[str, PolicyType]) -> Iterator[ConfigIssue]:
@@ -97,14 +96,15 @@ def _provider(name: str, provider: Any) -> Iterator[ConfigIssue]:
         yield ConfigIssue(path, "a provider's name is letters, digits, '.', '_' and '-', at most 64", "key")
     if not isinstance(provider, dict):
         return
-    api = provider.get("api") if provider.get("api") is not None else NAMED.get(name)
-    if api is None:
-        message = f"needs `api`: {', '.join(_APIS)}; only the names {', '.join(NAMED)} say it themselves"
+    api = provider.get("api") if provider.get("api") is not None else name
+    if provider.get("api") is None and name not in NAMED:
+        message = f"needs `api`: {', '.join(FORMATS)}; only the names {', '.join(NAMED)} say it themselves"
         yield ConfigIssue((*path, "api"), message)
-    if api not in _APIS:
+        return
+    if not isinstance(api, str) or api not in FORMATS:
         return
     yield from _address(path, name, provider, api)
-    if provider.get("include_usage") is not None and api in _VERSION_ENDINGS:
+    if provider.get("include_usage") is not None and not FORMATS[api].include_usage:
         yield ConfigIssue((*path, "include_usage"), "is for OpenAI-format servers only: leave it out")
     yield from _options(path, provider, api)
 
@@ -123,7 +123,7 @@ def _address(path: Path, name: str, provider: Mapping[str, Any], api: str) -> It
         yield ConfigIssue(
             (*path, "api_key"), f"is missing: the provider needs a key, such as ${{{api.upper()}_API_KEY}}"
         )
-    ending = _VERSION_ENDINGS.get(api)
+    ending = FORMATS[api].version
     if ending and isinstance(base_url, str) and base_url.rstrip("/").endswith(ending):
         yield ConfigIssue((*path, "base_url"), f"must end before {ending}: the gateway adds it")
 

@@ -13,6 +13,7 @@ from proxy.config.models import Api, Config, Model, Provider, Target
 from proxy.config.names import MAX_NAME, close_to, model_name_fault
 from proxy.config.providers import api_of
 from proxy.config.wildcards import Wildcards
+from proxy.formats.registry import FORMATS
 
 _TAKEN = re.compile(r"[A-Za-z0-9._:@-]+")
 _TAKEN_WITH_SLASH = re.compile(r"[A-Za-z0-9._:@/-]+")
@@ -92,7 +93,7 @@ def _place(config: Config, settings: Model, target: Target, taken: str) -> Resol
     provider_name, _, wanted = target.target.partition("/")
     provider = config.providers[provider_name]
     api = api_of(provider_name, provider)
-    allowed = _TAKEN_WITH_SLASH if api in ("openai", "litellm") else _TAKEN
+    allowed = _TAKEN_WITH_SLASH if FORMATS[api].slashes else _TAKEN
     if taken and not allowed.fullmatch(taken):
         return None
     model = wanted.replace("*", taken)

@@ -11,7 +11,7 @@ from proxy.config.links import Links
 from proxy.config.names import did_you_mean, model_name_fault
 from proxy.config.plain import items, mapping
 from proxy.config.problems import ConfigIssue, Path
-from proxy.config.providers import NAMED
+from proxy.formats.registry import NAMED
 
 
 def models(data: Mapping[str, Any]) -> Iterator[ConfigIssue]:
@@ -113,7 +113,7 @@ def _drop_params(data: Mapping[str, Any], name: str, model: Mapping[str, Any]) -
 
 def _api(data: Mapping[str, Any], provider_name: str) -> Any:
     provider = mapping(mapping(data, "providers"), provider_name)
-    return provider.get("api") or NAMED.get(provider_name)
+    return provider.get("api") or (provider_name if provider_name in NAMED else None)
 
 
 def _limits(known: Mapping[str, Any]) -> Iterator[ConfigIssue]:

@@ -35,9 +35,6 @@ from proxy.providers.mapping.boundary import mapped
 from proxy.providers.mapping.workers import Workers
 from proxy.providers.sending import Sender
 
-_VERTEX: Final = frozenset({"vertex_ai", "vertex_ai_beta"})
-"""Providers of Gemini's models among others."""
-
 _AHEAD: Final = 8
 """Chunks that LiteLLM may be ahead of the reader."""
 
@@ -150,9 +147,8 @@ class LiteLLMAnswer:
     def _told(self) -> bool:
         """Whether the provider has told of the answer's end, where LiteLLM would not know it: it takes each piece of
         Gemini's for one that ends with `stop`."""
-        provider = self._named["custom_llm_provider"]
-        gemini = provider == "gemini" or (provider in _VERTEX and "gemini" in self._call.model)
-        return not gemini or self._exchange.told_end
+        ends = litellm.keeps_ends(self._named["custom_llm_provider"], self._call.model)
+        return ends or self._exchange.told_end
 
     async def _run(self) -> None:
         current.set(self._exchange)

@@ -19,6 +19,7 @@ from yarl import URL
 
 from proxy.errors import AnswerTooLarge, GatewayError, UpstreamError
 from proxy.formats import jsonmarks
+from proxy.formats.registry import FORMATS
 from proxy.providers.answer import MAX_VALUES, died
 from proxy.providers.base import Call
 from proxy.providers.outbound import HttpRequest
@@ -34,7 +35,7 @@ MAX_BYTES: Final = 64 * 2**20
 MAX_LINE: Final = 8 * 2**20
 """The longest line of an answer of server-sent events."""
 
-_ENDS: Final = (b"data: [DONE]", b"event: message_stop")
+_ENDS: Final = tuple(facts.last_event for facts in FORMATS.values() if facts.last_event)
 """What the last event of an answer begins with. LiteLLM would wait for the end of the connection."""
 
 _FINISH: Final = b'"finishReason"'

@@ -65,6 +65,9 @@ _GEMINI_TRANSFORMATION = "litellm.llms.vertex_ai.gemini.transformation"
 _IMPORTED_LATE = ("openai.resources", "litellm.llms.vertex_ai.context_caching.vertex_ai_context_caching")
 """What a first real call would import: for most of a second, or with warnings."""
 
+_VERTEX = frozenset({"vertex_ai", "vertex_ai_beta"})
+"""Providers of Gemini's models among others."""
+
 _TOOL_NAMES = "_anthropic_tool_name_map"
 _NO_KEY = "none"
 _CREDENTIALS = frozenset({"x-api-key", "authorization"})
@@ -259,6 +262,12 @@ async def completion(**named: Any) -> Any:
 def is_provider(name: str) -> bool:
     """Whether LiteLLM has a provider of this name."""
     return name in {getattr(p, "value", p) for p in load().provider_list}
+
+
+def keeps_ends(provider: str, model: str) -> bool:
+    """Whether a stream of LiteLLM's ends only where the provider's does. It takes each piece of Gemini's for the last
+    one."""
+    return provider != "gemini" and not (provider in _VERTEX and "gemini" in model)
 
 
 def _config(api: Mapped) -> Any:

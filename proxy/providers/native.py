@@ -4,14 +4,11 @@ import re
 from dataclasses import replace
 
 from proxy.errors import UpstreamError
-from proxy.formats.anthropic.decode import AnthropicDecoder
-from proxy.formats.base import Decoder
-from proxy.formats.gemini.decode import GeminiDecoder
-from proxy.formats.openai_chat.decode import OpenAIDecoder
 from proxy.providers.answer import NativeAnswer, died
 from proxy.providers.base import Answer, Call
 from proxy.providers.mapping.workers import Workers
-from proxy.providers.requests import HttpRequest, prepared
+from proxy.providers.registry import provider_format
+from proxy.providers.requests import prepared
 from proxy.providers.sending import Sender, body_of, refusal
 
 _NO_ANSWER = frozenset({204, 205, 206})
@@ -22,7 +19,7 @@ _NAMES_STREAM = re.compile(r"\bstream(ing|ed)?\b(?!_)", re.IGNORECASE)
 
 
 class NativeUpstream:
-    """Calls OpenAI-format servers, Anthropic and Gemini in their own wire formats."""
+    """Calls the providers of `proxy.providers.registry` in their own wire formats."""
 
     keeps_body = False
 
@@ -54,17 +51,8 @@ class NativeUpstream:
             response.close()
             raise died(call.provider_name, "sent no answer")
         turns = self._sender.turns
-        return NativeAnswer(response, body, _decoder(call, request), call, turns, streamed=request.stream)
-
-
-def _decoder(call: Call, request: HttpRequest) -> Decoder:
-    match call.provider.api or call.provider_name:
-        case "anthropic":
-            return AnthropicDecoder(call.guarded, request.json_tool, request.tool_names)
-        case "gemini":
-            return GeminiDecoder(call.guarded, one_call=request.one_call)
-        case _:
-            return OpenAIDecoder(call.guarded)
+        decoder = provider_format(call).decoder(call.guarded, request)
+        return NativeAnswer(response, body, decoder, call, turns, streamed=request.stream)
 
 
 def _refuses_to_stream(error: UpstreamError) -> bool:

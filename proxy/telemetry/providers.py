@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from proxy.formats.registry import FORMATS
 from proxy.providers.base import Call
 
 WELL_KNOWN: Mapping[str, str] = {
-    "openai": "openai",
-    "anthropic": "anthropic",
-    "gemini": "gcp.gemini",
+    **{facts.name: facts.telemetry for facts in FORMATS.values() if facts.telemetry},
     "vertex_ai": "gcp.vertex_ai",
     "azure": "azure.ai.openai",
     "azure_ai": "azure.ai.inference",
@@ -33,8 +32,8 @@ def described(api: str, provider: str, model: str) -> tuple[str, str]:
     if api == "litellm" and "/" in model:
         named, _, rest = model.partition("/")
         return WELL_KNOWN.get(named, named), rest
-    if api in ("anthropic", "gemini"):
-        return WELL_KNOWN[api], model
+    if not FORMATS[api].shared:
+        return FORMATS[api].telemetry, model
     return WELL_KNOWN.get(provider, provider), model
 
 

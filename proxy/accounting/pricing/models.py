@@ -13,8 +13,9 @@ from policies.prices import Price
 from proxy.accounting.pricing import table
 from proxy.config.models import Api, Prices
 from proxy.config.wildcards import Wildcards
+from proxy.formats.facts import COMMON_LIMIT
+from proxy.formats.registry import FORMATS
 
-_NATIVE = ("openai", "anthropic", "gemini")
 _UNKNOWN = table.Entry(None, None, reasons=True)
 
 
@@ -23,9 +24,8 @@ def target(prices: Mapping[str, Prices], provider: str, api: Api, model: str) ->
     known = entry(provider, model) or _UNKNOWN
     given = pattern_for(Wildcards(prices), provider, model)
     return Target(
-        limit="max_completion_tokens" if api == "openai" and provider == "openai" else "max_tokens",
-        # Claude thinks only when it is asked to.
-        reasons=known.reasons and api != "anthropic",
+        limit=FORMATS[api].limit if provider == api else COMMON_LIMIT,
+        reasons=known.reasons and FORMATS[api].thinks_unasked,
         max_output=known.max_output,
         price=known.price if given is None else _price(prices[given]),
     )
@@ -55,7 +55,8 @@ def pattern_for(given: Wildcards, provider: str, model: str) -> str | None:
 def _names(provider: str, model: str) -> list[str]:
     """Where the table may have a model, best first."""
     base = ":".join(model.split(":")[:2]) if model.startswith("ft:") else model
-    return [f"{provider}/{base}", base] if provider in _NATIVE else [f"{provider}/{base}"]
+    facts = FORMATS.get(provider)
+    return [f"{provider}/{base}", base] if facts is not None and facts.own_models else [f"{provider}/{base}"]
 
 
 def _price(given: Prices) -> Price:

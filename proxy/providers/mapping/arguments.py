@@ -11,17 +11,16 @@ from typing import Any
 from proxy.config.providers import LITELLM_OPTIONS
 from proxy.errors import GatewayError, InvalidRequest, UpstreamError
 from proxy.providers import litellm
-from proxy.providers.anthropic import AnthropicTools
 from proxy.providers.base import Call
-from proxy.providers.gemini import GeminiTools
 from proxy.providers.mapping.boundary import mapping
-from proxy.providers.mapping.content import ANTHROPIC, GEMINI, copied
+from proxy.providers.mapping.content import copied
 from proxy.providers.mapping.messages import prepared
 from proxy.providers.mapping.parameters import BOOKKEEPING, OURS, check_limit, lacks, says_nothing
 from proxy.providers.mapping.schemas import Schemas
 from proxy.providers.mapping.tickets import Tickets
 from proxy.providers.mapping.tools import prepared_tools
 from proxy.providers.outbound import client_headers, key, streams
+from proxy.providers.registry import PROVIDERS
 
 CHAT_PARAMETERS = frozenset(
     {"temperature", "top_p", "top_k", "n", "stop", "max_tokens", "max_completion_tokens", "modalities", "audio", "seed"}
@@ -35,7 +34,6 @@ OPENAI_PARAMETERS = frozenset({"store", "safety_identifier", "prompt_cache_key",
 """Further ones, for OpenAI and Azure alone."""
 
 _NO_KEY = "none"
-_RULES = {"anthropic": ANTHROPIC, "gemini": GEMINI}
 _OPENAI = frozenset({"openai", "azure"})
 
 
@@ -96,7 +94,7 @@ def _where(call: Call, api: str) -> dict[str, Any]:
     base_url = (call.provider.base_url or "").rstrip("/")
     return {
         "custom_llm_provider": api,
-        "api_base": f"{base_url}/v1beta" if api == "gemini" else base_url,
+        "api_base": f"{base_url}{PROVIDERS[api].litellm_path}",
         "api_key": key(call) or _NO_KEY,
     }
 
@@ -123,10 +121,9 @@ def _parameters(call: Call, api: str, provider: str) -> dict[str, Any]:
         elif name not in BOOKKEEPING:
             lacks(call, f"The provider {call.provider_name!r}", name)
     schemas = Schemas(call.work)
-    if api == "anthropic":
-        return prepared_tools(named, AnthropicTools(schemas, call.model))
-    if api == "gemini":
-        return prepared_tools(named, GeminiTools(schemas, call.model))
+    native = PROVIDERS.get(api)
+    if native is not None and native.tools is not None:
+        return prepared_tools(named, native.tools(schemas, call.model))
     if provider not in _OPENAI:
         _check_schemas(named, schemas)
     return {name: copied(value) for name, value in named.items()}
@@ -154,8 +151,9 @@ def _check_schema(value: Any, way: Sequence[str], where: str, schemas: Schemas) 
 
 def _messages(call: Call, api: str) -> list[dict[str, Any]]:
     messages = call.body.get("messages")
-    if api in _RULES:
-        return prepared(messages, _RULES[api], Tickets(used=False), call.work)
+    native = PROVIDERS.get(api)
+    if native is not None and native.rules is not None:
+        return prepared(messages, native.rules, Tickets(used=False), call.work)
     if not isinstance(messages, list | tuple) or not all(isinstance(message, Mapping) for message in messages):
         raise InvalidRequest("messages must be a list of objects: send the conversation there.", param="messages")
     return [dict(copied(message)) for message in messages]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from policies.events import End, Finish, Text
-from proxy.cli.recording import FORMATS, Unplayable, decoded, looks_recorded
+from proxy.cli.recording import Unplayable, decoded, looks_recorded
+from proxy.providers.registry import PROVIDERS
 
 
 def sse(*events: Any, named: bool = False) -> bytes:
@@ -43,7 +44,7 @@ RECORDED = {
 
 
 @pytest.mark.parametrize("named", [True, False])
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", PROVIDERS)
 def test_a_recording_is_read_in_its_format(format: str, named: bool) -> None:
     data = RECORDED[format]
     assert looks_recorded(data)

@@ -1,0 +1,70 @@
+"""How the gateway speaks each wire format: the builder of its requests and the decoder of its answers.
+
+Rule: this is a provider's one entry beside its facts (`proxy.formats.registry`). The engines look up here what a
+provider needs, and compare no names.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.formats.anthropic.decode import AnthropicDecoder
+from proxy.formats.anthropic.facts import FACTS as ANTHROPIC_FACTS
+from proxy.formats.base import Decoder
+from proxy.formats.facts import FormatFacts
+from proxy.formats.gemini.decode import GeminiDecoder
+from proxy.formats.gemini.facts import FACTS as GEMINI_FACTS
+from proxy.formats.openai_chat.decode import OpenAIDecoder
+from proxy.formats.openai_chat.facts import FACTS as OPENAI_FACTS
+from proxy.providers.anthropic import AnthropicTools, anthropic_request
+from proxy.providers.base import Call
+from proxy.providers.gemini import GeminiTools, gemini_request
+from proxy.providers.mapping.content import ANTHROPIC, GEMINI, Rules
+from proxy.providers.mapping.schemas import Schemas
+from proxy.providers.mapping.tools import Provider as Tools
+from proxy.providers.openai import openai_request
+from proxy.providers.outbound import HttpRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFormat:
+    """One wire format. `request` maps a call and raises `InvalidRequest`; `decoder` takes whether the answer is
+    guarded, and the request that it answers. `rules` and `tools` are for the mapping of messages, tools and schemas,
+    through LiteLLM too; None where the client's own JSON goes up."""
+
+    facts: FormatFacts
+    request: Callable[[Call], HttpRequest]
+    decoder: Callable[[bool, HttpRequest], Decoder]
+    rules: Rules | None = None
+    tools: Callable[[Schemas, str], Tools] | None = None
+    litellm_path: str = ""
+    """What LiteLLM wants behind the provider's address."""
+
+
+PROVIDERS: Final[Mapping[str, ProviderFormat]] = {
+    entry.facts.name: entry
+    for entry in (
+        ProviderFormat(OPENAI_FACTS, openai_request, lambda guarded, request: OpenAIDecoder(guarded)),
+        ProviderFormat(
+            ANTHROPIC_FACTS,
+            anthropic_request,
+            lambda guarded, request: AnthropicDecoder(guarded, request.json_tool, request.tool_names),
+            ANTHROPIC,
+            AnthropicTools,
+        ),
+        ProviderFormat(
+            GEMINI_FACTS,
+            gemini_request,
+            lambda guarded, request: GeminiDecoder(guarded, one_call=request.one_call),
+            GEMINI,
+            GeminiTools,
+            litellm_path=GEMINI_FACTS.version,
+        ),
+    )
+}
+"""The formats that the native engine speaks, by the value of a provider's `api`."""
+
+
+def provider_format(call: Call) -> ProviderFormat:
+    """The format of a call's provider."""
+    return PROVIDERS[call.provider.api or call.provider_name]
