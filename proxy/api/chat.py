@@ -32,9 +32,10 @@ from proxy.formats.footprint import bound, footprint
 from proxy.formats.json_body import is_large, parse_body
 from proxy.formats.openai_chat.validate import ChatRequest, validate
 from proxy.gateway import Gateway
-from proxy.streaming.deadlines import Deadlines, Reason
+from proxy.streaming.deadlines import Deadlines
 from proxy.streaming.driver import Driver
 from proxy.streaming.execution import Execution
+from proxy.streaming.interruption import Interruption, Reason
 from proxy.streaming.observer import Observer
 from proxy.streaming.registry import InFlight
 from proxy.streaming.response import Downstream, Headers, Receive, Scope, Send
@@ -136,12 +137,12 @@ class ChatCompletions:
             leaving.cancel()
 
     async def _drive(self, job: Execution, client: Client, config: Config, connection: "_Connection") -> None:
-        interrupts = Deadlines(config.timeouts, config.server.keep_alive)
-        down = Downstream(connection.scope, connection.send, connection.headers, interrupts)
-        driver = Driver(job, down, interrupts)
+        deadlines = Deadlines(config.timeouts, config.server.keep_alive)
+        down = Downstream(connection.scope, connection.send, connection.headers, deadlines)
+        driver = Driver(job, down, deadlines)
         given = dict(connection.headers)[b"x-request-id"].decode()
-        self._gateway.streams.add(InFlight(job.record, interrupts, client, driver.progress, given))
-        watcher = spawn(_watch(connection.receive, interrupts))
+        self._gateway.streams.add(InFlight(job.record, deadlines.interruption, client, driver.progress, given))
+        watcher = spawn(_watch(connection.receive, deadlines.interruption))
         try:
             await driver.run()
         finally:
@@ -208,10 +209,10 @@ async def _nothing() -> None:
     """What is to be done between two slices of reading a request."""
 
 
-async def _watch(receive: Receive, interrupts: Deadlines) -> None:
+async def _watch(receive: Receive, interruption: Interruption) -> None:
     """Interrupt the request when its client leaves; running from before the upstream call until the end."""
     await _left(receive)
-    interrupts.fire(Reason.CLIENT_LEFT)
+    interruption.fire(Reason.CLIENT_LEFT)
 
 
 async def _left(receive: Receive) -> None:

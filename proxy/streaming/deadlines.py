@@ -1,233 +1,236 @@
-"""How a request's one task is stopped or woken from outside: the client left, a limit passed, a cancel, a drain.
+"""All limits in time of one request, under one timer.
 
-Theory. The driver runs in one task and awaits in three kinds of places: opening, reading, sending. Whatever interrupts
-it does so by cancelling that task once and leaving a reason; `claim` turns the `CancelledError` into that reason, and
-says when it is a foreign one (the server's own), which must go on. A *wake* is the mild form: it only reaches a wait
-that can be taken up again without loss, and the driver goes back to waiting after it.
-
-One timer serves all limits of a stream. Setting a limit is a plain assignment; the timer is moved only when a limit
-comes before the time it is armed for, so a chunk costs no timer call.
+Each limit is a small object with the time `at` which it is due, in the event loop's clock. To set one is a plain
+assignment. The timer moves only when a limit is due before the time that it is armed for, so a chunk costs no timer
+call. A limit that passes interrupts the request's task. A keep-alive or a policy's time only wakes it.
 """
 
 import asyncio
-import enum
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from proxy.config.models import Timeouts
+from proxy.streaming.interruption import Interruption, Reason
 
 NEVER = math.inf
 
+Clock = Callable[[], float]
+_T = TypeVar("_T")
 
-class Reason(enum.Enum):
-    """Why a request was interrupted."""
 
-    CLIENT_LEFT = "client left"
-    CANCELLED = "cancelled"
-    DRAINED = "drained"
-    FIRST_TOKEN = "first token"
-    IDLE = "idle"
-    TOTAL = "total"
-    WRITE = "write"
+class ProviderLimit:
+    """The time that the provider has: `first_token` seconds to begin its answer, then `idle` seconds for each chunk."""
+
+    def __init__(self, limits: Timeouts, clock: Clock) -> None:
+        self.at = NEVER
+        self._first_token_at = NEVER
+        self._limits = limits
+        self._clock = clock
+
+    def begin_attempt(self) -> None:
+        """Expect the first token of a new attempt."""
+        self._first_token_at = self._clock() + self._limits.first_token
+
+    def first_token(self) -> None:
+        """Expect the next chunk from here on: the answer has begun."""
+        self._first_token_at = NEVER
+
+    def begin_wait(self) -> None:
+        """Run while the driver waits for the provider."""
+        begun = self._first_token_at == NEVER
+        self.at = self._clock() + self._limits.idle if begun else self._first_token_at
+
+    def heard(self) -> None:
+        """Begin anew: the provider was heard, and the driver waits on."""
+        if self._first_token_at == NEVER:
+            self.at = self._clock() + self._limits.idle
+
+    def rest(self) -> None:
+        """Limit nothing until the next `begin_wait`."""
+        self.at = NEVER
+
+    def passed(self) -> Reason:
+        """Rest, and tell which of the two limits has passed."""
+        self.at = NEVER
+        return Reason.IDLE if self._first_token_at == NEVER else Reason.FIRST_TOKEN
+
+
+class WriteLimit:
+    """The time that a client has to take something of what is sent to it. A client that takes a little is only slow."""
+
+    def __init__(self, seconds: float) -> None:
+        self.at = NEVER
+        self._seconds = seconds
+        self._unread: Callable[[], int] = lambda: 0
+        self._left: int | None = None
+
+    def measure(self, unread: Callable[[], int]) -> None:
+        """Ask `unread` for the bytes that the client has yet to take."""
+        self._unread = unread
+
+    def begin(self, now: float) -> None:
+        """Run: the driver begins to send. The client is looked at after each half of the limit."""
+        self._left = None
+        self.at = now + self._seconds / 2
+
+    def end(self) -> None:
+        """Rest: the send came through."""
+        self.at = NEVER
+
+    def stuck(self, now: float) -> bool:
+        """Look at the client when a half has passed. It is stuck if it took nothing in this half nor in the last."""
+        before, self._left = self._left, self._unread()
+        stuck = before is not None and self._left >= before
+        self.at = NEVER if stuck else now + self._seconds / 2
+        return stuck
+
+
+class KeepAlive:
+    """The client's silence: a keep-alive is due after `seconds` of it, once it is counted."""
+
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self.at = NEVER
+        self._seconds = seconds
+        self._clock = clock
+
+    def start(self) -> None:
+        """Count the silence from now."""
+        self.at = self._clock() + self._seconds
+
+    def due(self) -> bool:
+        """Tell whether the client has heard nothing for too long."""
+        return self._clock() >= self.at
+
+    def left(self) -> float:
+        """Return the seconds until a keep-alive is due."""
+        return self.at - self._clock()
+
+    def sent(self) -> float:
+        """Count anew, if the silence is counted at all: something was sent. Return the loop's time."""
+        now = self._clock()
+        if self.at < NEVER:
+            self.at = now + self._seconds
+        return now
+
+
+class PolicyTime:
+    """The time at which a policy wants a `Tick`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.at = NEVER
+        self._taken: float | None = None
+        self._clock = clock
+
+    def set(self, at: float | None) -> None:
+        """Set the time. A policy that was given its `Tick` and still wants it at the same time gets no other."""
+        self.at = NEVER if at is None or at == self._taken else at
+
+    def take(self) -> bool:
+        """Tell whether the time has come, and spend it."""
+        if self._clock() < self.at:
+            return False
+        self._taken = self.at
+        return True
 
 
 class Deadlines:
-    """The interruptions of the task that makes it. Use from that task's event loop only."""
+    """One request's limits and the one wait under them. Make it in the task that it interrupts."""
 
     def __init__(self, limits: Timeouts, keep_alive: float) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("Deadlines are made by the task that they interrupt")
-        self._task = task
-        self._loop = asyncio.get_running_loop()
-        self._limits = limits
-        self._keep_alive = keep_alive
-        self._reason: Reason | None = None
-        self._woken = False
-        self._closed = False
+        self._loop = loop = asyncio.get_running_loop()
+        self.interruption = Interruption()
+        self.provider = ProviderLimit(limits, loop.time)
+        self.write = WriteLimit(limits.write)
+        self.keep_alive = KeepAlive(keep_alive, loop.time)
+        self.tick = PolicyTime(loop.time)
+        self._total_at = loop.time() + limits.total
         self._waiting = False
-        self._total_at = self._loop.time() + limits.total
-        self._upstream_at = NEVER
-        self._first_token_at = NEVER
-        self._write_at = NEVER
-        self._unread: Callable[[], int] = lambda: 0
-        self._left: int | None = None
-        self._beat_at = NEVER
-        self._tick_at = NEVER
-        self._ticked: float | None = None
         self._armed_at = NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
 
-    def fire(self, reason: Reason) -> None:
-        """Interrupt the task. The first reason counts until it is claimed."""
-        if self._closed or self._reason is not None:
-            return
-        self._reason = reason
-        self._task.cancel()
+    async def wait(
+        self, begin: Callable[[], Awaitable[_T]], on_wake: Callable[[], Awaitable[bool]], *, limited: bool
+    ) -> _T | None:
+        """Wait for `begin()`, which loses nothing when it is cancelled and begun anew. Each time that a keep-alive or a
+        policy's time is due, call `on_wake`, and wait on unless it tells that the request is over: then return None.
+        `limited` puts the wait under the provider's limit.
 
-    def claim(self) -> Reason | None:
-        """The reason behind the `CancelledError` just caught, which is thereby done with; None: it is not ours."""
-        reason, self._reason = self._reason, None
-        if self._woken:
-            self._woken = False
-            self._task.uncancel()
-        if reason is not None:
-            self._task.uncancel()
-        return reason if self._task.cancelling() == 0 else None
+        Raises `CancelledError` for an interruption, and what `begin()` raises."""
+        if limited:
+            self.provider.begin_wait()
+        else:
+            self.provider.rest()
+        while True:
+            self._waiting = True
+            self._rearm(min(self.provider.at, self.keep_alive.at, self.tick.at))
+            try:
+                return await begin()
+            except asyncio.CancelledError:
+                if not self.interruption.claim_wake():
+                    raise
+            finally:
+                self._waiting = False
+            if await on_wake():
+                return None
 
-    def claim_limit(self) -> Reason | None:
-        """The provider's limit behind the `CancelledError` just caught, which is thereby done with; None: it is
-        something else, and unclaimed."""
-        return self.claim() if self._reason in (Reason.FIRST_TOKEN, Reason.IDLE) else None
+    def hasten_tick(self, at: float | None) -> None:
+        """Set the policies' time while the driver waits."""
+        self.tick.set(at)
+        self._rearm(self.tick.at)
 
-    def claim_wake(self) -> bool:
-        """Whether the `CancelledError` just caught was only a wake; then it is done with and the wait can be taken up
-        again."""
-        if not self._woken or self._reason is not None:
-            return False
-        self._woken = False
-        return self._task.uncancel() == 0
+    def begin_write(self) -> None:
+        """Run the write limit: the driver begins to send."""
+        self.write.begin(self._loop.time())
+        self._rearm(self.write.at)
+
+    def end_write(self) -> None:
+        """End the write limit: the send came through."""
+        self.write.end()
+        self.keep_alive.sent()
 
     def close(self) -> None:
-        """No interruptions from here on."""
-        self._closed = True
+        """Let nothing interrupt the request from here on. Idempotent."""
+        self.interruption.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    # ---- limits
-    def begin_attempt(self) -> None:
-        """An attempt begins: its first token is due within `first_token` seconds."""
-        self._first_token_at = self._loop.time() + self._limits.first_token
-
-    def first_token(self) -> None:
-        """The answer has begun: from here on the limit is the one between chunks."""
-        self._first_token_at = NEVER
-
-    def begin_wait(self) -> None:
-        """The driver begins to wait for the provider."""
-        self._waiting = True
-        begun = self._first_token_at == NEVER
-        self._upstream_at = self._loop.time() + self._limits.idle if begun else self._first_token_at
-        if min(self._upstream_at, self._beat_at, self._tick_at) < self._armed_at:
+    # ---- the timer
+    def _rearm(self, at: float) -> None:
+        """Move the timer if something is due before the time that it is armed for."""
+        if at < self._armed_at:
             self._arm()
-
-    def heard(self) -> None:
-        """The provider was heard, and the driver waits on."""
-        if self._first_token_at == NEVER:
-            self._upstream_at = self._loop.time() + self._limits.idle
-
-    def hasten_tick(self, at: float | None) -> None:
-        """As `set_tick`, while the driver waits."""
-        self.set_tick(at)
-        if self._tick_at < self._armed_at:
-            self._arm()
-
-    def begin_pause(self) -> None:
-        """The driver begins to wait for something that no limit of a provider is for."""
-        self._waiting = True
-        self._upstream_at = NEVER
-        self._arm()
-
-    def resume_wait(self) -> None:
-        """Wait on after a wake, under the limit that already runs."""
-        self._waiting = True
-        self._arm()
-
-    def end_wait(self) -> None:
-        """The wait is over; limits of the provider rest."""
-        self._waiting = False
-
-    def measure_writes(self, unread: Callable[[], int]) -> None:
-        """`unread` tells how many bytes the client has yet to take: as long as they grow fewer, it is only slow."""
-        self._unread = unread
-
-    def begin_write(self) -> None:
-        """The driver begins to send: the write limit runs."""
-        self._left = None
-        self._write_at = self._loop.time() + self._limits.write / 2
-        if self._write_at < self._armed_at:
-            self._arm()
-
-    def end_write(self) -> None:
-        """The send came through."""
-        self._write_at = NEVER
-        self.wrote()
-
-    def wrote(self) -> float:
-        """Something was sent; client silence is counted from now, if it is counted at all. Gives the loop's time."""
-        now = self._loop.time()
-        if self._beat_at < NEVER:
-            self._beat_at = now + self._keep_alive
-        return now
-
-    def start_beat(self) -> None:
-        """Count the client's silence from now: a wake is due after `keep_alive` seconds of it."""
-        self._beat_at = self._loop.time() + self._keep_alive
-
-    def beat_due(self) -> bool:
-        """Whether the client has heard nothing for `keep_alive` seconds."""
-        return self._loop.time() >= self._beat_at
-
-    def silence_left(self) -> float:
-        """Seconds until the client has heard nothing for `keep_alive` seconds."""
-        return self._beat_at - self._loop.time()
-
-    def set_tick(self, at: float | None) -> None:
-        """A policy wants a `Tick` at `at`, in the loop's time. One that was given its `Tick` and still wants it at the
-        same time gets no other."""
-        self._tick_at = NEVER if at is None or at == self._ticked else at
-
-    def take_tick(self) -> bool:
-        """Whether a policy's deadline has passed; it is spent with that."""
-        if self._loop.time() < self._tick_at:
-            return False
-        self._ticked = self._tick_at
-        return True
 
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        at = min(self._total_at, self._write_at)
+        at = min(self._total_at, self.write.at)
         if self._waiting:
-            at = min(at, self._upstream_at, self._beat_at, self._tick_at)
+            at = min(at, self.provider.at, self.keep_alive.at, self.tick.at)
         self._armed_at = at
-        if at < NEVER and not self._closed:
+        if at < NEVER and not self.interruption.closed:
             self._timer = self._loop.call_at(at, self._on_timer)
 
     def _on_timer(self) -> None:
         now = self._loop.time()
         reason = self._passed(now)
         if reason is not None:
-            self.fire(reason)
-        elif self._waiting and (now >= self._beat_at or now >= self._tick_at):
-            self._wake()
+            self.interruption.fire(reason)
+        elif self._waiting and (now >= self.keep_alive.at or now >= self.tick.at):
+            self._waiting = False
+            self.interruption.wake()
         self._arm()
 
     def _passed(self, now: float) -> Reason | None:
-        """The limit that has passed, if one has; it is spent with that."""
+        """Return the limit that has passed, if one has. It is spent with that."""
         if now >= self._total_at:
             self._total_at = NEVER
             return Reason.TOTAL
-        if now >= self._write_at:
-            return self._stuck(now)
-        if self._waiting and now >= self._upstream_at:
-            self._upstream_at = NEVER
-            return Reason.IDLE if self._first_token_at == NEVER else Reason.FIRST_TOKEN
+        if now >= self.write.at:
+            return Reason.WRITE if self.write.stuck(now) else None
+        if self._waiting and now >= self.provider.at:
+            return self.provider.passed()
         return None
-
-    def _stuck(self, now: float) -> Reason | None:
-        """Half of the write limit has passed; the write is stuck if the client took nothing in it, nor in the one
-        before."""
-        before, self._left = self._left, self._unread()
-        stuck = before is not None and self._left >= before
-        self._write_at = NEVER if stuck else now + self._limits.write / 2
-        return Reason.WRITE if stuck else None
-
-    def _wake(self) -> None:
-        self._waiting = False
-        if self._reason is None and not self._closed:
-            self._woken = True
-            self._task.cancel()

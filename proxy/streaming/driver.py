@@ -11,7 +11,6 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable
 from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
@@ -25,8 +24,9 @@ from proxy.errors import GatewayError, PolicyFailed, UpstreamError, UpstreamTime
 from proxy.providers.base import Call
 from proxy.routing.route import Step
 from proxy.streaming.attempt import Attempt, warn_of_failure
-from proxy.streaming.deadlines import Deadlines, Reason
+from proxy.streaming.deadlines import Deadlines
 from proxy.streaming.execution import Execution, PreparedAttempt
+from proxy.streaming.interruption import Reason
 from proxy.streaming.pipeline import Pipeline
 from proxy.streaming.registry import Progress
 from proxy.streaming.response import Downstream
@@ -39,12 +39,13 @@ log = logging.getLogger("sluice")
 class Driver:
     """Drives one job to its end. Make it in the task that runs it."""
 
-    def __init__(self, job: Execution, down: Downstream, interrupts: Deadlines) -> None:
+    def __init__(self, job: Execution, down: Downstream, deadlines: Deadlines) -> None:
         self._job = job
         self._route = job.route
         self._record: Record = job.record
         self._down = down
-        self._interrupts = interrupts
+        self._deadlines = deadlines
+        self._interruption = deadlines.interruption
         self._ledger = Ledger()
         self._chains: list[Chain] = []
         self._passage: Pipeline | None = None
@@ -55,13 +56,13 @@ class Driver:
         try:
             await self._guarded()
         except asyncio.CancelledError:  # the second interruption, while the client was being told of the first
-            reason = self._interrupts.claim()
+            reason = self._interruption.claim()
             if reason is None:
                 raise
             log.debug("%s: %s while ending", self._record.id, reason.value)
             self._down.abort()  # its response has no end any more
         finally:
-            self._interrupts.close()
+            self._deadlines.close()
             self._close_record()
 
     def progress(self) -> Progress:
@@ -74,7 +75,7 @@ class Driver:
         try:
             await self._serve()
         except asyncio.CancelledError:
-            reason = self._interrupts.claim()
+            reason = self._interruption.claim()
             await self._interrupted(reason or Reason.DRAINED)
             if reason is None:
                 raise
@@ -88,12 +89,12 @@ class Driver:
     # ---- attempts
     async def _serve(self) -> None:
         if self._job.stream:
-            self._interrupts.start_beat()
+            self._deadlines.keep_alive.start()
         step = self._route.first()
         while True:
             prepared, passage = self._prepare(step)
             call = await self._job.turns.take(prepared.call, self._in_between)
-            self._interrupts.set_tick(prepared.chain.deadline())
+            self._deadlines.tick.set(prepared.chain.deadline())
             try:
                 await self._attempt(step, prepared, call, passage)
                 break
@@ -115,7 +116,9 @@ class Driver:
         behind it a 429 could not be one: clients know better than we how long to wait for a limit."""
         limited = isinstance(error, UpstreamError) and error.cause == "limit"
         return (
-            self._interrupts.silence_left() if limited and self._job.stream and self._down.status is None else math.inf
+            self._deadlines.keep_alive.left()
+            if limited and self._job.stream and self._down.status is None
+            else math.inf
         )
 
     def _spent_all(self, rejected: Rejected) -> bool:
@@ -124,13 +127,13 @@ class Driver:
     def _prepare(self, step: Step) -> tuple[PreparedAttempt, Pipeline]:
         """The next attempt, with nothing in it of the ones before."""
         prepared = self._job.prepare(step.place, self._spent())
-        self._passage = Pipeline(self._job, prepared, self._down, self._interrupts, self._ledger)
+        self._passage = Pipeline(self._job, prepared, self._down, self._deadlines, self._ledger)
         self._chains.append(prepared.chain)
         return prepared, self._passage
 
     async def _in_between(self) -> None:
         """Long work on the request pauses: the client hears keep-alives meanwhile."""
-        if self._interrupts.beat_due():
+        if self._deadlines.keep_alive.due():
             await self._down.keep_alive()
 
     def _spent(self) -> float:
@@ -139,18 +142,18 @@ class Driver:
         return bill.cost.total if bill is not None and bill.cost is not None else 0.0
 
     async def _pause(self, seconds: float, passage: Pipeline) -> None:
-        """Wait before a retry; the client hears keep-alives meanwhile."""
-        until = asyncio.get_running_loop().time() + seconds
-        while (left := until - asyncio.get_running_loop().time()) > 0 and not passage.over():
-            await self._wakeable(asyncio.sleep(left), passage)
+        """Wait before a retry, or until a policy's time ends the answer. The client hears keep-alives meanwhile."""
+        now = asyncio.get_running_loop().time
+        until = now() + seconds
+        if seconds > 0 and not passage.over():
+            await self._deadlines.wait(lambda: asyncio.sleep(until - now()), passage.woken, limited=False)
 
     async def _place(self, slots: Slots, name: str, passage: Pipeline) -> bool:
         """Take one of a target's places; the client hears keep-alives while it waits for one. False when a policy's
         time was over before it came."""
         taking = spawn(slots.take(f"The target {name}", self._record.client))
         try:
-            while not taking.done() and not passage.over():
-                await self._wakeable(asyncio.wait({taking}), passage)
+            await self._deadlines.wait(lambda: asyncio.wait({taking}), passage.woken, limited=False)
             if taking.done():
                 taking.result()
                 return True
@@ -159,18 +162,6 @@ class Driver:
         except BaseException:
             slots.forgo(taking, self._record.client)
             raise
-
-    async def _wakeable(self, wait: Awaitable[object], passage: Pipeline) -> None:
-        """Wait for what no limit of a provider is for, until it is there or something else is due."""
-        self._interrupts.begin_pause()
-        try:
-            await wait
-        except asyncio.CancelledError:
-            if not self._interrupts.claim_wake():
-                raise
-        finally:
-            self._interrupts.end_wait()
-        await passage.woken()
 
     async def _attempt(self, step: Step, prepared: PreparedAttempt, call: Call, passage: Pipeline) -> None:
         """One attempt, from the request to its provider to the end of the client's response. Raises what ended it
@@ -182,7 +173,7 @@ class Driver:
         try:
             if passage.over():  # a policy's time was over while it waited: the provider is not asked
                 await passage.done(cut=True)
-                self._interrupts.close()
+                self._deadlines.close()
             else:
                 self._route.check(step.place)
                 await self._made(step, prepared, call, passage)
@@ -200,9 +191,9 @@ class Driver:
             async with Attempt(prepared.upstream, call) as attempt:
                 await passage.run(attempt)
                 await passage.done(cut=False)
-                self._interrupts.close()
+                self._deadlines.close()
         except asyncio.CancelledError:
-            limit = self._interrupts.claim_limit()
+            limit = self._interruption.claim_limit()
             if limit is None:
                 raise
             error = UpstreamTimeout(_TIMEOUTS[limit])
@@ -232,7 +223,7 @@ class Driver:
         self._down.set_header(b"x-sluice-target", _header(where.name))
         self._route.began(where)
         self._ledger.begin(call.body, prepared.context.target.price, call.prompt)
-        self._interrupts.begin_attempt()
+        self._deadlines.provider.begin_attempt()
         return tried
 
     def _attempt_failed(self, step: Step, tried: AttemptRecord, error: GatewayError) -> None:

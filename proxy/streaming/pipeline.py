@@ -47,7 +47,7 @@ class Pipeline:
     """The way of one attempt's answer. `tried` is the record of the attempt, `call` what was asked, once it is made."""
 
     def __init__(
-        self, job: Execution, prepared: PreparedAttempt, down: Downstream, interrupts: Deadlines, ledger: Ledger
+        self, job: Execution, prepared: PreparedAttempt, down: Downstream, deadlines: Deadlines, ledger: Ledger
     ) -> None:
         self.chain = prepared.chain
         self._job = job
@@ -56,7 +56,8 @@ class Pipeline:
         self._sink = prepared.sink
         self._keeps_body = prepared.upstream.keeps_body
         self._down = down
-        self._interrupts = interrupts
+        self._deadlines = deadlines
+        self._provider_limit = deadlines.provider
         self._ledger = ledger
         self._record: Record = job.record
         self._prelude = Prelude()
@@ -74,16 +75,11 @@ class Pipeline:
         """Serve the attempt's answer until it is over for the client."""
         self._set_tick()
         answer = await self._open(attempt)
-        while answer is not None:
-            self._interrupts.begin_wait()
-            try:
-                events = await answer.read(self._at_once)
-            except asyncio.CancelledError:
-                events = await self._read_on(answer)
-            finally:
-                self._interrupts.end_wait()
-            if await self._forward(answer, events):
-                break
+        if answer is None:
+            return
+        read = functools.partial(answer.read, self._at_once)
+        while not await self._forward(answer, await self._deadlines.wait(read, self.woken, limited=True) or ()):
+            pass
 
     async def done(self, *, cut: bool) -> None:
         """End the response; `cut` when the answer was ended from outside."""
@@ -116,49 +112,27 @@ class Pipeline:
     # ---- waiting for the provider
     async def _open(self, attempt: Attempt) -> Answer | None:
         """The answer, once the provider has begun it; None when a policy's time was over before that."""
-        self._interrupts.begin_wait()
-        while True:
-            try:
-                answer = await attempt.answer()
-                break
-            except asyncio.CancelledError:
-                if not self._interrupts.claim_wake():
-                    raise
-            except GatewayError as error:
-                self._ledger.refused(error)
-                raise
-            finally:
-                self._interrupts.end_wait()
-            await self.woken()
-            if self.over():
-                return None
-            self._interrupts.resume_wait()
+        try:
+            answer = await self._deadlines.wait(attempt.answer, self.woken, limited=True)
+        except GatewayError as error:
+            self._ledger.refused(error)
+            raise
+        if answer is None:
+            return None
         self.meta = answer.meta
         if self.call is not None:
             self.call.sending.begun = True
         return answer
 
-    async def _read_on(self, answer: Answer) -> Sequence[Event | DecodeError]:
-        """Wait for the provider on, after a wait that was cancelled, if that was but a wake."""
-        while self._interrupts.claim_wake():
-            await self.woken()
-            if self.over():
-                return ()
-            self._interrupts.resume_wait()
-            try:
-                return await answer.read(self._at_once)
-            except asyncio.CancelledError:
-                continue
-        raise asyncio.CancelledError
-
-    async def woken(self) -> None:
-        """The wait for the provider was interrupted for what is due."""
-        if self._interrupts.take_tick() and not self._failed:
+    async def woken(self) -> bool:
+        """Do what is due: give the policies their time, send a keep-alive. Tell whether the answer is over then."""
+        if self._deadlines.tick.take() and not self._failed:
             out = self._feed(Tick(self._clock()))
             self._set_tick()
             await self._send(out)
-        if self._interrupts.beat_due():
+        if self._deadlines.keep_alive.due():
             await self._down.keep_alive()
+        return self.over()
 
     # ---- the way of a batch
     def _at_once(self, events: Sequence[Event | DecodeError]) -> Sequence[Event | DecodeError] | None:
@@ -168,12 +142,12 @@ class Pipeline:
         if out is None:
             if events:
                 return events
-            self._interrupts.heard()
+            self._provider_limit.heard()
             return None
-        self._interrupts.heard()
+        self._provider_limit.heard()
         if self._watched and (due := self.chain.deadline()) != self._due:
             self._due = due
-            self._interrupts.hasten_tick(due)
+            self._deadlines.hasten_tick(due)
         if out and (data := self._sink.encode(out)) and not self._down.try_write(data):
             self._unsent = data
             return ()
@@ -207,7 +181,7 @@ class Pipeline:
     def _set_tick(self) -> None:
         """The policies' time for the driver's timer; it counts when the next wait begins."""
         self._due = self.chain.deadline()
-        self._interrupts.set_tick(self._due)
+        self._deadlines.tick.set(self._due)
 
     def _counted(self, usage: Usage) -> list[Event]:
         """What the policies do about the provider's counts; of the counts themselves no sink makes anything."""
@@ -288,7 +262,7 @@ class Pipeline:
         if not self._seen:
             self._first()
         self._seen.add(event.choice)
-        self._interrupts.first_token()
+        self._provider_limit.first_token()
 
     def _first(self) -> None:
         """The answer's first substance is there."""

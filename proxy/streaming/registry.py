@@ -7,7 +7,7 @@ from proxy.access.keys import Client
 from proxy.access.slots import Slots
 from proxy.accounting.record import Record
 from proxy.errors import NotFound
-from proxy.streaming.deadlines import Deadlines, Reason
+from proxy.streaming.interruption import Interruption, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class InFlight:
     `given` is the id that its client gave it, or else its own."""
 
     record: Record
-    interrupts: Deadlines
+    interruption: Interruption
     client: Client
     progress: Callable[[], Progress] = Progress
     given: str = ""
@@ -63,7 +63,7 @@ class Streams:
         request = self._running.get(id) or self._given(id, client)
         if request is None or not (client.admin or client.name == request.client.name):
             raise NotFound(f"No stream {id[:64]!r} is in flight: it may have ended already.", code="stream_not_found")
-        request.interrupts.fire(Reason.CANCELLED)
+        request.interruption.fire(Reason.CANCELLED)
 
     def _given(self, id: str, client: Client) -> InFlight | None:
         """The client's newest request that it gave this id."""
@@ -72,4 +72,4 @@ class Streams:
     def drain(self) -> None:
         """End all requests, each with an error its client can see."""
         for request in self:
-            request.interrupts.fire(Reason.DRAINED)
+            request.interruption.fire(Reason.DRAINED)

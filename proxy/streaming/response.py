@@ -56,13 +56,14 @@ class Connection(Protocol):
 class Downstream:
     """Sends one response. `headers` go with it whatever its kind; each send runs under the write limit."""
 
-    def __init__(self, scope: Scope, send: Send, headers: Headers, interrupts: Deadlines) -> None:
+    def __init__(self, scope: Scope, send: Send, headers: Headers, deadlines: Deadlines) -> None:
         self._connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
         if self._connection is not None:
-            interrupts.measure_writes(self._connection.unread)
+            deadlines.write.measure(self._connection.unread)
         self._send = send
         self._headers = headers
-        self._interrupts = interrupts
+        self._deadlines = deadlines
+        self._keep_alive = deadlines.keep_alive
         self.status: int | None = None
         self.committed = False
         self.complete = False
@@ -129,7 +130,7 @@ class Downstream:
             self._connection.abort()
 
     def _count(self) -> None:
-        now = self._interrupts.wrote()
+        now = self._keep_alive.sent()
         gap = now - self._last_event
         if gap > self.longest_gap:
             self.longest_gap = gap
@@ -142,15 +143,15 @@ class Downstream:
         await self._body(data, more=more)
 
     async def _start(self, status: int, headers: Headers) -> None:
-        self._interrupts.begin_write()
+        self._deadlines.begin_write()
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
-        self._interrupts.end_write()
+        self._deadlines.end_write()
         self.status = status  # an interrupted send has sent nothing
 
     async def _body(self, data: bytes, *, more: bool) -> None:
-        self._interrupts.begin_write()
+        self._deadlines.begin_write()
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
-        self._interrupts.end_write()
+        self._deadlines.end_write()
         self.bytes += len(data)
         self.complete = not more
 

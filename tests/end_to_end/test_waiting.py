@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from proxy.streaming.deadlines import Reason
+from proxy.streaming.interruption import Reason
 from tests.end_to_end.running import CONFIG, Running, running
 from tests.end_to_end.wire import Client, Response, chat, client, post, responses, until
 
@@ -170,7 +170,7 @@ async def test_a_place_that_comes_in_the_moment_of_leaving_is_given_back() -> No
         [request] = run.gateway.streams
         health.slots.give_back()
         await asyncio.sleep(0)
-        request.interrupts.fire(Reason.CLIENT_LEFT)
+        request.interruption.fire(Reason.CLIENT_LEFT)
         await run.recorded(2)
         assert health.slots.taken == 0 and len(run.sim.calls) == 1
 

@@ -175,9 +175,9 @@ async def served(name: str, config: Config) -> Record:
 
     lease = Bodies(2**30, 2**30).lease("test")
     job = Execution(True, 1, only_route(), prepare, record, Unobserved(), Turns(), {}, lease)
-    interrupts, taker = Deadlines(LONG, 60), Taker()
+    deadlines, taker = Deadlines(LONG, 60), Taker()
     scope = {"extensions": {"sluice.connection": taker}}
-    driver = Driver(job, Downstream(scope, taker.send, [], interrupts), interrupts)
+    driver = Driver(job, Downstream(scope, taker.send, [], deadlines), deadlines)
     await driver.run()
     return record
 

@@ -22,6 +22,7 @@ from proxy.routing.targets import Targets
 from proxy.streaming.deadlines import Deadlines
 from proxy.streaming.driver import Driver
 from proxy.streaming.execution import Execution, PreparedAttempt, Sink
+from proxy.streaming.interruption import Interruption
 from proxy.streaming.observer import Unobserved
 from proxy.streaming.response import Downstream, Message
 from proxy.streaming.sinks import JsonSink, StreamSink
@@ -176,7 +177,7 @@ class Run:
     provider: Provider
     client: Client
     record: Record
-    interrupts: Deadlines
+    interruption: Interruption
     task: asyncio.Task[None]
 
     async def finished(self) -> Response:
@@ -234,13 +235,13 @@ async def drive(provider: Provider, asked: Asked = Asked(), client: Client | Non
     route = only_route(asked.attempts)
     lease = Bodies(2**30, 2**30).lease("test")
     job = Execution(asked.stream, asked.choices, route, prepare, record, Unobserved(), Turns(), {}, lease)
-    made: asyncio.Future[Deadlines] = asyncio.get_running_loop().create_future()
+    made: asyncio.Future[Interruption] = asyncio.get_running_loop().create_future()
 
     async def run() -> None:
-        interrupts = Deadlines(asked.limits, asked.keep_alive)
-        made.set_result(interrupts)
+        deadlines = Deadlines(asked.limits, asked.keep_alive)
+        made.set_result(deadlines.interruption)
         scope: dict[str, Any] = {"extensions": {"sluice.connection": taker}}
-        await Driver(job, Downstream(scope, taker.send, [(b"x-id", b"1")], interrupts), interrupts).run()
+        await Driver(job, Downstream(scope, taker.send, [(b"x-id", b"1")], deadlines), deadlines).run()
 
     task = spawn(run())
     return Run(provider, taker, record, await made, task)

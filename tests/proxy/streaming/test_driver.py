@@ -16,8 +16,8 @@ from policies.events import End, Event, Finish, Note, Opaque, Pause, Reject, Sto
 from proxy import turns
 from proxy.errors import UpstreamError
 from proxy.formats.base import DecodeError
-from proxy.streaming.deadlines import Reason
 from proxy.streaming.folding import CALL_SLICE, SLICE
+from proxy.streaming.interruption import Reason
 from proxy.streaming.prelude import MAX_BYTES, MAX_EVENTS
 from tests.end_to_end.wire import until
 from tests.proxy.streaming.driving import (
@@ -248,7 +248,7 @@ async def test_events_without_substance_are_not_kept_without_bound(member: Any, 
     run = await drive(Provider([*said, never()]))
     await until(lambda: run.client.messages)
     assert run.client.response.status == 200
-    run.interrupts.fire(Reason.CLIENT_LEFT)
+    run.interruption.fire(Reason.CLIENT_LEFT)
     await run.finished()
 
 
@@ -303,7 +303,7 @@ async def test_a_policy_that_raises_after_it_stops_the_answer() -> None:
 async def test_a_policy_that_raises_at_a_cancel_fails_closed(asked: Asked) -> None:
     run = await drive(Provider([[text("Hel")], never()]), Asked(asked.stream, policies=[raising(Finish)]))
     await until(lambda: run.provider.reads == 1)
-    run.interrupts.fire(Reason.CANCELLED)
+    run.interruption.fire(Reason.CANCELLED)
     response = await run.finished()
     assert response.error["code"] == "policy_error" and b"[DONE]" not in response.body
     assert run.record.outcome == "policy_error" and run.provider.closed == 1
@@ -314,7 +314,7 @@ async def test_a_policy_that_rejects_at_a_cancel_fails_closed(asked: Asked) -> N
     policy = Through(lambda event: [Reject("guard", "no JSON")] if isinstance(event, Finish) else [event])
     run = await drive(Provider([[text("Hel")], never()]), Asked(asked.stream, policies=[policy]))
     await until(lambda: run.provider.reads == 1)
-    run.interrupts.fire(Reason.CANCELLED)
+    run.interruption.fire(Reason.CANCELLED)
     response = await run.finished()
     assert response.error["code"] == "rejected" and b"[DONE]" not in response.body
     assert run.record.outcome == "upstream_error" and run.provider.closed == 1

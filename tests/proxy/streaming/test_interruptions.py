@@ -14,7 +14,7 @@ from proxy.config.models import Timeouts
 from proxy.errors import PolicyFailed
 from proxy.formats.base import DecodeError
 from proxy.providers.base import OnBatch
-from proxy.streaming.deadlines import Reason
+from proxy.streaming.interruption import Reason
 from tests.end_to_end.wire import until
 from tests.proxy.streaming.driving import (
     DIED,
@@ -157,7 +157,7 @@ async def test_the_provider_is_not_read_while_the_client_does_not_read() -> None
     assert run.provider.reads == 1
     client.reads.set()
     await until(lambda: run.provider.reads == 6)
-    run.interrupts.fire(Reason.CLIENT_LEFT)
+    run.interruption.fire(Reason.CLIENT_LEFT)
     await run.finished()
 
 
@@ -175,7 +175,7 @@ async def test_an_interruption_closes_the_provider_and_tells_the_client(
     run = await drive(provider, Asked(asked.stream, policies=[policy]), client)
     await until(lambda: provider.opened if where == "opening" else provider.reads)
     await asyncio.sleep(0.005)
-    run.interrupts.fire(reason)
+    run.interruption.fire(reason)
     await until(lambda: provider.closed == 1)
     client.reads.set()
     response = await run.finished()
@@ -199,7 +199,7 @@ async def test_a_cancel_drops_what_a_policy_holds() -> None:
 
     run = await drive(Provider([[text("Hello, ")], [text("secr")], never()]), Asked(policies=[Through(feed)]))
     await until(lambda: run.provider.reads == 2)
-    run.interrupts.fire(Reason.CANCELLED)
+    run.interruption.fire(Reason.CANCELLED)
     response = await run.finished()
     assert (response.text, response.events[-1]) == ("Hello, ", "[DONE]")
     assert run.record.finish_reasons == {0: "length"} and run.record.stopped_by == "cancel"
@@ -236,7 +236,7 @@ async def test_a_client_that_cannot_be_told_of_an_end_is_dropped(second: Reason)
     client.reads.clear()
     gate.set()
     await until(lambda: run.provider.closed)
-    run.interrupts.fire(second)
+    run.interruption.fire(second)
     response = await run.finished()
     assert client.aborted and not response.complete
     assert run.record.outcome == "upstream_error"
@@ -264,7 +264,7 @@ async def test_a_cancel_in_a_blocked_write_loses_nothing_of_what_was_to_be_sent(
     gate.set()
     await until(lambda: run.provider.reads >= 3)
     await asyncio.sleep(0)
-    run.interrupts.fire(Reason.CANCELLED)
+    run.interruption.fire(Reason.CANCELLED)
     client.reads.set()
     response = await run.finished()
     assert response.text == "Hello" and response.events[-1] == "[DONE]"
@@ -274,7 +274,7 @@ async def test_a_cancel_in_a_blocked_write_loses_nothing_of_what_was_to_be_sent(
 async def test_a_cancel_ends_all_choices_that_were_asked_for() -> None:
     run = await drive(Provider([[text("Hel", choice=1)], never()]), Asked(choices=3))
     await until(lambda: run.client.bodies)
-    run.interrupts.fire(Reason.CANCELLED)
+    run.interruption.fire(Reason.CANCELLED)
     response = await run.finished()
     ended = {c["index"] for e in response.events[:-1] for c in e["choices"] if c["finish_reason"] == "length"}
     assert ended == {0, 1, 2}
@@ -293,7 +293,7 @@ async def test_the_servers_own_cancel_goes_on() -> None:
 
 async def test_an_interruption_after_the_end_does_nothing() -> None:
     run = await driven([HELLO], Asked(limits=LONG))
-    run.interrupts.fire(Reason.CANCELLED)
+    run.interruption.fire(Reason.CANCELLED)
     await asyncio.sleep(0)
     assert run.record.outcome == "completed"
 
@@ -363,7 +363,7 @@ async def test_a_cancel_in_the_moment_in_which_a_policy_failed_asks_the_policies
         pytest.skip("only as a batch arrives")
     run = await drive(provider, replace(asked, policies=[policy]))
     await until(lambda: provider.failed)
-    run.interrupts.fire(Reason.CANCELLED)
+    run.interruption.fire(Reason.CANCELLED)
     response = await run.finished()
     assert (response.error["code"], run.record.outcome) == ("policy_error", "policy_error")
     assert [type(event) for event in policy.seen] == [Text, Text, End] and provider.closed == 1

@@ -8,9 +8,8 @@ import pytest
 from proxy.access.keys import Client
 from proxy.access.slots import Slots
 from proxy.accounting.record import Record
-from proxy.config.models import Timeouts
 from proxy.errors import NotFound
-from proxy.streaming.deadlines import Deadlines, Reason
+from proxy.streaming.interruption import Interruption, Reason
 from proxy.streaming.registry import InFlight, Streams
 from proxy.tasks import spawn
 
@@ -30,16 +29,16 @@ async def running(streams: Streams, id: str, client: Client = OURS) -> "asyncio.
     begun = asyncio.Event()
 
     async def request() -> Reason | None:
-        interrupts = Deadlines(Timeouts(), 60)
+        interruption = Interruption()
         try:
-            streams.add(InFlight(Record(id, "model", True), interrupts, client))
+            streams.add(InFlight(Record(id, "model", True), interruption, client))
             begun.set()
             await asyncio.sleep(60)
         except asyncio.CancelledError:
-            return interrupts.claim()
+            return interruption.claim()
         finally:
             begun.set()
-            interrupts.close()
+            interruption.close()
             streams.remove(id)
         return None
 

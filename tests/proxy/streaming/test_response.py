@@ -7,7 +7,8 @@ import pytest
 
 from proxy.config.models import Timeouts
 from proxy.errors import GatewayError
-from proxy.streaming.deadlines import Deadlines, Reason
+from proxy.streaming.deadlines import Deadlines
+from proxy.streaming.interruption import Reason
 from proxy.streaming.response import CONNECTION, KEEP_ALIVE, Downstream
 from tests.end_to_end.wire import until
 from tests.proxy.streaming.driving import LONG, Client
@@ -95,23 +96,23 @@ async def test_an_error_after_the_end_is_not_told(client: Client) -> None:
 
 
 async def interrupted(down: Callable[[Deadlines], Downstream], limits: Timeouts) -> tuple[Reason | None, Downstream]:
-    """What interrupts an event that the client does not take."""
-    interrupts = Deadlines(limits, 60)
-    made = down(interrupts)
+    """What deadlines an event that the client does not take."""
+    deadlines = Deadlines(limits, 60)
+    made = down(deadlines)
     try:
         await made.event(EVENT)
     except asyncio.CancelledError:
-        return interrupts.claim(), made
+        return deadlines.interruption.claim(), made
     finally:
-        interrupts.close()
+        deadlines.close()
     return None, made
 
 
 async def test_a_head_that_is_not_taken_runs_under_the_write_limit_and_was_not_sent(client: Client) -> None:
     client.reads.clear()
 
-    def make(interrupts: Deadlines) -> Downstream:
-        return Downstream({}, client.send, [], interrupts)
+    def make(deadlines: Deadlines) -> Downstream:
+        return Downstream({}, client.send, [], deadlines)
 
     reason, down = await interrupted(make, Timeouts(write=0.02))
     assert reason is Reason.WRITE
