@@ -16,6 +16,7 @@ from policies.prices import Price
 from proxy.accounting.ledger import Bill
 from proxy.accounting.record import AttemptRecord, Record
 from proxy.config.load import parse
+from proxy.formats.openai_chat.operation import CHAT
 from proxy.providers.base import Call
 from proxy.streaming.observer import Observer
 from proxy.telemetry.service import Telemetry
@@ -111,6 +112,7 @@ def _call() -> Call:
     config = parse(CONFIG.replace("TELEMETRY", "{}"), environ={})
     return Call(
         id="chatcmpl-1",
+        operation=CHAT,
         body={"model": "alias", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5, "max_tokens": 9},
         model="gpt-4o-mini",
         provider_name="openai",

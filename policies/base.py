@@ -18,14 +18,21 @@ from typing import Any, Protocol, TypeAlias
 from policies.events import Event, Verdict
 from policies.prices import Price
 from policies.steps import Steps
+from policies.texts import CONVERSATION, Texts
 from policies.work import Work
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a policy may see and change of a request: the client's JSON body in OpenAI's chat-completions format."""
+    """The part of a request that a policy may see and change: the client's JSON body. A policy changes the body alone.
+
+    `texts` says where in the body the texts are. `limited` tells whether the answer is a text that a limit of tokens
+    can cut.
+    """
 
     body: Mapping[str, Any]
+    texts: Texts = CONVERSATION
+    limited: bool = True
 
 
 @dataclass(frozen=True, slots=True)

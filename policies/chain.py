@@ -12,6 +12,7 @@ from typing import Final
 from policies.base import Policy, Refuse, Request
 from policies.events import (
     Attachment,
+    End,
     Event,
     Finish,
     FinishReason,
@@ -68,8 +69,15 @@ class Chain:
                 answer = yield from answer
             if isinstance(answer, Refuse):
                 return answer
-            request = answer
+            if answer.body is not request.body:
+                request = replace(request, body=answer.body)
         return request
+
+    def answers_no_text(self) -> None:
+        """Let the whole answer pass: there is no text in it. The policies report what they did to the request."""
+        self.feed(End("cancel"))
+        self.policies = ()
+        self.wants_usage = False
 
     def feed(self, event: Event) -> list[Event]:
         """What goes to the client in place of `event`. Raises `Rejected` when a policy rejects the attempt."""

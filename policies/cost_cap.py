@@ -57,28 +57,33 @@ class CostCap:
         price = self._price
         if price == FREE:
             return request
-        if price is None or price.output <= 0:
+        if price is None or (price.output <= 0 and request.limited):
             return Refuse(
                 f"The model {self._context.model!r} has no price, so {self.name} cannot hold: "
                 "the operator can set it under `prices`.",
                 "no_price",
             )
-        prompt = yield from estimate.prompt_steps(request.body)
+        prompt = yield from estimate.prompt_steps(request.body, request.texts)
+        if not request.limited:  # the answer has no tokens: the prompt is all that is billed
+            return request if price.at(prompt).cost(Usage(prompt, 0)).total <= self._left else self._too_dear(prompt)
         self._set_room(price.at(prompt), Usage(prompt, 0))
         most = int(self._room / estimate.UNITS / max(price.dearest / price.output, 1)) // self._context.choices
         if most < 1:
-            return Refuse(
-                f"The prompt, about {prompt} tokens, would cost more than the ${self._config.max_usd:g} that "
-                f"{self.name} allows for a request: send a shorter one.",
-                "cost_cap",
-            )
+            return self._too_dear(prompt)
         if thinking_budget(request.body) >= most:
             return Refuse(
                 f"The thinking budget could cost more than the ${self._config.max_usd:g} that {self.name} allows for a "
                 f"request: ask for less than {most} tokens.",
                 "cost_cap",
             )
-        return Request(lowered(request.body, self._context.target, most))
+        return replace(request, body=lowered(request.body, self._context.target, most))
+
+    def _too_dear(self, prompt: int) -> Refuse:
+        return Refuse(
+            f"The prompt, about {prompt} tokens, would cost more than the ${self._config.max_usd:g} that {self.name} "
+            "allows for a request: send a shorter one.",
+            "cost_cap",
+        )
 
     def feed(self, event: Event) -> Iterable[Verdict]:
         """See `Policy.feed`."""

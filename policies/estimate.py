@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any
 
 from policies.steps import Steps, finished
+from policies.texts import CONVERSATION, Texts
 
 UNITS = 20
 """Units in a token."""
@@ -64,17 +65,24 @@ def tokens(count: float) -> int:
     return int(-(-count // UNITS))
 
 
-def prompt_tokens(body: Mapping[str, Any]) -> int:
+def prompt_tokens(body: Mapping[str, Any], texts: Texts = CONVERSATION) -> int:
     """The estimate for all that a request gives the model to read."""
-    return finished(prompt_steps(body))
+    return finished(prompt_steps(body, texts))
 
 
-def prompt_steps(body: Mapping[str, Any]) -> Steps[int]:
+def prompt_steps(body: Mapping[str, Any], texts: Texts = CONVERSATION) -> Steps[int]:
     """As `prompt_tokens`, in steps."""
-    messages = body.get("messages")
-    messages = messages if isinstance(messages, list) else []
-    read = yield from _read([messages, *(body.get(name) for name in _ASKING)])
-    return tokens(_MESSAGE * len(messages) + read)
+    conversations = texts.conversations(body)
+    plain = [body.get(name) for name in texts.plain]
+    read = yield from _read([*conversations, *plain, *(body.get(name) for name in _ASKING)])
+    return tokens(_MESSAGE * sum(map(len, conversations)) + read) + sum(map(_numbers, plain))
+
+
+def _numbers(value: Any) -> int:
+    """The tokens that a client gave as numbers, in one list or several."""
+    if not isinstance(value, list):
+        return 0
+    return sum(len(item) if isinstance(item, list) else type(item) is int for item in value)
 
 
 def _read(value: Any) -> Steps[int]:

@@ -90,14 +90,14 @@ class TokenCap:
     def request(self, request: Request) -> Request | Refuse:
         """Lower the provider's limit: to the cap, or to the cap and room for thoughts."""
         most, target = self._config.max_tokens, self._context.target
-        if most is None or not self._stops:
+        if most is None or not self._stops or not request.limited:
             return request
         if reasons(request.body, target):
             if client_limit(request.body) is None and target.max_output is None:
                 return request  # nobody knows what the model takes: a limit could be one that it refuses
             allowance = self._config.max_reasoning_tokens or REASONING_ALLOWANCE
             most += max(allowance, thinking_budget(request.body))
-        return Request(lowered(request.body, target, most))
+        return replace(request, body=lowered(request.body, target, most))
 
     def feed(self, event: Event) -> Iterable[Verdict]:
         """See `Policy.feed`."""

@@ -1,11 +1,11 @@
 """The gateway: all input and output, and the HTTP surface. The way of a chunk through it:
 
-1. `server.protocol` reads the client's request. `api.chat` admits the client, parses the body
+1. `server.protocol` reads the client's request. `api.endpoint` admits the client, parses the body
    (`formats.json_body`), validates it (`formats.openai_chat.validate`) and plans the request (`api.plan`):
    `routing` says which targets may serve it, and in which order.
 2. `streaming.driver` owns the request until its one exit. It makes attempts until one serves. Each attempt has a
    policy chain, a call and a sink of its own (`streaming.execution`), and a provider's connection that is closed
-   whatever happens (`streaming.attempt`). `api.chat` watches the client meanwhile.
+   whatever happens (`streaming.attempt`). `api.endpoint` watches the client meanwhile.
 3. `providers.native` sends the call in the provider's format. `providers.http.connection` gives the bytes of a chunk
    to `providers.answer`. `formats.template` recognises an event that differs from the last one in its text alone. Any
    other goes through `formats.sse` to a decoder (`formats.openai_chat.decode`, `formats.anthropic.decode`,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,8 +17,8 @@ from proxy.access.connections import Connections, allowed
 from proxy.access.slots import Slots
 from proxy.accounting.record import Recorder, log_access
 from proxy.api.admin import Admin
-from proxy.api.chat import CancelCompletion, ChatCompletions
 from proxy.api.cors import Cors
+from proxy.api.endpoint import CancelOperation, OperationEndpoint
 from proxy.api.health import Health
 from proxy.api.http_common import id_headers, mint_id
 from proxy.api.metrics import Metrics
@@ -25,6 +26,7 @@ from proxy.api.models import ModelList, ModelRetrieve
 from proxy.config.models import Config
 from proxy.errors import GatewayError, NotFound
 from proxy.formats.openai_chat.envelope import envelope
+from proxy.formats.operations import OPERATIONS
 from proxy.gateway import Gateway, body_bounds
 from proxy.providers.engine import LiteLLMEngine
 from proxy.providers.mapping.workers import Workers
@@ -38,6 +40,9 @@ from proxy.streaming.response import Receive, Scope, Send
 from proxy.telemetry.service import Telemetry
 from proxy.turns import Turns
 from proxy.version import make_version
+
+Serves: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An ASGI application."""
 
 
 def create_gateway(
@@ -71,23 +76,24 @@ def create_gateway(
 
 
 class Application:
-    """Chat completions go straight to their endpoint, all else through Starlette: what a framework wraps around an
-    endpoint runs again for each chunk that it sends. Slashes too many in a path do not count: clients join a base URL
-    and a path in either way, and a redirect would have them send their keys again."""
+    """The whole application. Operations go straight to their `endpoints`, which are by path, and all else through
+    Starlette. What a framework wraps around an endpoint runs again for each chunk that it sends.
 
-    PATHS = frozenset({"/v1/chat/completions", "/chat/completions"})
+    Slashes too many in a path do not count: clients join a base URL and a path in either way, and a redirect would have
+    them send their keys again.
+    """
 
-    def __init__(self, chat: ChatCompletions, rest: Starlette) -> None:
-        self._chat = chat
+    def __init__(self, endpoints: Mapping[str, OperationEndpoint], rest: Starlette) -> None:
+        self._endpoints = endpoints
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and ("//" in scope["path"] or scope["path"].endswith("/")):
             scope = {**scope, "path": "/" + "/".join(filter(None, scope["path"].split("/")))}
-        if scope["type"] == "http" and scope["path"] in self.PATHS and scope["method"] == "POST":
-            await self._chat(scope, receive, send)
-        else:
-            await self._rest(scope, receive, send)
+        serving: Serves = self._rest
+        if scope["type"] == "http" and scope["method"] == "POST":
+            serving = self._endpoints.get(scope["path"], self._rest)
+        await serving(scope, receive, send)
 
 
 def create_app(gateway: Gateway, reloader: Reloader | None = None) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
@@ -105,22 +111,23 @@ def create_app(gateway: Gateway, reloader: Reloader | None = None) -> Callable[[
 
     state = State() if reloader is None else reloader.state
     gateway.telemetry.follow(lambda: state.loads, lambda: state.refusals, lambda: state.refused is not None)
-    chat = ChatCompletions(gateway)
+    endpoints = {path: OperationEndpoint(gateway, operation) for operation in OPERATIONS for path in operation.routes}
     rest = Starlette(
-        routes=_routes(gateway, chat, reloader),
+        routes=_routes(gateway, endpoints, reloader),
         exception_handlers={HTTPException: _http_error, GatewayError: _gateway_error, Exception: _failure},
         lifespan=lifespan,
     )
     rest.router.redirect_slashes = False  # it would send clients, with their keys, to an address made from `Host`
-    return Cors(Application(chat, rest), gateway)
+    return Cors(Application(endpoints, rest), gateway)
 
 
-def _routes(gateway: Gateway, chat: ChatCompletions, reloader: Reloader | None) -> list[BaseRoute]:
+def _routes(gateway: Gateway, endpoints: Mapping[str, OperationEndpoint], reloader: Reloader | None) -> list[BaseRoute]:
     api: list[BaseRoute] = []
+    for path, endpoint in endpoints.items():
+        api.append(Route(path, endpoint, methods=["POST"]))
+        api.append(Route(f"{path}/{{id}}/cancel", CancelOperation(gateway), methods=["POST"]))
     for prefix in ("/v1", ""):
         api += [
-            Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
-            Route(f"{prefix}/chat/completions/{{id}}/cancel", CancelCompletion(gateway), methods=["POST"]),
             Route(f"{prefix}/models", ModelList(gateway), methods=["GET"]),
             Route(f"{prefix}/models/{{id:path}}", ModelRetrieve(gateway), methods=["GET"]),
         ]

@@ -84,7 +84,7 @@ TESTED_BY = {
     "policies/events.py": "tests/policies/test_chain.py",
     "policies/numbers.py": "tests/policies/test_token_cap.py",
     "proxy/api/admin.py": "tests/end_to_end/test_admin.py",
-    "proxy/api/chat.py": "tests/end_to_end/test_openai_sdk.py",
+    "proxy/api/endpoint.py": "tests/end_to_end/test_openai_sdk.py",
     "proxy/api/metrics.py": "tests/end_to_end/test_metrics.py",
     "proxy/cli/telemetry.py": "tests/proxy/telemetry/test_check.py",
     "proxy/config/strict.py": "tests/proxy/config/test_models.py",
@@ -125,6 +125,10 @@ TESTED_BY = {
     "proxy/tasks.py": "tests/proxy/streaming/test_attempt.py",
     "proxy/providers/base.py": "tests/proxy/providers/test_native.py",
     "proxy/providers/sending.py": "tests/proxy/providers/test_native.py",
+    "policies/texts.py": "tests/policies/redact/test_policy.py",
+    "proxy/formats/operation.py": "tests/end_to_end/test_openai_sdk.py",
+    "proxy/formats/openai_chat/operation.py": "tests/proxy/routing/test_capabilities.py",
+    "proxy/providers/litellm_calls.py": "tests/proxy/providers/test_engine.py",
     "proxy/formats/facts.py": "tests/test_provider_names.py",
     "proxy/providers/registry.py": "tests/test_provider_names.py",
     "proxy/formats/base.py": "tests/proxy/formats/openai_chat/test_decode.py",
@@ -192,11 +196,12 @@ def test_what_is_pure_does_no_input_or_output(module: str) -> None:
     assert not {name.partition(".")[0] for name in imports(module)} & IMPURE
 
 
-def test_formats_know_of_policies_their_events_and_steps_alone() -> None:
+def test_formats_know_of_policies_their_events_steps_and_texts_alone() -> None:
     for module in (name for name in modules() if within(name, ("proxy.formats",))):
         assert {name for name in ours(module) if within(name, ("policies",))} <= {
             "policies.events",
             "policies.steps",
+            "policies.texts",
         }, module
 
 
@@ -258,4 +263,4 @@ def test_the_rules_see_what_they_forbid() -> None:
     assert "proxy.formats.jsontext" in imports("proxy.server.protocol")
     assert "uvicorn" in imports("proxy.server.lifecycle")
     assert layer("proxy.formats.sse") < layer("proxy.providers.native") < layer("proxy.streaming.driver")
-    assert layer("proxy.streaming.driver") < layer("proxy.api.chat")
+    assert layer("proxy.streaming.driver") < layer("proxy.api.endpoint")

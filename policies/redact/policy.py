@@ -108,13 +108,13 @@ class Redact:
             self._pseudonyms = Pseudonyms(taken)
             text = RequestText(engine, self._pseudonyms)
             try:
-                body = yield from text.body(body)
+                body = yield from text.body(body, request.texts)
             except Blocked as blocked:
                 message = f"The request was blocked by the rule {blocked.rule!r} of {self._owner(blocked.rule)}."
                 return Refuse(message, "content_blocked")
             self._early = [self._counted(rule, count) for rule, count in text.found.items()]
-        yield from self._begin(prefill_of(body))
-        return Request(body)
+        yield from self._begin(prefill_of(body, request.texts))
+        return replace(request, body=body)
 
     def _begin(self, prefill: str) -> Steps[None]:
         """Let the content of each choice go on from a text."""

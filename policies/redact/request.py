@@ -17,6 +17,7 @@ from policies.redact.redactor import Redactor
 from policies.redact.stream import Stream
 from policies.redact.walk import Place, Walk, places, redacted
 from policies.steps import Steps
+from policies.texts import CONVERSATION, Texts
 
 MAX_IN_STEP: Final = 128
 """About how many characters are taken in one step; each text counts as some more."""
@@ -41,11 +42,11 @@ class RequestText:
         self._pseudonyms = pseudonyms
         self.found: Counter[str] = Counter()
 
-    def body(self, body: Mapping[str, Any]) -> Steps[dict[str, Any]]:
-        """The body with its messages redacted. Raises `Blocked`."""
+    def body(self, body: Mapping[str, Any], texts: Texts = CONVERSATION) -> Steps[dict[str, Any]]:
+        """The body with its `texts` redacted. Raises `Blocked`."""
         out = dict(body)
         done = 0
-        for holder, key, json in places(_asked(out)):
+        for holder, key, json in places(_asked(out, texts)):
             text = holder[key]
             stream = (self._redactor.json_stream if json else self._redactor.stream)(self._pseudonyms)
             holder[key] = yield from redacted(stream, text, partial(self._count, stream))
@@ -63,17 +64,35 @@ class RequestText:
             raise Blocked(stream.blocked)
 
 
-def _asked(body: dict[str, Any]) -> Walk:
-    messages = body.get("messages")
-    if isinstance(messages, list):
-        body["messages"] = messages = [*messages]
-        for index, message in enumerate(messages):
-            if isinstance(message, Mapping):
-                messages[index] = copied = dict(message)
-                yield _message(copied)
-    if isinstance(body.get("prediction"), Mapping):
-        body["prediction"] = copied = dict(body["prediction"])
-        yield _content(copied)
+def _asked(body: dict[str, Any], texts: Texts) -> Walk:
+    for name in texts.conversation:
+        if isinstance(body.get(name), list):
+            yield _conversation(body, name)
+    for name in texts.content:
+        if isinstance(body.get(name), Mapping):
+            body[name] = copied = dict(body[name])
+            yield _content(copied)
+    for name in texts.plain:
+        yield _plain(body, name)
+
+
+def _conversation(body: dict[str, Any], name: str) -> Walk:
+    body[name] = messages = [*body[name]]
+    for index, message in enumerate(messages):
+        if isinstance(message, Mapping):
+            messages[index] = copied = dict(message)
+            yield _message(copied)
+
+
+def _plain(body: dict[str, Any], name: str) -> Walk:
+    value = body.get(name)
+    if isinstance(value, str):
+        yield Place(body, name)
+    elif isinstance(value, list):
+        body[name] = texts = [*value]
+        for index, text in enumerate(texts):
+            if isinstance(text, str):
+                yield Place(texts, index)
 
 
 def _message(message: dict[str, Any]) -> Walk:
@@ -137,10 +156,10 @@ def _member(holder: dict[str, Any], name: str, key: str, *, json: bool = False) 
         yield Place(copied, key, json)
 
 
-def prefill_of(body: Mapping[str, Any]) -> str:
+def prefill_of(body: Mapping[str, Any], texts: Texts = CONVERSATION) -> str:
     """The text that the answer goes on from: that of a trailing assistant message."""
-    messages = body.get("messages")
-    last = messages[-1] if isinstance(messages, list) and messages else None
+    messages = next(iter(texts.conversations(body)), None)
+    last = messages[-1] if messages else None
     if not isinstance(last, Mapping) or last.get("role") != "assistant":
         return ""
     content = last.get("content")

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 from policies import estimate
 from policies.events import Event, Text, ToolCall, Usage
 from policies.prices import Cost, Price
+from policies.texts import CONVERSATION, Texts
 from proxy.errors import GatewayError
 
 Source: TypeAlias = Literal["reported", "estimated"]
@@ -47,6 +48,7 @@ class Ledger:
     def __init__(self) -> None:
         self._body: Mapping[str, Any] = {}
         self._price: Price | None = None
+        self._texts = CONVERSATION
         self._bills: list[Bill] = []
         self._prompt: int | None = None
         self._running = False
@@ -54,13 +56,20 @@ class Ledger:
         self._capped: int | None = None
         self._reset()
 
-    def begin(self, body: Mapping[str, Any], price: Price | None = None, prompt: int | None = None) -> None:
+    def begin(
+        self,
+        body: Mapping[str, Any],
+        price: Price | None = None,
+        prompt: int | None = None,
+        texts: Texts = CONVERSATION,
+    ) -> None:
         """An attempt begins. `body` is what the provider is asked, `price` its model's, `prompt` the estimate of the
-        body's tokens if it is made already."""
+        body's tokens if it is made already, `texts` where the body has them."""
         self.settle()
         if body is not self._body:
             self._body, self._prompt = body, prompt
         self._price = price
+        self._texts = texts
         self._running = True
 
     def let_go(self) -> None:
@@ -161,7 +170,7 @@ class Ledger:
 
     def _estimated_prompt(self) -> int:
         if self._prompt is None:
-            self._prompt = estimate.prompt_tokens(self._body)
+            self._prompt = estimate.prompt_tokens(self._body, self._texts)
         return self._prompt
 
     def _reset(self) -> None:

@@ -78,12 +78,12 @@ class Acted:
 @dataclass(slots=True)
 class Record:
     """One request. Times are in seconds; `first_event` and `duration` count from its arrival. `status` is what the
-    client got, None when it left before it got one. `tries` are its attempts, `bill` what all of them have used, None
-    when no provider was at work. `client` is the key's name, `address` the client's IP address, as far as they are
-    known. `version` is the configuration's. `tokenizer` names what a token cap counts with.
-    `chunks` are the messages with events that the client of a stream was sent, `longest_gap` the longest time between
-    two of them. `trace_id` and `span_id` are those of the request's span, in hex, `sampled` whether its trace is kept;
-    None without tracing."""
+    client got, None when it left before it got one. `tries` are its attempts, `bill` what all of them have used,
+    None when no provider was at work. `client` is the key's name, `address` the client's IP address, as far as they
+    are known. `version` is the configuration's. `tokenizer` names what a token cap counts with. `operation` is its
+    name in OpenTelemetry. `chunks` are the messages with events that the client of a stream was sent, `longest_gap`
+    the longest time between two of them. `trace_id` and `span_id` are those of the request's span, in hex,
+    `sampled` whether its trace is kept; None without tracing."""
 
     id: str
     model: str
@@ -112,6 +112,7 @@ class Record:
     sampled: bool = False
     notes: Sequence[Note] = ()
     arrived: float = field(default_factory=time.monotonic)
+    operation: str = "chat"
     _acted: list[Acted] | None = None
 
     @property
@@ -172,6 +173,7 @@ def access_line(record: Record) -> dict[str, Any]:
         "request_id": record.id,
         "key": record.client,
         "client_address": record.address,
+        "operation": record.operation,
         "model": record.model,
         "target": record.target,
         "stream": record.stream,

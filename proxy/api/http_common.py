@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Any
+from typing import Any, Final
 
 from proxy.access.address import client_address
 from proxy.access.bodies import Lease
@@ -17,6 +17,9 @@ from proxy.version import Version
 WORTH_READING = 64 * 1024
 """Bytes of a refused request's body that are read so that its connection can be used again."""
 
+USUAL_PREFIX: Final = "chatcmpl-"
+"""What ids begin with where no operation says it."""
+
 _REQUEST_ID = re.compile(rb"[\w.:-]{1,128}", re.ASCII)
 
 
@@ -24,9 +27,9 @@ class ClientLeft(Exception):
     """The client went away before it had sent its request."""
 
 
-def mint_id() -> str:
+def mint_id(prefix: str = USUAL_PREFIX) -> str:
     """An id for a request, in OpenAI's form, 128 bits of it random."""
-    return f"chatcmpl-{os.urandom(16).hex()}"
+    return f"{prefix}{os.urandom(16).hex()}"
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

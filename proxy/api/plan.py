@@ -24,7 +24,7 @@ from proxy.accounting.record import Record
 from proxy.api.models import model_not_found
 from proxy.config.resolve import ResolvedTarget
 from proxy.errors import Forbidden, InvalidRequest, PolicyFailed, TooComplex
-from proxy.formats.openai_chat.validate import ChatRequest
+from proxy.formats.operation import ClientRequest, Operation
 from proxy.gateway import Gateway
 from proxy.providers.base import Call
 from proxy.routing.capabilities import needs
@@ -67,7 +67,8 @@ class RequestPlanner:
 
     gateway: Gateway
     version: Version
-    request: ChatRequest
+    operation: Operation
+    request: ClientRequest
     standing: ModelBinding
     record: Record
     observer: Observer
@@ -76,7 +77,7 @@ class RequestPlanner:
 
     def route(self) -> Route:
         """The request's way. Raises `InvalidRequest` when no target can serve it."""
-        needed = needs(self.request.body, self.weight.size, self.weight.tokens)
+        needed = needs(self.operation, self.request.body, self.weight.size, self.weight.tokens)
         known = Known(self.gateway.targets, self.version.config.prices, needed)
         models = [self.standing.model, *self.standing.fallbacks]
         return Route(groups(models, known), self.gateway.targets, self.version.config.retries, self.record.client)
@@ -98,14 +99,17 @@ class RequestPlanner:
     def _call(self, place: ResolvedTarget, chain: Chain) -> Steps[Call]:
         """The call that the chain leaves to make. Raises `InvalidRequest` when a policy refuses the request."""
         try:
-            seen = yield from chain.request(Request(dict(self.request.body)))
+            asked = Request(dict(self.request.body), self.operation.texts, self.operation.answers_text)
+            seen = yield from chain.request(asked)
+            if not self.operation.answers_text:
+                chain.answers_no_text()
         except OverBudget as over:
             raise TooComplex(over) from None
         except Exception as failure:
             raise self._failed(failure) from None
         if isinstance(seen, Refuse):
             raise InvalidRequest(seen.message, status=seen.status, code=seen.code)
-        prompt = (yield from estimate.prompt_steps(seen.body)) if self.weight.large else None
+        prompt = (yield from estimate.prompt_steps(seen.body, self.operation.texts)) if self.weight.large else None
         return Call(
             id=self.record.id,
             body=dict(seen.body),
@@ -116,6 +120,7 @@ class RequestPlanner:
             timeouts=self.version.config.timeouts,
             stream=self.request.stream,
             guarded=chain.guarded,
+            operation=self.operation,
             key=self.record.client,
             work=self.weight.work,
             size=self.weight.size,
@@ -157,9 +162,10 @@ class RequestPlanner:
 
     def _sink(self, place: ResolvedTarget) -> Sink:
         created = int(time.time())
-        if self.request.stream:
-            return StreamSink(self.record.id, created, place.model, include_usage=self.request.include_usage)
-        return JsonSink(self.record.id, created, place.model, self._max_answer)
+        about = (self.record.id, created, place.model, self.request)
+        if self.request.stream and self.operation.encode is not None:
+            return StreamSink(self.operation.encode(*about))
+        return JsonSink(self.operation.accumulate(*about, self._max_answer))
 
     @property
     def _max_answer(self) -> int:

@@ -7,6 +7,7 @@ from policies.events import End, Event
 from proxy.formats.base import DecodeError
 from proxy.formats.fields import obj
 from proxy.formats.jsontext import loads
+from proxy.formats.openai_chat.operation import CHAT
 from proxy.formats.sse import EventTooLarge, Parser, Record
 from proxy.providers.outbound import HttpRequest
 from proxy.providers.registry import PROVIDERS
@@ -34,7 +35,7 @@ def decoded(data: bytes, format: str | None, guarded: bool) -> tuple[list[Event]
         records = [*parser.feed(data), *parser.eof()]
     except EventTooLarge as error:
         raise Unplayable(str(error)) from None
-    decoder = PROVIDERS[format or format_of(records)].decoder(guarded, _ANY_REQUEST)
+    decoder = PROVIDERS[format or format_of(records)].wires[CHAT.name].decoder(guarded, _ANY_REQUEST)
     events: list[Event] = []
     for found in (*(e for record in records for e in decoder.decode(*record)), *decoder.eof()):
         if isinstance(found, DecodeError):

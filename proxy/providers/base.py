@@ -13,6 +13,7 @@ from policies.work import Work
 from proxy.config.models import Model, Provider, Timeouts
 from proxy.formats.base import DecodeError, Meta
 from proxy.formats.openai_chat.completion import MAX_ANSWER
+from proxy.formats.operation import Operation
 
 
 @dataclass(slots=True)
@@ -26,14 +27,14 @@ class Sending:
 class Call:
     """One attempt's request: what to ask of which target.
 
-    `body` is the client's validated JSON (OpenAI format, after the policies saw it). What is in it is shared and must
-    not be changed; it is emptied once no other attempt can be made. `model` is the provider's name of the model,
-    wildcards filled in. `stream` is what the *client* asked; the provider is asked to stream unless `settings` says
-    `whole: native`. `guarded` tells the codec to leave out what it does not know. `headers` are the allow-listed client
-    headers that go up. `key` is the name of the client's key. `work` is the request's one budget, shared by all its
-    attempts. `size` are the bytes of the client's body; `large` tells that the event loop cannot map it. `prompt` is
-    the estimate of its tokens, made in advance where that takes long. `max_answer` are the bytes that an answer in one
-    piece may have. `sending` is the upstream's to set.
+    `body` is the client's validated JSON (after the policies saw it), `operation` what it asks for. What is in the
+    body is shared and must not be changed; it is emptied once no other attempt can be made. `model` is the provider's
+    name of the model, wildcards filled in. `stream` is what the *client* asked; the provider is asked to stream
+    unless `settings` says `whole: native`. `guarded` tells the codec to leave out what it does not know. `headers`
+    are the allow-listed client headers that go up. `key` is the name of the client's key. `work` is the request's one
+    budget, shared by all its attempts. `size` are the bytes of the client's body; `large` tells that the event loop
+    cannot map it. `prompt` is the estimate of its tokens, made in advance where that takes long. `max_answer` are the
+    bytes that an answer in one piece may have. `sending` is the upstream's to set.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Call:
     timeouts: Timeouts
     stream: bool
     guarded: bool
+    operation: Operation
     headers: Mapping[str, str] = field(default_factory=dict)
     key: str | None = None
     work: Work = field(default_factory=Work)

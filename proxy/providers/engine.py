@@ -20,17 +20,16 @@ from policies.events import Event
 from proxy.errors import GatewayError
 from proxy.formats.base import DecodeError, Meta
 from proxy.formats.jsontext import dumps
-from proxy.formats.openai_chat.decode import OpenAIDecoder
 from proxy.providers import litellm
 from proxy.providers.answer import died
 from proxy.providers.base import Answer, Call, OnBatch
 from proxy.providers.exchange import Exchange, current
 from proxy.providers.failures import judged
 from proxy.providers.handover import Handover
+from proxy.providers.litellm_calls import LITELLM_CALLS, LiteLLMCall
 from proxy.providers.litellm_chunks import Chunks, Cut
 from proxy.providers.litellm_failures import unread, unsent
 from proxy.providers.litellm_thread import LiteLLMThread
-from proxy.providers.mapping.arguments import arguments
 from proxy.providers.mapping.boundary import mapped
 from proxy.providers.mapping.workers import Workers
 from proxy.providers.sending import Sender
@@ -51,9 +50,10 @@ class LiteLLMEngine:
 
     async def open(self, call: Call) -> Answer:
         """See `Upstream.open`. Waits for the first chunk."""
-        named = await mapped(arguments, call, self._workers)
+        how = LITELLM_CALLS[call.operation.name]
+        named = await mapped(how.arguments, call, self._workers)
         turn_over = await self._thread.turn(call.size)
-        answer = LiteLLMAnswer(call, named, self._sender, turn_over)
+        answer = LiteLLMAnswer(call, how, named, self._sender, turn_over)
         answer.start(self._thread, turn_over)
         try:
             await answer.begun()
@@ -88,10 +88,14 @@ _Item: TypeAlias = _Piece | _Over
 class LiteLLMAnswer:
     """A running answer; see `proxy.providers.base.Answer`."""
 
-    def __init__(self, call: Call, named: dict[str, Any], sender: Sender, asked: Callable[[], None]) -> None:
+    def __init__(
+        self, call: Call, how: LiteLLMCall, named: dict[str, Any], sender: Sender, asked: Callable[[], None]
+    ) -> None:
         self._call = call
+        self._function = how.function
         self._named = named
-        self._decoder = OpenAIDecoder(call.guarded)
+        self._streamed: bool = named.get("stream", False)
+        self._decoder = how.decoder(call.guarded)
         self._handed: Handover[_Item] = Handover(_AHEAD)
         self._exchange = Exchange(call, sender, asked, self._handed.wake)
         self._left: deque[_Item] = deque()
@@ -140,7 +144,7 @@ class LiteLLMAnswer:
         if over.error is None or isinstance(over.error, Cut):
             return died(self._call.provider_name, "ended its answer before it was complete")
         if self._exchange.answered:
-            return unread(self._call, over.error, whole=not self._named["stream"])
+            return unread(self._call, over.error, whole=not self._streamed)
         return unsent(self._call, over.error)
 
     # ---- in LiteLLM's thread
@@ -154,8 +158,8 @@ class LiteLLMAnswer:
         current.set(self._exchange)
         over = _Over()
         try:
-            answer = await litellm.completion(**self._named)
-            await self._relay(answer, self._named["stream"])
+            answer = await self._function(**self._named)
+            await self._relay(answer, self._streamed)
         except Exception as error:
             over = _Over(error)
         await self._handed.give(over)

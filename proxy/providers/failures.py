@@ -162,7 +162,7 @@ def _too_long(call: Call, status: int, said: _Said) -> UpstreamError:
         status=status if status < 500 else 400,
         type="invalid_request_error",
         code=TOO_LONG,
-        param=said.param or "messages",
+        param=said.param or call.operation.texts.first,
         cause="length",
         quoted=True,
     )

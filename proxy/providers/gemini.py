@@ -53,13 +53,18 @@ _STAND_IN = "gemini-2.5-flash"
 
 def gemini_request(call: Call) -> HttpRequest:
     """The call as POST {base_url}/v1beta/models/{model}:streamGenerateContent. Raises `InvalidRequest`."""
+    method = "streamGenerateContent?alt=sse" if streams(call) else "generateContent"
+    return gemini_post(call, method, _body(call))
+
+
+def gemini_post(call: Call, method: str, body: Mapping[str, Any]) -> HttpRequest:
+    """A body as POST {base_url}/v1beta/models/{model}:{method}."""
     secret = key(call)
     credentials = {"x_goog_api_key": secret} if secret else {}
-    method = "streamGenerateContent?alt=sse" if streams(call) else "generateContent"
     return HttpRequest(
         url=endpoint(call, f"/v1beta/models/{urllib.parse.quote(call.model, safe='')}:{method}"),
         headers=headers(call, **credentials),
-        body=encoded(_body(call), call),
+        body=encoded(body, call),
         stream=streams(call),
         one_call=call.body.get("parallel_tool_calls") is False,
     )

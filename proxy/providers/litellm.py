@@ -259,6 +259,12 @@ async def completion(**named: Any) -> Any:
     return await load().acompletion(**named, _skip_mcp_handler=True)
 
 
+async def made(function: str, **named: Any) -> Any:
+    """The answer of one of LiteLLM's asynchronous functions. As for `completion`, only named, documented parameters may
+    be passed."""
+    return await getattr(load(), function)(**named)
+
+
 def is_provider(name: str) -> bool:
     """Whether LiteLLM has a provider of this name."""
     return name in {getattr(p, "value", p) for p in load().provider_list}

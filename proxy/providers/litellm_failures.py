@@ -43,7 +43,7 @@ def unsent(call: Call, error: BaseException) -> GatewayError:
     status = getattr(error, "status_code", None)
     if status == 400 or any(isinstance(link, _MISTAKES) for link in chain):
         text = f"The request cannot be translated for the provider {call.provider_name!r}: check messages and tools."
-        return InvalidRequest(text, param="messages")
+        return InvalidRequest(text, param=call.operation.texts.first)
     refused = failure(call, status if isinstance(status, int) and status >= 400 else 500, {}, b"")
     refused.provider_status = None
     return refused

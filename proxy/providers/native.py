@@ -7,7 +7,7 @@ from proxy.errors import UpstreamError
 from proxy.providers.answer import NativeAnswer, died
 from proxy.providers.base import Answer, Call
 from proxy.providers.mapping.workers import Workers
-from proxy.providers.registry import provider_format
+from proxy.providers.registry import wire
 from proxy.providers.requests import prepared
 from proxy.providers.sending import Sender, body_of, refusal
 
@@ -33,7 +33,7 @@ class NativeUpstream:
         try:
             return await self._attempt(call)
         except UpstreamError as error:
-            if not _refuses_to_stream(error):
+            if call.operation.encode is None or not _refuses_to_stream(error):
                 raise
         return await self._attempt(replace(call, stream=False, settings=call.settings.model_copy(update=WHOLE)))
 
@@ -51,7 +51,7 @@ class NativeUpstream:
             response.close()
             raise died(call.provider_name, "sent no answer")
         turns = self._sender.turns
-        decoder = provider_format(call).decoder(call.guarded, request)
+        decoder = wire(call).decoder(call.guarded, request)
         return NativeAnswer(response, body, decoder, call, turns, streamed=request.stream)
 
 

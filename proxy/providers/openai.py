@@ -13,11 +13,11 @@ from proxy.providers.outbound import HttpRequest, endpoint, headers, key, stream
 
 
 def openai_request(call: Call) -> HttpRequest:
-    """The call as POST {base_url}/chat/completions."""
+    """The call as a POST to the operation's path."""
     secret = key(call)
     credentials = {"authorization": f"Bearer {secret}"} if secret else {}
     return HttpRequest(
-        url=endpoint(call, "/chat/completions"),
+        url=endpoint(call, call.operation.path),
         headers=headers(call, **credentials),
         body=dumps(_body(call)),
         stream=streams(call),
@@ -25,7 +25,10 @@ def openai_request(call: Call) -> HttpRequest:
 
 
 def _body(call: Call) -> dict[str, Any]:
-    body = {**without_signatures(call.body), "model": call.model, "stream": streams(call)}
+    body = {**without_signatures(call.body), "model": call.model}
+    if call.operation.encode is None:
+        return body
+    body["stream"] = streams(call)
     options = body.pop("stream_options", None)
     if streams(call) and call.provider.include_usage:
         body["stream_options"] = {**(options or {}), "include_usage": True}

@@ -90,8 +90,9 @@ def _unsigned(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def streams(call: Call) -> bool:
-    """Whether the provider is asked to stream: always, but where a whole answer is wanted and is to be native."""
-    return call.stream or call.settings.whole != "native"
+    """Whether the provider is asked to stream: always, but where a whole answer is wanted and is to
+    be native, or where the operation has no streams."""
+    return call.operation.encode is not None and (call.stream or call.settings.whole != "native")
 
 
 def endpoint(call: Call, path: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.errors import InvalidRequest
 from proxy.formats.anthropic.decode import AnthropicDecoder
 from proxy.formats.anthropic.facts import FACTS as ANTHROPIC_FACTS
 from proxy.formats.base import Decoder
@@ -16,6 +17,7 @@ from proxy.formats.gemini.decode import GeminiDecoder
 from proxy.formats.gemini.facts import FACTS as GEMINI_FACTS
 from proxy.formats.openai_chat.decode import OpenAIDecoder
 from proxy.formats.openai_chat.facts import FACTS as OPENAI_FACTS
+from proxy.formats.openai_chat.operation import CHAT
 from proxy.providers.anthropic import AnthropicTools, anthropic_request
 from proxy.providers.base import Call
 from proxy.providers.gemini import GeminiTools, gemini_request
@@ -27,14 +29,21 @@ from proxy.providers.outbound import HttpRequest
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderFormat:
-    """One wire format. `request` maps a call and raises `InvalidRequest`; `decoder` takes whether the answer is
-    guarded, and the request that it answers. `rules` and `tools` are for the mapping of messages, tools and schemas,
-    through LiteLLM too; None where the client's own JSON goes up."""
+class Wire:
+    """One operation in one wire format. `request` maps a call and raises `InvalidRequest`. `decoder` takes whether the
+    answer is guarded, and the request that it answers."""
 
-    facts: FormatFacts
     request: Callable[[Call], HttpRequest]
     decoder: Callable[[bool, HttpRequest], Decoder]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFormat:
+    """One wire format. `wires` are the operations that it has, by their names. `rules` and `tools` are for the mapping
+    of messages, tools and schemas, through LiteLLM too; None where the client's own JSON goes up."""
+
+    facts: FormatFacts
+    wires: Mapping[str, Wire]
     rules: Rules | None = None
     tools: Callable[[Schemas, str], Tools] | None = None
     litellm_path: str = ""
@@ -44,18 +53,27 @@ class ProviderFormat:
 PROVIDERS: Final[Mapping[str, ProviderFormat]] = {
     entry.facts.name: entry
     for entry in (
-        ProviderFormat(OPENAI_FACTS, openai_request, lambda guarded, request: OpenAIDecoder(guarded)),
+        ProviderFormat(
+            OPENAI_FACTS, {CHAT.name: Wire(openai_request, lambda guarded, request: OpenAIDecoder(guarded))}
+        ),
         ProviderFormat(
             ANTHROPIC_FACTS,
-            anthropic_request,
-            lambda guarded, request: AnthropicDecoder(guarded, request.json_tool, request.tool_names),
+            {
+                CHAT.name: Wire(
+                    anthropic_request,
+                    lambda guarded, request: AnthropicDecoder(guarded, request.json_tool, request.tool_names),
+                )
+            },
             ANTHROPIC,
             AnthropicTools,
         ),
         ProviderFormat(
             GEMINI_FACTS,
-            gemini_request,
-            lambda guarded, request: GeminiDecoder(guarded, one_call=request.one_call),
+            {
+                CHAT.name: Wire(
+                    gemini_request, lambda guarded, request: GeminiDecoder(guarded, one_call=request.one_call)
+                )
+            },
             GEMINI,
             GeminiTools,
             litellm_path=GEMINI_FACTS.version,
@@ -68,3 +86,12 @@ PROVIDERS: Final[Mapping[str, ProviderFormat]] = {
 def provider_format(call: Call) -> ProviderFormat:
     """The format of a call's provider."""
     return PROVIDERS[call.provider.api or call.provider_name]
+
+
+def wire(call: Call) -> Wire:
+    """How the call's provider has the call's operation. Raises `InvalidRequest` where it has none."""
+    found = provider_format(call).wires.get(call.operation.name)
+    if found is None:
+        text = f"The provider {call.provider_name!r} has no {call.operation.title}: use another model."
+        raise InvalidRequest(text, param="model", code="unsupported_request")
+    return found

@@ -4,7 +4,7 @@ from proxy.providers.base import Call
 from proxy.providers.mapping.boundary import mapped, mapping
 from proxy.providers.mapping.workers import Workers
 from proxy.providers.outbound import HttpRequest
-from proxy.providers.registry import provider_format
+from proxy.providers.registry import provider_format, wire
 
 __all__ = ["HttpRequest", "prepare", "prepared"]
 
@@ -20,4 +20,4 @@ async def prepared(call: Call, workers: Workers) -> HttpRequest:
 def prepare(call: Call) -> HttpRequest:
     """The request in the wire format of the call's provider. Raises `InvalidRequest` when it cannot be said there."""
     with mapping(call):
-        return provider_format(call).request(call)
+        return wire(call).request(call)

@@ -5,17 +5,18 @@ model that neither knows nothing is said, and it is tried. A prompt is estimated
 text has more tokens than bytes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from policies import estimate
 from proxy.accounting.pricing.models import entry
-from proxy.config.models import Ability
 from proxy.config.resolve import ResolvedTarget
+from proxy.formats.operation import Operation
+from proxy.providers.litellm_calls import LITELLM_CALLS
+from proxy.providers.registry import PROVIDERS
 
-_PARTS: Mapping[str, Ability] = {"image_url": "images", "input_audio": "audio", "file": "files"}
-_WORDS: Mapping[Ability, str] = {
+_WORDS: Mapping[str, str] = {
     "images": "images",
     "audio": "audio",
     "files": "files",
@@ -26,17 +27,18 @@ _WORDS: Mapping[Ability, str] = {
 
 @dataclass(slots=True)
 class Needs:
-    """What a request needs: `abilities`, and room for its prompt, whose JSON is `size` bytes long."""
+    """What a request needs: its `operation`, `abilities`, and room for its prompt, whose JSON is `size` bytes long."""
 
+    operation: Operation
     body: Mapping[str, Any]
     size: int
-    abilities: frozenset[Ability]
+    abilities: frozenset[str]
     _tokens: int | None = None
 
     def tokens(self) -> int:
         """The prompt's tokens, estimated."""
         if self._tokens is None:
-            self._tokens = estimate.prompt_tokens(self.body)
+            self._tokens = estimate.prompt_tokens(self.body, self.operation.texts)
         return self._tokens
 
 
@@ -48,15 +50,17 @@ class MissingCapability:
     window: bool = False
 
 
-def needs(body: Mapping[str, Any], size: int, tokens: int | None = None) -> Needs:
+def needs(operation: Operation, body: Mapping[str, Any], size: int, tokens: int | None = None) -> Needs:
     """What a validated request needs. `tokens` are those of its prompt, if they are estimated already."""
-    return Needs(body, size, frozenset(_abilities(body)), tokens)
+    return Needs(operation, body, size, frozenset(operation.abilities(body)), tokens)
 
 
 def lack(needs: Needs, place: ResolvedTarget) -> MissingCapability | None:
     """What a target lacks; None if it can serve the request, or nobody knows."""
+    if not _serves(place, needs.operation):
+        return MissingCapability(f"has no {needs.operation.title}")
     known = entry(place.provider_name, place.model)
-    abilities = known.abilities if known else None
+    abilities: Set[str] | None = known.abilities if known else None
     if place.target.supports is not None:
         abilities = frozenset(place.target.supports)
     if abilities is not None and (missing := needs.abilities - abilities):
@@ -69,16 +73,11 @@ def lack(needs: Needs, place: ResolvedTarget) -> MissingCapability | None:
     return None
 
 
-def _abilities(body: Mapping[str, Any]) -> Iterator[Ability]:
-    for message in body["messages"]:
-        content = message.get("content")
-        for part in content if isinstance(content, list) else ():
-            if ability := _PARTS.get(part.get("type")):
-                yield ability
-    if body.get("tools") or body.get("functions"):
-        yield "tools"
-    if (body.get("response_format") or {}).get("type") == "json_schema":
-        yield "json_schema"
+def _serves(place: ResolvedTarget, operation: Operation) -> bool:
+    """Whether the target's format, and LiteLLM where the calls go through it, have the operation."""
+    native = PROVIDERS.get(place.api)
+    by_litellm = native is None or place.settings.engine == "litellm"
+    return (native is None or operation.name in native.wires) and (not by_litellm or operation.name in LITELLM_CALLS)
 
 
 def why_none(lacks: Sequence[tuple[ResolvedTarget, MissingCapability]]) -> str:

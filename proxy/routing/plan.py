@@ -31,5 +31,5 @@ def groups(models: Sequence[Resolved], known: Known) -> list[Group]:
     if not found:
         too_long = all(missing.window for _, missing in lacks)
         code = "context_length_exceeded" if too_long else "unsupported_request"
-        raise InvalidRequest(why_none(lacks), param="messages" if too_long else None, code=code)
+        raise InvalidRequest(why_none(lacks), param=known.needs.operation.texts.first if too_long else None, code=code)
     return found

@@ -222,7 +222,7 @@ class Driver:
         record.target = where.name
         self._down.set_header(b"x-sluice-target", _header(where.name))
         self._route.began(where)
-        self._ledger.begin(call.body, prepared.context.target.price, call.prompt)
+        self._ledger.begin(call.body, prepared.context.target.price, call.prompt, call.operation.texts)
         self._deadlines.provider.begin_attempt()
         return tried
 

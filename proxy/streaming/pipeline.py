@@ -273,7 +273,9 @@ class Pipeline:
     def _usage(self, cut: bool) -> Usage | None:
         """What to tell a client that asked for usage: the provider's word; of an answer that was cut, the estimate."""
         if not self.chain.stopped and not cut:
-            return self._ledger.told
+            told = self._ledger.told
+            if told is not None or self.call is None or self.call.operation.answers_text:
+                return told
         if not self._ledger.running:  # no provider was at work
             return Usage(0, 0)
         bill = self._ledger.attempt()

@@ -1,12 +1,11 @@
-"""The two forms of an answer: a stream of chunks, sent as they come, or one whole completion."""
+"""The two forms of an answer: a stream of chunks, sent as they come, or one whole answer."""
 
 from collections.abc import Sequence
 
 from policies.events import Event, Usage
 from proxy.errors import GatewayError
 from proxy.formats.base import Meta
-from proxy.formats.openai_chat.completion import MAX_ANSWER, CompletionAccumulator
-from proxy.formats.openai_chat.encode import ChunkEncoder
+from proxy.formats.operation import Accumulator, StreamEncoder
 from proxy.streaming.execution import Sink
 from proxy.streaming.observer import Listener
 from proxy.streaming.response import Downstream, Headers
@@ -29,10 +28,10 @@ class TeeSink:
 
 
 class StreamSink:
-    """Encodes what comes; ends with the usage chunk, if the client asked for it, and `[DONE]`."""
+    """Encodes what comes, and ends as the format of the operation does."""
 
-    def __init__(self, id: str, created: int, model: str, *, include_usage: bool) -> None:
-        self._encoder = encoder = ChunkEncoder(id, created, model, include_usage=include_usage)
+    def __init__(self, encoder: StreamEncoder) -> None:
+        self._encoder = encoder
         self.use = encoder.use
         self.encode = encoder.encode
 
@@ -46,10 +45,10 @@ class StreamSink:
 
 
 class JsonSink:
-    """Joins what comes, up to `most` bytes of an answer, and sends nothing before the end."""
+    """Joins what comes, and sends nothing before the end."""
 
-    def __init__(self, id: str, created: int, model: str, most: int = MAX_ANSWER) -> None:
-        self._joiner = CompletionAccumulator(id, created, model, most)
+    def __init__(self, accumulator: Accumulator) -> None:
+        self._joiner = accumulator
         self._meta = Meta()
 
     def use(self, meta: Meta) -> None:

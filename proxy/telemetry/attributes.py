@@ -11,7 +11,7 @@ from proxy.accounting.record import MAX_ACTIONS, Acted, AttemptRecord, Record
 from proxy.config.telemetry import Compat
 from proxy.telemetry import names
 from proxy.telemetry.context import MAX_VALUE
-from proxy.telemetry.labels import OPERATION, error_type
+from proxy.telemetry.labels import error_type
 from proxy.telemetry.outcomes import held, own_error, provider_finish_reasons
 from proxy.telemetry.providers import described
 
@@ -70,7 +70,7 @@ def chat(record: Record, compat: tuple[Compat, ...] = ()) -> Attributes:
     last = record.tries[-1]
     provider, model = described(last.api, last.provider, last.model)
     found: Attributes = {
-        names.OPERATION: OPERATION,
+        names.OPERATION: record.operation,
         names.PROVIDER: provider,
         names.REQUEST_MODEL: model,
         names.REQUEST_STREAM: record.stream,

@@ -5,11 +5,12 @@ provider, and only where no redact rule of the model is for answers alone: such 
 has not acted on the prompt. Every text is cut to a number of characters, and there are at most `MAX_PARTS`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from policies.events import Event, Text, ToolCall
 from policies.redact.config import RedactConfig
+from policies.texts import CONVERSATION, Texts
 from proxy.config.models import Config
 from proxy.config.resolve import resolve
 from proxy.formats.jsontext import dumps
@@ -70,17 +71,27 @@ class Said:
         return len(self._texts) + len(self._calls) < MAX_PARTS
 
 
-def asked_messages(body: Mapping[str, Any], most: int) -> str:
+def asked_messages(body: Mapping[str, Any], most: int, texts: Texts = CONVERSATION) -> str:
     """`gen_ai.input.messages` of a request's body, in JSON: its texts, each cut to `most` characters."""
     messages: list[dict[str, Any]] = []
     left = MAX_PARTS
-    for message in body.get("messages") or ():
+    for message in _messages(body, texts):
         parts = _parts(message.get("content"), most)[:left]
         left -= max(len(parts), 1)
         messages.append({"role": message.get("role", ""), "parts": parts})
         if left <= 0:
             break
     return dumps(messages).decode()
+
+
+def _messages(body: Mapping[str, Any], texts: Texts) -> Iterator[Mapping[str, Any]]:
+    for conversation in texts.conversations(body):
+        yield from conversation
+    for name in texts.plain:
+        value = body.get(name)
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                yield {"role": "user", "content": text}
 
 
 def prompts_may_be_shown(config: Config, name: str) -> bool:

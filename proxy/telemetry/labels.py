@@ -11,9 +11,6 @@ from proxy.config.resolve import resolve
 from proxy.telemetry.names import OTHER
 from proxy.telemetry.providers import described
 
-OPERATION = "chat"
-"""`gen_ai.operation.name` of all that is asked here."""
-
 CODES = frozenset(
     {"invalid_api_key", "forbidden", "not_found", "model_not_found", "model_not_allowed", "stream_not_found"}
     | {"host_not_allowed", "origin_not_allowed", "unsupported_content_type", "request_too_large", "invalid_body"}
@@ -38,7 +35,7 @@ class Labels:
         self.alias = lru_cache(maxsize=1024)(self._alias)
         """The entry of `models` that takes a name."""
         self.target = lru_cache(maxsize=1024)(self._target)
-        """Operation, provider and model, as `gen_ai.…`, of the target that an attempt (api, provider, model) was made
+        """Provider and model, as `gen_ai.…`, of the target that an attempt (api, provider, model) was made
         at."""
         self._targets = [_split(target) for target in targets(config)]
 
@@ -52,14 +49,14 @@ class Labels:
         found = resolve(self._config, name)
         return OTHER if found is None else found.pattern
 
-    def _target(self, api: str, provider: str, model: str) -> tuple[str, str, str]:
+    def _target(self, api: str, provider: str, model: str) -> tuple[str, str]:
         if (provider, model) in self._targets:
-            return (OPERATION, *described(api, provider, model))
+            return described(api, provider, model)
         for name, pattern in self._targets:
             before, star, after = pattern.partition("*")
             if star and name == provider and model.startswith(before) and model.endswith(after):
-                return (OPERATION, *described(api, provider, pattern))
-        return OPERATION, OTHER, OTHER
+                return described(api, provider, pattern)
+        return OTHER, OTHER
 
 
 def targets(config: Config) -> list[str]:

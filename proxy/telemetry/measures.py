@@ -96,7 +96,7 @@ class Measures:
             failed = error_type(attempt.error, attempt.status)
             self.attempts.add(1, provider, attempt.reason, failed)
             self.attempt.record(attempt.duration, provider)
-        labels = self._labels.target(last.api, last.provider, last.model)
+        labels = (record.operation, *self._labels.target(last.api, last.provider, last.model))
         self.operation.record(record.arrived + record.duration - first.began, *labels, error)
         provider = self._labels.provider(last.provider)
         if record.stream:

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from policies.events import Event
 from proxy.accounting.record import AttemptRecord, Record
 from proxy.config.models import Config
+from proxy.formats.operations import OPERATIONS
 from proxy.providers.base import Call
 from proxy.streaming.observer import NO_HEADERS, Listener
 from proxy.streaming.response import Scope
@@ -26,7 +27,7 @@ from proxy.telemetry.tracing import Trace, Tracer
 
 log = logging.getLogger("sluice")
 
-ROUTES = frozenset({"/v1/chat/completions", "/chat/completions"})
+ROUTES = frozenset(route for operation in OPERATIONS for route in operation.routes)
 MAX_AGENT = 256
 
 _T = TypeVar("_T")
@@ -112,7 +113,9 @@ class Watch:
         if trace.sampled and not trace.begun:
             trace.asked = attributes.asked(call.body)
             if self._said is not None and prompts_may_be_shown(shared.config, self._record.model):
-                trace.asked[names.INPUT_MESSAGES] = asked_messages(call.body, shared.settings.content_chars)
+                trace.asked[names.INPUT_MESSAGES] = asked_messages(
+                    call.body, shared.settings.content_chars, call.operation.texts
+                )
         span = shared.tracer.attempt(trace, attempt)
         return up(span) if may_see_context(call) else NO_HEADERS
 

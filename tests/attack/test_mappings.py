@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from policies.steps import finished
 from proxy.errors import GatewayError
 from proxy.formats.json_body import parse_body
+from proxy.formats.openai_chat.operation import CHAT
 from proxy.formats.openai_chat.validate import validate
 from proxy.providers import litellm
 from proxy.providers.mapping.arguments import arguments
@@ -40,7 +41,7 @@ def test_odd_requests_are_mapped_or_refused_and_stay_as_they_are(api: str, rando
     except GatewayError as error:
         assert error.status == 400
         return
-    needs(body, len(raw))
+    needs(CHAT, body, len(raw))
     before = copy.deepcopy(body)
     settings = {"drop_params": random.random() < 0.7}
     for make in (prepare, arguments):

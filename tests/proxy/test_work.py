@@ -27,6 +27,7 @@ from proxy.formats.anthropic.decode import AnthropicDecoder
 from proxy.formats.base import Decoder
 from proxy.formats.gemini.decode import GeminiDecoder
 from proxy.formats.openai_chat.decode import OpenAIDecoder
+from proxy.formats.openai_chat.encode import ChunkEncoder
 from proxy.providers.answer import NativeAnswer
 from proxy.providers.base import Answer, Call
 from proxy.providers.http.connection import Connection
@@ -169,7 +170,7 @@ async def served(name: str, config: Config) -> Record:
     made = make_chain(config.default_policies, config.policies, POLICIES, context)
 
     def prepare(place: Any, spent: float) -> PreparedAttempt:
-        sink = StreamSink("chatcmpl-1", 0, "m", include_usage=False)
+        sink = StreamSink(ChunkEncoder("chatcmpl-1", 0, "m", include_usage=False))
         asked = call(name, stream=True)
         return PreparedAttempt(place, seen(made, asked), made, context, sink, Recorded(name))
 

@@ -75,8 +75,9 @@ def _count(value: Any) -> int | None:
 
 
 def _price(members: Mapping[str, Any]) -> Price | None:
-    base = _costs(members, "")
-    if "input" not in base or not base.get("output"):  # nothing is what the table says of prices that it does not have
+    answers = members.get("mode") != "embedding"
+    base = _costs(members, "") if answers else {"output": 0.0, **_costs(members, "")}
+    if "input" not in base or (answers and not base.get("output")):  # 0 stands for a price that the table does not have
         return None
     tiers = sorted((int(found[1]) for name in members if (found := _ABOVE.fullmatch(name))), reverse=True)
     above = tuple((least * 1000, _made({**base, **_costs(members, f"_above_{least}k_tokens")})) for least in tiers)

@@ -1,4 +1,4 @@
-"""A request's JSON object -> `ChatRequest`, or a refusal that names the field.
+"""A request's JSON object -> `ClientRequest`, or a refusal that names the field.
 
 Rule: checked is what Sluice, its policies or a provider's mapping rely on. Fields that nobody here knows survive
 untouched (`top_k`, `chat_template_kwargs`, …); fields that belong to the operator are refused
@@ -6,7 +6,6 @@ untouched (`top_k`, `chat_template_kwargs`, …); fields that belong to the oper
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from policies.steps import Steps
@@ -15,6 +14,7 @@ from proxy.errors import InvalidRequest
 from proxy.formats.openai_chat.messages import check_messages
 from proxy.formats.openai_chat.request_errors import missing, shown, wrong_type, wrong_value
 from proxy.formats.openai_chat.reserved import reserved
+from proxy.formats.operation import ClientRequest
 
 MAX_CHOICES = 128
 MAX_TOOLS = 128
@@ -24,41 +24,16 @@ MAX_FIELDS = 256
 Check: TypeAlias = Callable[[str, Any], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A valid chat completions request.
-
-    `body` is the client's JSON object, unchanged until it is emptied, when no other attempt can be made.
-    `include_usage` tells whether a streaming client asked for the usage chunk, `json_answer` whether the answer's
-    content will be JSON.
-    """
-
-    body: dict[str, Any]
-    model: str
-    stream: bool
-    include_usage: bool
-    n: int
-    json_answer: bool
-
-
-def validate(body: dict[str, Any]) -> Steps[ChatRequest]:
+def validate(body: dict[str, Any]) -> Steps[ClientRequest]:
     """Check a request's body. Raises `InvalidRequest` for the first thing that is wrong with it."""
-    if len(body) > MAX_FIELDS:
-        raise InvalidRequest(f"The body has more than {MAX_FIELDS} fields: send fewer.", code="invalid_body")
-    _check_reserved(body)
-    model = _model(body)
-    if "messages" not in body:
-        raise missing("messages")
+    model = named_model(body, "messages")
     yield from check_messages(body["messages"])
-    for name, check in _CHECKS.items():
-        value = body.get(name)
-        if value is not None:
-            check(name, value)
+    check_fields(body, _CHECKS)
     stream = body.get("stream") or False
     options = body.get("stream_options")
     if options is not None and not stream:
         raise wrong_value("stream_options", "only allowed when 'stream' is true.")
-    return ChatRequest(
+    return ClientRequest(
         body=body,
         model=model,
         stream=stream,
@@ -66,6 +41,27 @@ def validate(body: dict[str, Any]) -> Steps[ChatRequest]:
         n=body.get("n") or 1,
         json_answer=(body.get("response_format") or {}).get("type") in ("json_object", "json_schema"),
     )
+
+
+def named_model(body: Mapping[str, Any], *needed: str) -> str:
+    """The model that a body names, once its members are known to be few, allowed and to have the `needed` ones. Raises
+    `InvalidRequest`."""
+    if len(body) > MAX_FIELDS:
+        raise InvalidRequest(f"The body has more than {MAX_FIELDS} fields: send fewer.", code="invalid_body")
+    _check_reserved(body)
+    model = _model(body)
+    for name in needed:
+        if name not in body:
+            raise missing(name)
+    return model
+
+
+def check_fields(body: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
+    """Hold members of a body that are there and not null against their checks. Raises `InvalidRequest`."""
+    for name, check in checks.items():
+        value = body.get(name)
+        if value is not None:
+            check(name, value)
 
 
 def _check_reserved(body: Mapping[str, Any]) -> None:
@@ -92,17 +88,21 @@ def _model(body: Mapping[str, Any]) -> str:
 
 
 # ---- checks of one field each
-def _boolean(name: str, value: Any) -> None:
+def is_boolean(name: str, value: Any) -> None:
+    """Check that a field is true or false."""
     if not isinstance(value, bool):
         raise wrong_type(name, "a boolean", value)
 
 
-def _string(name: str, value: Any) -> None:
+def is_string(name: str, value: Any) -> None:
+    """Check that a field is a text."""
     if not isinstance(value, str):
         raise wrong_type(name, "a string", value)
 
 
-def _integer(least: int | None = None, most: int | None = None) -> Check:
+def is_integer(least: int | None = None, most: int | None = None) -> Check:
+    """A check that a field is a whole number of a range."""
+
     def check(name: str, value: Any) -> None:
         if type(value) is not int:
             raise wrong_type(name, "an integer", value)
@@ -111,7 +111,9 @@ def _integer(least: int | None = None, most: int | None = None) -> Check:
     return check
 
 
-def _number(least: float, most: float) -> Check:
+def is_number(least: float, most: float) -> Check:
+    """A check that a field is a number of a range."""
+
     def check(name: str, value: Any) -> None:
         if type(value) not in (int, float):
             raise wrong_type(name, "a number", value)
@@ -134,7 +136,7 @@ def _stop(name: str, value: Any) -> None:
         raise wrong_type(name, "a string or an array of strings", value)
     _check_length(name, value, MAX_STOPS)
     for index, stop in enumerate(value):
-        _string(f"{name}[{index}]", stop)
+        is_string(f"{name}[{index}]", stop)
 
 
 def _stream_options(name: str, value: Any) -> None:
@@ -142,7 +144,7 @@ def _stream_options(name: str, value: Any) -> None:
         raise wrong_type(name, "an object", value)
     asked = value.get("include_usage")
     if asked is not None:
-        _boolean(f"{name}.include_usage", asked)
+        is_boolean(f"{name}.include_usage", asked)
 
 
 def _tools(name: str, value: Any) -> None:
@@ -151,7 +153,7 @@ def _tools(name: str, value: Any) -> None:
         kind = tool.get("type")
         if kind is None:
             raise missing(f"{name}[{index}].type")
-        _string(f"{name}[{index}].type", kind)
+        is_string(f"{name}[{index}].type", kind)
         if kind == "function":
             _function(f"{name}[{index}].function", tool.get("function"))
 
@@ -167,7 +169,7 @@ def _function(name: str, value: Any) -> None:
         raise wrong_type(name, "an object", value)
     if value.get("name") is None:
         raise missing(f"{name}.name")
-    _string(f"{name}.name", value["name"])
+    is_string(f"{name}.name", value["name"])
     parameters = value.get("parameters")
     if parameters is not None and not isinstance(parameters, dict):
         raise wrong_type(f"{name}.parameters", "an object", parameters)
@@ -182,7 +184,7 @@ def _response_format(name: str, value: Any) -> None:
     if not isinstance(value, dict):
         raise wrong_type(name, "an object", value)
     kind = value.get("type")
-    _string(f"{name}.type", kind)  # which kinds there are is the server's to say (vLLM has `structural_tag`)
+    is_string(f"{name}.type", kind)  # which kinds there are is the server's to say (vLLM has `structural_tag`)
     if kind == "json_schema" and not isinstance(value.get("json_schema"), dict):
         raise wrong_type(f"{name}.json_schema", "an object", value.get("json_schema"))
 
@@ -202,23 +204,23 @@ def _check_length(name: str, value: list[Any], most: int) -> None:
 
 
 _CHECKS: Mapping[str, Check] = {
-    "stream": _boolean,
+    "stream": is_boolean,
     "stream_options": _stream_options,
-    "n": _integer(1, MAX_CHOICES),
-    "max_tokens": _integer(),  # -1 is "no limit" to some servers: the others refuse it themselves
-    "max_completion_tokens": _integer(),
-    "temperature": _number(0, 2),
-    "top_p": _number(0, 1),
-    "presence_penalty": _number(-2, 2),
-    "frequency_penalty": _number(-2, 2),
+    "n": is_integer(1, MAX_CHOICES),
+    "max_tokens": is_integer(),  # -1 is "no limit" to some servers: the others refuse it themselves
+    "max_completion_tokens": is_integer(),
+    "temperature": is_number(0, 2),
+    "top_p": is_number(0, 1),
+    "presence_penalty": is_number(-2, 2),
+    "frequency_penalty": is_number(-2, 2),
     "stop": _stop,
-    "seed": _integer(),
-    "user": _string,
-    "logprobs": _boolean,
-    "top_logprobs": _integer(0, 20),
+    "seed": is_integer(),
+    "user": is_string,
+    "logprobs": is_boolean,
+    "top_logprobs": is_integer(0, 20),
     "tools": _tools,
     "tool_choice": _choice,
-    "parallel_tool_calls": _boolean,
+    "parallel_tool_calls": is_boolean,
     "functions": _functions,
     "function_call": _choice,
     "response_format": _response_format,

@@ -53,24 +53,39 @@ def _several(call: Call) -> bool:
 
 def _arguments(call: Call) -> dict[str, Any]:
     api = call.provider.api or call.provider_name
-    where = _where(call, api)
+    where = addressed(call)
+    provider = where["custom_llm_provider"]
+    stream = streams(call) and not _several(call)
+    usage = {"stream_options": {"include_usage": True}} if stream and call.provider.include_usage else {}
+    return {
+        **_parameters(call, api, provider),
+        **where,
+        **usage,
+        **common(call),
+        "messages": _messages(call, api),
+        "stream": stream,
+    }
+
+
+def addressed(call: Call) -> dict[str, Any]:
+    """The provider, its address and our credentials. Raises `UpstreamError` for a provider that LiteLLM does not
+    know."""
+    where = _where(call, call.provider.api or call.provider_name)
     provider = where["custom_llm_provider"]
     if not litellm.is_provider(provider):
         raise UpstreamError(
             f"LiteLLM knows no provider {provider!r}: set options.custom_llm_provider of {call.provider_name!r}.",
             code="unknown_provider",
         )
-    stream = streams(call) and not _several(call)
-    usage = {"stream_options": {"include_usage": True}} if stream and call.provider.include_usage else {}
+    return where
+
+
+def common(call: Call) -> dict[str, Any]:
+    """The arguments that every operation has."""
     headers = client_headers(call)
     return {
-        **_parameters(call, api, provider),
-        **where,
-        **usage,
         **({"extra_headers": headers} if headers else {}),
         "model": call.model,
-        "messages": _messages(call, api),
-        "stream": stream,
         "timeout": call.timeouts.total,
         "num_retries": 0,
         "max_retries": 0,

@@ -17,6 +17,7 @@ def test_a_line_leaves_out_what_is_not_known() -> None:
         "level": "info",
         "msg": "request",
         "request_id": "chatcmpl-1",
+        "operation": "chat",
         "model": "alias",
         "stream": True,
         "outcome": "client_cancelled",

@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 from policies.work import Work
 from proxy.config.models import Model, Provider, Timeouts
+from proxy.formats.openai_chat.operation import CHAT
 from proxy.providers.base import Call
 
 KEY = "sk-secret-0123456789abcdef"
@@ -25,6 +26,7 @@ def call(api: str, body: dict[str, Any] | None = None, **changes: Any) -> Call:
     provider: dict[str, Any] = {"api": api, "api_key": SecretStr(KEY), "base_url": BASE_URLS.get(api)}
     return Call(
         id="chatcmpl-1",
+        operation=CHAT,
         body={"model": "alias", "messages": HELLO, **(body or {})},
         model=changes.get("model", MODELS.get(api, "some-model")),
         provider_name=changes.get("name", api),

@@ -6,6 +6,7 @@ import pytest
 
 from proxy.config.models import Target
 from proxy.config.resolve import ResolvedTarget
+from proxy.formats.openai_chat.operation import CHAT
 from proxy.routing.capabilities import lack, needs
 from tests.proxy.routing.places import place
 
@@ -33,7 +34,7 @@ SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
     ],
 )
 def test_a_request_needs_what_is_in_it(body: dict[str, Any], needed: set[str]) -> None:
-    assert needs(body, 100).abilities == needed
+    assert needs(CHAT, body, 100).abilities == needed
 
 
 @pytest.mark.parametrize(
@@ -50,15 +51,15 @@ def test_a_request_needs_what_is_in_it(body: dict[str, Any], needed: set[str]) -
     ],
 )
 def test_a_target_lacks_what_litellms_table_denies_it(target: str, body: dict[str, Any], reason: str | None) -> None:
-    found = lack(needs(body, 100), place(target))
+    found = lack(needs(CHAT, body, 100), place(target))
     assert (found and found.reason) == reason
 
 
 def test_what_the_configuration_says_of_a_target_goes_before_the_table() -> None:
-    assert lack(needs(part("image_url"), 100), own("openai/gpt-3.5-turbo", supports=["images"])) is None
-    found = lack(needs(part("image_url"), 100), own("openai/gpt-4o", supports=["tools"]))
+    assert lack(needs(CHAT, part("image_url"), 100), own("openai/gpt-3.5-turbo", supports=["images"])) is None
+    found = lack(needs(CHAT, part("image_url"), 100), own("openai/gpt-4o", supports=["tools"]))
     assert found is not None and found.reason == "takes no images"
-    assert lack(needs(TEXT, 10_000), own("openai/unheard-of", context_window=1)) is not None
+    assert lack(needs(CHAT, TEXT, 10_000), own("openai/unheard-of", context_window=1)) is not None
 
 
 def own(name: str, **members: Any) -> ResolvedTarget:
@@ -67,11 +68,11 @@ def own(name: str, **members: Any) -> ResolvedTarget:
 
 def test_a_prompt_longer_than_the_window_does_not_fit() -> None:
     long = {"messages": [{"role": "user", "content": "word " * 10_000}]}
-    found = lack(needs(long, 50_000), place("openai/gpt-4"))
+    found = lack(needs(CHAT, long, 50_000), place("openai/gpt-4"))
     assert found is not None and found.window and "takes a prompt of 8192 tokens" in found.reason
-    assert lack(needs(long, 50_000), place("openai/gpt-4o")) is None
+    assert lack(needs(CHAT, long, 50_000), place("openai/gpt-4o")) is None
 
 
 def test_a_prompt_with_fewer_bytes_than_the_window_has_tokens_is_not_even_estimated() -> None:
-    asked = needs({"messages": [{"role": "user", "content": "word " * 10_000}]}, 8192)
+    asked = needs(CHAT, {"messages": [{"role": "user", "content": "word " * 10_000}]}, 8192)
     assert lack(asked, place("openai/gpt-4")) is None

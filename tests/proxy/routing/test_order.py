@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 from proxy.config.models import Prices, Target
+from proxy.formats.openai_chat.operation import CHAT
 from proxy.routing.capabilities import Needs, needs
 from proxy.routing.order import EXPLORING, Known, ordered
 from tests.proxy.routing.places import Clock, place, targets
@@ -13,7 +14,7 @@ A, B, C = place("p/a"), place("p/b"), place("p/c")
 
 
 def asked(**members: object) -> Needs:
-    return needs({**BODY, **members}, 100)
+    return needs(CHAT, {**BODY, **members}, 100)
 
 
 def test_one_target_is_the_only_one() -> None:
@@ -55,5 +56,5 @@ def test_by_cost_the_cheapest_for_this_request_is_first() -> None:
     prices = {"p/a": Prices(input=1, output=10), "p/b": Prices(input=5, output=1)}
     known = Known(targets(Clock()), prices, asked())
     assert ordered([C, A, B], "lowest_cost", known) == ([B, A, C], "lowest_cost")  # no known price: the last
-    long_prompt = needs({"messages": [{"role": "user", "content": "word " * 4000}], "max_tokens": 10}, 20_000)
+    long_prompt = needs(CHAT, {"messages": [{"role": "user", "content": "word " * 4000}], "max_tokens": 10}, 20_000)
     assert ordered([B, A], "lowest_cost", Known(targets(Clock()), prices, long_prompt))[0] == [A, B]

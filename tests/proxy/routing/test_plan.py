@@ -5,12 +5,13 @@ import pytest
 from proxy.config.models import Model
 from proxy.config.resolve import Resolved, ResolvedTarget
 from proxy.errors import InvalidRequest
+from proxy.formats.openai_chat.operation import CHAT
 from proxy.routing.capabilities import Needs, needs
 from proxy.routing.order import Known
 from proxy.routing.plan import groups
 from tests.proxy.routing.places import Clock, place, targets
 
-IMAGE = needs({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 100)
+IMAGE = needs(CHAT, {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 100)
 
 
 def model(*names: str) -> Resolved:
@@ -44,7 +45,7 @@ def test_when_none_is_left_the_client_is_told_why_for_each() -> None:
 
 
 def test_a_prompt_too_long_for_all_has_openais_code() -> None:
-    long = needs({"messages": [{"role": "user", "content": "word " * 10_000}]}, 50_000)
+    long = needs(CHAT, {"messages": [{"role": "user", "content": "word " * 10_000}]}, 50_000)
     with pytest.raises(InvalidRequest) as error:
         groups([model("openai/gpt-4")], known(long))
     assert (error.value.code, error.value.param) == ("context_length_exceeded", "messages")

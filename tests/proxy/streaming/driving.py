@@ -16,6 +16,8 @@ from proxy.config.models import Cooldown, Model, Retries, Server, Target, Timeou
 from proxy.config.resolve import ResolvedTarget
 from proxy.errors import UpstreamError
 from proxy.formats.base import DecodeError, Meta
+from proxy.formats.openai_chat.completion import CompletionAccumulator
+from proxy.formats.openai_chat.encode import ChunkEncoder
 from proxy.providers.base import Answer, Call, OnBatch
 from proxy.routing.route import Group, Route
 from proxy.routing.targets import Targets
@@ -219,15 +221,15 @@ def seen(chain: Chain, asking: Call) -> Steps[Call]:
 
 
 async def drive(provider: Provider, asked: Asked = Asked(), client: Client | None = None) -> Run:
-    """Start the driver, as `proxy.api.chat` does."""
+    """Start the driver, as `proxy.api.endpoint` does."""
     taker = client or Client()
     record = Record("chatcmpl-1", "alias", asked.stream)
     context = Context("alias", asyncio.get_running_loop().time, choices=asked.choices)
 
     def prepare(place: ResolvedTarget, spent: float) -> PreparedAttempt:
-        sink: Sink = JsonSink("chatcmpl-1", 0, "m")
+        sink: Sink = JsonSink(CompletionAccumulator("chatcmpl-1", 0, "m"))
         if asked.stream:
-            sink = StreamSink("chatcmpl-1", 0, "m", include_usage=asked.usage)
+            sink = StreamSink(ChunkEncoder("chatcmpl-1", 0, "m", include_usage=asked.usage))
         asking = call("openai", stream=asked.stream)
         chain = Chain(asked.policies)
         return PreparedAttempt(place, seen(chain, asking), chain, context, sink, provider)

@@ -18,16 +18,16 @@ def test_a_name_counts_as_the_entry_that_takes_it() -> None:
 
 
 def test_a_target_counts_as_it_is_configured() -> None:
-    assert LABELS.target("openai", "openai", "gpt-4o-mini") == ("chat", "openai", "gpt-4o-mini")
-    assert LABELS.target("openai", "local", "llama-of-my-own") == ("chat", "local", "*")
-    assert LABELS.target("openai", "openai", "gpt-5") == ("chat", OTHER, OTHER)
+    assert LABELS.target("openai", "openai", "gpt-4o-mini") == ("openai", "gpt-4o-mini")
+    assert LABELS.target("openai", "local", "llama-of-my-own") == ("local", "*")
+    assert LABELS.target("openai", "openai", "gpt-5") == (OTHER, OTHER)
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.integers(100, 599) | st.none())
 def test_nothing_that_is_chosen_becomes_a_label(name: str, code: str, status: int | None) -> None:
     assert LABELS.alias(name) in {"alias", "any-*", OTHER, ""}
-    assert set(LABELS.target("openai", "local", name)) <= {"chat", "local", "*"}
-    assert set(LABELS.target("litellm", name, f"{name}/x")) <= {"chat", OTHER}
+    assert set(LABELS.target("openai", "local", name)) <= {"local", "*"}
+    assert set(LABELS.target("litellm", name, f"{name}/x")) <= {OTHER}
     assert LABELS.provider(name) in {"openai", "local", OTHER}
     assert error_type(code, status) in {*CODES, OTHER, "", str(status)}
 

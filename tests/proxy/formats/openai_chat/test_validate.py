@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from policies.steps import finished
 from proxy.errors import InvalidRequest
 from proxy.formats.json_body import parse_body
-from proxy.formats.openai_chat.validate import ChatRequest, validate
+from proxy.formats.openai_chat.validate import validate
+from proxy.formats.operation import ClientRequest
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 SMALL = {"model": "m", "messages": MESSAGES}
@@ -20,7 +21,7 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
 
 def test_the_smallest_request() -> None:
     request = finished(validate(SMALL))
-    assert request == ChatRequest(SMALL, "m", stream=False, include_usage=False, n=1, json_answer=False)
+    assert request == ClientRequest(SMALL, "m", stream=False, include_usage=False, n=1, json_answer=False)
     assert request.body is SMALL
 
 

@@ -1,4 +1,5 @@
-"""POST /v1/chat/completions: from the client's bytes to a job for the driver; and its cancel.
+"""The endpoint of an operation, such as POST /v1/chat/completions: from the client's bytes to a job for the driver; and
+its cancel.
 
 Rule: whatever is wrong with a request is found here, before anything goes to a provider.
 """
@@ -30,7 +31,7 @@ from proxy.config.models import Config
 from proxy.errors import GatewayError, PolicyFailed
 from proxy.formats.footprint import bound, footprint
 from proxy.formats.json_body import is_large, parse_body
-from proxy.formats.openai_chat.validate import ChatRequest, validate
+from proxy.formats.operation import ClientRequest, Operation
 from proxy.gateway import Gateway
 from proxy.streaming.deadlines import Deadlines
 from proxy.streaming.driver import Driver
@@ -48,15 +49,18 @@ log = logging.getLogger("sluice")
 _WHAT = "The gateway"
 
 
-class ChatCompletions:
-    """The endpoint, as a raw ASGI application: no framework object stands between the driver and `send`."""
+class OperationEndpoint:
+    """The endpoint of one operation. It is a raw ASGI application, so no framework object stands between the driver and
+    `send`."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, operation: Operation) -> None:
         self._gateway = gateway
+        self._operation = operation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         version = self._gateway.version  # this one to the end, whatever is loaded meanwhile
-        record = Record(mint_id(), model="", stream=False, version=version.id)
+        minted, name = mint_id(self._operation.id_prefix), self._operation.name
+        record = Record(minted, model="", stream=False, version=version.id, operation=name)
         record.address = peer_address(scope, version)
         headers = id_headers(scope, record.id)
         observer = self._gateway.telemetry.observe(scope, record)
@@ -103,7 +107,7 @@ class ChatCompletions:
         request, weight = await self._request(connection, version, lease)
         record.model, record.stream = request.model, request.stream
         standing = find(version, request.model, client)
-        plan = RequestPlanner(self._gateway, version, request, standing, record, observer, weight)
+        plan = RequestPlanner(self._gateway, version, self._operation, request, standing, record, observer, weight)
         route = plan.route()
         for basis in standing.bases:
             await self._gateway.ready(basis)
@@ -112,12 +116,12 @@ class ChatCompletions:
             request.stream, request.n, route, plan.prepare, record, observer, turns, body, lease, plan.redact
         )
 
-    async def _request(self, connection: "_Connection", version: Version, lease: Lease) -> tuple[ChatRequest, Weight]:
+    async def _request(self, connection: "_Connection", version: Version, lease: Lease) -> tuple[ClientRequest, Weight]:
         """The request, and what its body weighs. The body's bytes are dropped with that."""
         most = int(version.config.server.max_body_mb * 2**20)
         raw = await read_body(connection.scope, connection.receive, most, lease)
         connection.unread = False
-        return await self._gateway.turns.take(_read(raw, lease), _nothing)
+        return await self._gateway.turns.take(_read(self._operation, raw, lease), _nothing)
 
     async def _place(self, connection: "_Connection", slots: Slots, key: str) -> None:
         """Take one of the gateway's places. Raises `Overloaded`, and `ClientLeft` when the client leaves."""
@@ -150,7 +154,7 @@ class ChatCompletions:
             self._gateway.streams.remove(job.record.id)
 
 
-class CancelCompletion:
+class CancelOperation:
     """POST /v1/chat/completions/{id}/cancel: stop a stream in flight."""
 
     def __init__(self, gateway: Gateway) -> None:
@@ -188,7 +192,7 @@ class _Watched(NamedTuple):
     lease: Lease
 
 
-def _read(raw: bytes, lease: Lease) -> Steps[tuple[ChatRequest, Weight]]:
+def _read(operation: Operation, raw: bytes, lease: Lease) -> Steps[tuple[ClientRequest, Weight]]:
     """The request that a body holds, and its weight. Raises `InvalidRequest`."""
     most = 0
 
@@ -199,9 +203,9 @@ def _read(raw: bytes, lease: Lease) -> Steps[tuple[ChatRequest, Weight]]:
 
     body = yield from parse_body(raw, hold)
     lease.hold(footprint(body, raw, most))
-    request = yield from validate(body)
+    request = yield from operation.read(body)
     large = yield from is_large(raw)
-    tokens = (yield from estimate.prompt_steps(request.body)) if large else None
+    tokens = (yield from estimate.prompt_steps(request.body, operation.texts)) if large else None
     return request, Weight(len(raw), large, Work.of_body(len(raw)), tokens)
 
 

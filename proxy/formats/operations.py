@@ -1,0 +1,8 @@
+"""The operations that the gateway serves. A new endpoint is a line here."""
+
+from typing import Final
+
+from proxy.formats.openai_chat.operation import CHAT
+from proxy.formats.operation import Operation
+
+OPERATIONS: Final[tuple[Operation, ...]] = (CHAT,)
