@@ -6,12 +6,15 @@
 2. `streaming.driver` owns the request until its one exit. It makes attempts until one serves. Each attempt has a
    policy chain, a call and a sink of its own (`streaming.execution`), and a provider's connection that is closed
    whatever happens (`streaming.attempt`). `api.endpoint` watches the client meanwhile.
-3. `providers.native` sends the call in the provider's format. `providers.http.connection` gives the bytes of a chunk
-   to `providers.answer`. `formats.template` recognises an event that differs from the last one in its text alone. Any
-   other goes through `formats.sse` to a decoder (`formats.openai_chat.decode`, `formats.anthropic.decode`,
-   `formats.gemini.decode`).
-4. `streaming.pipeline` feeds the events to `policies.chain`, and gives what comes out to the sink
-   (`streaming.sinks`), which encodes it (`formats.openai_chat.encode`).
+3. `providers.native` sends the call in the provider's format (`providers.sending`). `providers.registry` has the
+   facts of the formats. `providers.http.connection` gives the bytes of a chunk to `providers.answer`. While nobody
+   waits, `providers.http.body` keeps them, and takes them out of their framing later (`providers.http.framing`).
+   `formats.template` recognises an event that differs from the last one in its text alone. Any other goes through
+   `formats.sse`. Both end at a decoder (`formats.openai_chat`, `formats.anthropic`, `formats.gemini`).
+4. `streaming.pipeline` notes what the bill needs (`accounting.ledger`, `policies.estimate`) and feeds the events to
+   `policies.chain`, long ones in pieces (`streaming.folding`). Until the answer has substance, they wait in
+   `streaming.prelude`. The limits of `streaming.deadlines` begin anew with each chunk. What comes out goes to the
+   sink (`streaming.sinks`), which encodes it (`formats.openai_chat.encode`).
 5. `streaming.response` writes it to the client. There are no queues, so a slow client slows the provider.
 6. At the end, whatever it is, `streaming.driver` closes the record: usage from `accounting.ledger`, then the access
    line, spans and metrics (`accounting.record`, `telemetry.watch`).
