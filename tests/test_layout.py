@@ -66,7 +66,12 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
 }
 """Each library, and who may import it. LiteLLM is in no row: `proxy.providers.litellm` alone imports it, by name."""
 
-BY_NAME = ("proxy.accounting.litellm_files", "proxy.providers.litellm", "proxy.accounting.tokenizers")
+BY_NAME = (
+    "proxy.cli.libraries",
+    "proxy.accounting.litellm_files",
+    "proxy.providers.litellm",
+    "proxy.accounting.tokenizers",
+)
 """Who may import modules by name, which the other rules here do not see."""
 
 LITELLM = ("proxy.providers", "proxy.cli.serve")

@@ -18,6 +18,7 @@ import uvloop
 
 from proxy.access.connections import raise_limit
 from proxy.app import create_app, create_gateway
+from proxy.cli.libraries import missing
 from proxy.config.load import ConfigError, Loaded, load_whole
 from proxy.config.providers import apis_in_use
 from proxy.gateway import Gateway
@@ -62,6 +63,9 @@ def serve(path: str, host: str | None, port: int | None, log_level: str) -> NoRe
 
 
 def _run(path: str, server: dict[str, Any], output: Output) -> int:
+    if problems := missing():
+        print("\n".join(problems), file=sys.stderr)
+        return 1
     try:
         loaded = load_whole(path, server=server)
     except ConfigError as error:
