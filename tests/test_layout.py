@@ -134,6 +134,8 @@ TESTED_BY = {
     "proxy/formats/operation.py": "tests/end_to_end/test_openai_sdk.py",
     "proxy/formats/openai_chat/operation.py": "tests/proxy/routing/test_capabilities.py",
     "proxy/providers/litellm_calls.py": "tests/proxy/providers/test_engine.py",
+    "proxy/formats/gemini/embeddings.py": "tests/end_to_end/test_embeddings.py",
+    "proxy/formats/openai_embeddings.py": "tests/end_to_end/test_embeddings.py",
     "proxy/formats/facts.py": "tests/test_provider_names.py",
     "proxy/providers/registry.py": "tests/test_provider_names.py",
     "proxy/formats/base.py": "tests/proxy/formats/openai_chat/test_decode.py",

@@ -3,6 +3,7 @@
 from typing import Final
 
 from proxy.formats.openai_chat.operation import CHAT
+from proxy.formats.openai_embeddings import EMBEDDINGS
 from proxy.formats.operation import Operation
 
-OPERATIONS: Final[tuple[Operation, ...]] = (CHAT,)
+OPERATIONS: Final[tuple[Operation, ...]] = (CHAT, EMBEDDINGS)

@@ -14,13 +14,15 @@ from proxy.formats.anthropic.facts import FACTS as ANTHROPIC_FACTS
 from proxy.formats.base import Decoder
 from proxy.formats.facts import FormatFacts
 from proxy.formats.gemini.decode import GeminiDecoder
+from proxy.formats.gemini.embeddings import GeminiEmbeddingsDecoder, embeddings_body
 from proxy.formats.gemini.facts import FACTS as GEMINI_FACTS
 from proxy.formats.openai_chat.decode import OpenAIDecoder
 from proxy.formats.openai_chat.facts import FACTS as OPENAI_FACTS
 from proxy.formats.openai_chat.operation import CHAT
+from proxy.formats.openai_embeddings import EMBEDDINGS, EmbeddingsDecoder
 from proxy.providers.anthropic import AnthropicTools, anthropic_request
 from proxy.providers.base import Call
-from proxy.providers.gemini import GeminiTools, gemini_request
+from proxy.providers.gemini import GeminiTools, gemini_post, gemini_request
 from proxy.providers.mapping.content import ANTHROPIC, GEMINI, Rules
 from proxy.providers.mapping.schemas import Schemas
 from proxy.providers.mapping.tools import Provider as Tools
@@ -50,11 +52,20 @@ class ProviderFormat:
     """What LiteLLM wants behind the provider's address."""
 
 
+def _gemini_embeddings(call: Call) -> HttpRequest:
+    body = embeddings_body(call.model, call.body, drop=call.settings.drop_params)
+    return gemini_post(call, "batchEmbedContents", body)
+
+
 PROVIDERS: Final[Mapping[str, ProviderFormat]] = {
     entry.facts.name: entry
     for entry in (
         ProviderFormat(
-            OPENAI_FACTS, {CHAT.name: Wire(openai_request, lambda guarded, request: OpenAIDecoder(guarded))}
+            OPENAI_FACTS,
+            {
+                CHAT.name: Wire(openai_request, lambda guarded, request: OpenAIDecoder(guarded)),
+                EMBEDDINGS.name: Wire(openai_request, lambda guarded, request: EmbeddingsDecoder(guarded)),
+            },
         ),
         ProviderFormat(
             ANTHROPIC_FACTS,
@@ -72,7 +83,8 @@ PROVIDERS: Final[Mapping[str, ProviderFormat]] = {
             {
                 CHAT.name: Wire(
                     gemini_request, lambda guarded, request: GeminiDecoder(guarded, one_call=request.one_call)
-                )
+                ),
+                EMBEDDINGS.name: Wire(_gemini_embeddings, lambda guarded, request: GeminiEmbeddingsDecoder(guarded)),
             },
             GEMINI,
             GeminiTools,

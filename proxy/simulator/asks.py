@@ -38,7 +38,8 @@ class Ask:
 
     `prompt` is the last user text; `prompt_tokens` counts all of it. `tool_results` are those of the last turn, empty
     when that was not one of tool results. `tool_choice` is "auto", "none", "required" or, forced, a tool's name with
-    `forced` set. `schema` None: prose is wanted; an empty one: any JSON object.
+    `forced` set. `dimensions` and `base64` are of embeddings, whose inputs are the `choices`. `schema` None: prose is
+    wanted; an empty one: any JSON object.
     """
 
     provider: Provider
@@ -57,3 +58,5 @@ class Ask:
     include_usage: bool = True
     thinks: bool = False
     logprobs: bool = False
+    dimensions: int = 0
+    base64: bool = False

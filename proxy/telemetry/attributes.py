@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from proxy.accounting.record import MAX_ACTIONS, Acted, AttemptRecord, Record
 from proxy.config.telemetry import Compat
+from proxy.formats.operations import OPERATIONS
 from proxy.telemetry import names
 from proxy.telemetry.context import MAX_VALUE
 from proxy.telemetry.labels import error_type
@@ -29,6 +30,9 @@ _NUMBERS = {
     "top_k": names.TOP_K,
 }
 """Numbers of a request that say nothing of what was asked."""
+
+_TEXTLESS = frozenset(operation.name for operation in OPERATIONS if not operation.answers_text)
+"""Operations whose answers have no finish reasons."""
 
 
 def asked(body: Mapping[str, Any]) -> Attributes:
@@ -55,7 +59,7 @@ def server(record: Record, compat: tuple[Compat, ...] = ()) -> Attributes:
         found[names.HTTP_STATUS] = record.status
     if error := own_error(record):
         found[names.ERROR_TYPE] = error
-    if record.finish_reasons:
+    if record.finish_reasons and record.operation not in _TEXTLESS:
         reasons = record.finish_reasons
         found[names.SEEN_FINISH_REASONS] = tuple(reasons[choice] for choice in sorted(reasons))
     if record.stream and record.first_event is not None:
@@ -85,7 +89,8 @@ def chat(record: Record, compat: tuple[Compat, ...] = ()) -> Attributes:
     _put(found, names.STOPPED_BY, record.stopped_by)
     _put(found, names.TOKENIZER, record.tokenizer)
     _put(found, names.ERROR_TYPE, own_error(record))
-    _put(found, names.FINISH_REASONS, tuple(provider_finish_reasons(record)))
+    if record.operation not in _TEXTLESS:
+        _put(found, names.FINISH_REASONS, tuple(provider_finish_reasons(record)))
     if record.stream:
         _stream(found, record)
     _usage(found, record)

@@ -34,7 +34,7 @@ OPENAI_PARAMETERS = frozenset({"store", "safety_identifier", "prompt_cache_key",
 """Further ones, for OpenAI and Azure alone."""
 
 _NO_KEY = "none"
-_OPENAI = frozenset({"openai", "azure"})
+OPENAI_PROVIDERS = frozenset({"openai", "azure"})
 
 
 def arguments(call: Call) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _options(call: Call) -> Mapping[str, Any]:
 
 
 def _parameters(call: Call, api: str, provider: str) -> dict[str, Any]:
-    wanted = CHAT_PARAMETERS | OPENAI_PARAMETERS if provider in _OPENAI else CHAT_PARAMETERS
+    wanted = CHAT_PARAMETERS | OPENAI_PARAMETERS if provider in OPENAI_PROVIDERS else CHAT_PARAMETERS
     named: dict[str, Any] = {}
     for name, value in call.body.items():
         if name in OURS or value is None or says_nothing(name, value):
@@ -139,7 +139,7 @@ def _parameters(call: Call, api: str, provider: str) -> dict[str, Any]:
     native = PROVIDERS.get(api)
     if native is not None and native.tools is not None:
         return prepared_tools(named, native.tools(schemas, call.model))
-    if provider not in _OPENAI:
+    if provider not in OPENAI_PROVIDERS:
         _check_schemas(named, schemas)
     return {name: copied(value) for name, value in named.items()}
 

@@ -4,15 +4,24 @@ import re
 
 from proxy.simulator.formats.anthropic import Anthropic
 from proxy.simulator.formats.base import Format
+from proxy.simulator.formats.embeddings import GeminiEmbeddings, OpenAIEmbeddings
 from proxy.simulator.formats.gemini import Gemini
 from proxy.simulator.formats.openai import OpenAI
 
-FORMATS: dict[str, Format] = {"openai": OpenAI(), "anthropic": Anthropic(), "gemini": Gemini()}
-"""The one registration point: a provider's name and its format."""
+FORMATS: dict[str, Format] = {
+    "openai": OpenAI(),
+    "anthropic": Anthropic(),
+    "gemini": Gemini(),
+    "openai_embeddings": OpenAIEmbeddings(),
+    "gemini_embeddings": GeminiEmbeddings(),
+}
+"""The one registration point: a provider's name, with its operation where that is not chat, and its format."""
 
 _PATHS = (
     ("openai", re.compile(r"/v1/chat/completions")),
     ("anthropic", re.compile(r"/v1/messages")),
+    ("openai_embeddings", re.compile(r"/v1/embeddings")),
+    ("gemini_embeddings", re.compile(r"/v1beta/models/[^/]+:batchEmbedContents")),
     ("gemini", re.compile(r"/v1beta/models/[^/]+:(?:streamGenerateContent|generateContent)")),
 )
 

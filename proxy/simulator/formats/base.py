@@ -38,6 +38,8 @@ class Terms:
     include_usage: bool
     now: int
     logprobs: bool = False
+    dimensions: int = 0
+    base64: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,11 @@ USED: dict[str, tuple[Callable[[Any], Any], tuple[str, ...]]] = {
         lambda m: inspect.unwrap(m.acompletion),
         (*sorted((CHAT_PARAMETERS | OPENAI_PARAMETERS) - {"top_k"}), *CALLED_WITH),
     ),
+    "embedding": (
+        lambda m: inspect.unwrap(m.embedding),
+        ("model", "input", "dimensions", "user", "encoding_format", "timeout", "api_base", "api_key"),
+    ),
+    "aembedding": (lambda m: inspect.unwrap(m.aembedding), ("kwargs",)),
 }
 
 
