@@ -78,7 +78,7 @@ async def test_probes_answer_without_a_key(anyio_backend: object) -> None:
         ("GET", "/v1/chat/completions/x/cancel", 405, "POST"),
         ("POST", "/healthz", 405, "GET, HEAD"),
         ("GET", "/", 404, None),
-        ("POST", "/v1/embeddings", 404, None),
+        ("POST", "/v1/audio/speech", 404, None),
         ("GET", "/v2/models", 404, None),
     ],
 )
