@@ -50,7 +50,7 @@ class Running:
 
     async def recorded(self, count: int = 1) -> Record:
         """The newest record, once there are `count`."""
-        async with asyncio.timeout(2), self._arrived:
+        async with asyncio.timeout(5), self._arrived:
             await self._arrived.wait_for(lambda: len(self.records) >= count)
         return self.records[-1]
 
@@ -100,6 +100,6 @@ async def fresh(run: Running) -> AsyncIterator[Running]:
     run.sim.answers.clear()
     run.records.clear()
     yield run
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         while run.gateway.streams:
             await asyncio.sleep(0.005)

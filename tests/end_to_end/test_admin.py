@@ -103,7 +103,7 @@ async def test_every_policy_that_holds_says_how_much(policies: str, answer: str,
     async with running(extra=extra) as run, plain(run.url) as http, client(run.port) as ours:
         run.sim.answers["m"] = Answer(answer, chunk=0, fault=InjectedFault("stall", after=1))
         await ours.send(chat("openai-m"))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             while True:
                 listed = (await status(http))["streams"]["list"]
                 if listed and listed[0]["tokens"]:

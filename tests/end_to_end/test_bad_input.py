@@ -278,7 +278,7 @@ async def test_what_is_no_request(run: Running, kind: str) -> None:
     raw, status = NO_REQUESTS[kind]
     async with connected(run) as (reader, writer):
         writer.write(raw)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             answer = await reader.read()
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status)

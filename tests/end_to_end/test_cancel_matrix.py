@@ -208,7 +208,7 @@ async def test_a_client_that_leaves_stops_the_connecting() -> None:
     port = listener.sockets[0].getsockname()[1]
     secure = f'providers: {{{{openai: {{{{api_key: k, base_url: "https://127.0.0.1:{port}/v1"}}}}}}}}\n'
     async with running(secure + "server: {{port: 0}}\nmodels: {{m: {{target: openai/m}}}}\n") as run:
-        async with client(run.port) as leaver, asyncio.timeout(2):
+        async with client(run.port) as leaver, asyncio.timeout(5):
             await leaver.send(chat("m"))
             await opened.wait()
             leaver.close()

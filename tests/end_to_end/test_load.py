@@ -100,7 +100,7 @@ async def test_a_drain_cuts_no_stream_without_a_word(tmp_path: Path) -> None:
     async with busy(tmp_path) as (process, clients, port), plain(process.url) as http:
         process.process.send_signal(signal.SIGTERM)
         began = time.monotonic()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             while (await http.get("/readyz")).status_code != 503:
                 pass
         async with client(port) as late:  # who has not looked at /readyz yet

@@ -338,7 +338,7 @@ async def test_the_process_reloads_by_itself_and_on_sighup(tmp_path: Path) -> No
         await serving.ready(http)
         assert (await said(http, "sim-echo", text="one word"))[0] == "one [LABEL]"
         config.write_text(PROCESS.replace("LABEL", "NEW"))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             while (await said(http, "sim-echo", text="one word"))[0] != "one [NEW]":
                 pass
         config.write_text(PROCESS + "nonsense: true\n")
@@ -357,6 +357,6 @@ async def test_the_process_reloads_by_itself_and_on_sighup(tmp_path: Path) -> No
 
 
 async def refusal(http: httpx.AsyncClient, count: int = 1) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         while (await http.get("/admin/status")).json()["config"]["refusals"] < count:
             await asyncio.sleep(0.02)

@@ -46,7 +46,7 @@ async def test_the_default_configuration_serves_every_provider_and_drains(anyio_
             streamed = chunks_of((await http.post(CHAT, json=ask(model, stream=True))).text)
             assert whole["choices"][0]["message"]["content"] == text_of(streamed) != ""
         serving.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             while (await http.get("/readyz")).status_code != 503:
                 pass
         await asyncio.sleep(0.5)  # a quarter of the notice: who has not looked at /readyz yet is still served

@@ -154,7 +154,7 @@ async def test_ids_are_never_the_same(http: httpx.AsyncClient) -> None:
 async def test_events_come_when_the_provider_sends_them(run: Running, http: httpx.AsyncClient, provider: str) -> None:
     run.sim.answers["m"] = Answer("one two ", chunk=4, fault=InjectedFault("stall", after=1))
     async with http.stream("POST", CHAT, json=ask(f"{provider}-m", stream=True)) as response:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             first = await anext(response.aiter_text())
     assert text_of([json.loads(data) for data in data_of(first)]) == "one "
     await (await run.sim.next_call()).left()

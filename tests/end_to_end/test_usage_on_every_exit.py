@@ -178,7 +178,7 @@ async def stall(run: Running, provider: str, stream: bool) -> str:
 
 async def _sent(run: Running, pieces: int) -> None:
     call = await run.sim.next_call()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         while call.chunks_sent < pieces:
             await asyncio.sleep(0.005)
     await asyncio.sleep(0.05)  # and read

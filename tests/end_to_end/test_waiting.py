@@ -122,7 +122,7 @@ async def test_a_drain(wait: str, stream: bool) -> None:
 async def test_comments_go_out_meanwhile(wait: str) -> None:
     async with gateway(", queue_seconds: 60, keep_alive: 0.05") as run, WAITS[wait](run, True) as waiter:
         await until(lambda: run.gateway.streams)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             while waiter.seen.count(b": keep-alive") < 2:
                 await waiter.read()
 

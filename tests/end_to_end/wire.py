@@ -101,10 +101,10 @@ class Client:
         self.seen = bytearray()
 
     async def send(self, data: bytes) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await self._loop.sock_sendall(self._socket, data)
 
-    async def until(self, marker: bytes, seconds: float = 2) -> bytearray:
+    async def until(self, marker: bytes, seconds: float = 5) -> bytearray:
         """Read until `marker` was seen; all that was seen. Raises `ConnectionError` when the connection ends first."""
         async with asyncio.timeout(seconds):
             while marker not in self.seen:
@@ -112,7 +112,7 @@ class Client:
                     raise ConnectionError(f"the connection ended before {marker!r}: {self.seen[-500:]!r}")
         return self.seen
 
-    async def rest(self, seconds: float = 2) -> bytearray:
+    async def rest(self, seconds: float = 5) -> bytearray:
         """Read until the connection ends, well or by a reset; all that was seen."""
         async with asyncio.timeout(seconds):
             try:
@@ -122,7 +122,7 @@ class Client:
                 pass
         return self.seen
 
-    async def response(self, seconds: float = 2) -> Response:
+    async def response(self, seconds: float = 5) -> Response:
         """Read until there is a complete response, and forget it; informational ones are passed over."""
         reading = _Reading()
         reading.parser.feed_data(self.seen)
@@ -165,7 +165,7 @@ async def client(port: int, *, receive_buffer: int | None = None) -> AsyncIterat
         yield Client(sock)
 
 
-async def until(holds: Callable[[], object], seconds: float = 2) -> None:
+async def until(holds: Callable[[], object], seconds: float = 5) -> None:
     """Wait for what no event tells. Raises `TimeoutError`."""
     async with asyncio.timeout(seconds):
         while not holds():

@@ -18,7 +18,7 @@ def anyio_backend() -> str:
 
 async def waiting(slots: Slots, number: int) -> None:
     """Let the tasks run until so many wait."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         while slots.waiting != number:
             await asyncio.sleep(0)
 
@@ -142,7 +142,7 @@ async def test_a_key_that_waits_again_and_again_keeps_no_other_out() -> None:
 
 
 async def until_served(order: list[str], count: int) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         while len(order) < count:
             await asyncio.sleep(0)
 

@@ -154,7 +154,7 @@ def test_all_of_an_answer_comes_once_and_in_order_whatever_interrupts_its_reader
                 elif step == "turn":
                     await asyncio.sleep(0)
             heard.hear(read)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await heard.task
         return heard
 
@@ -170,7 +170,7 @@ async def test_every_chunk_is_taken_at_once_while_its_reader_sleeps() -> None:
     assert heard.at_once == len(WORDS) and heard.got == decoded(b"".join(map(said, WORDS)))[: len(WORDS)]
     heard.hear(chunk(DONE))
     heard.hear(LAST)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         await heard.task
 
 
@@ -190,7 +190,7 @@ async def test_what_the_taker_raises_is_the_readers_and_what_follows_is_not_lost
         heard.hear(chunk(said(word)))
     assert heard.at_once == 2
     heard.hear(chunk(DONE) + LAST)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         await heard.task
     assert [str(error) for error in heard.raised] == ["b"]
     assert text_of(heard.got) == "acd"
@@ -255,7 +255,7 @@ async def test_an_end_that_came_while_nobody_waited_is_seen_by_the_next_reader(g
     else:
         heard.hear(LAST)
     with pytest.raises(UpstreamError):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await heard.answer.read(lambda batch: None)
 
 

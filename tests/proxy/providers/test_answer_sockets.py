@@ -72,7 +72,7 @@ class Taker:
         return None
 
     async def next(self) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await self.came.wait()
         self.came.clear()
 
@@ -101,7 +101,7 @@ async def test_batches_come_at_once_and_a_connection_is_used_again_without_its_o
                 provider.say(chunk(said(word)))
                 await taker.next()
             provider.say(chunk(DONE) + LAST)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(5):
                 assert (await reading)[-1] == End("natural")
             await answer.aclose()
         assert [taker.text for taker in takers] == ["Hello, 0", "Hello, 1", "Hello, 2"]
@@ -124,7 +124,7 @@ async def test_a_provider_that_dies_while_somebody_listens_is_a_failure(
         provider.say(partial)
         provider.writer.transport.close() if how == "close" else provider.writer.transport.abort()
         with pytest.raises(UpstreamError) as caught:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(5):
                 await reading
         assert caught.value.code == "upstream_died" and taker.text == "Hel"
         await answer.aclose()
@@ -138,7 +138,7 @@ async def test_a_provider_that_closes_behind_its_last_event_has_answered(upstrea
         provider.say(chunk(said("", '"stop"')) + chunk(DONE))
         assert provider.writer is not None
         provider.writer.close()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             assert (await reading)[-1] == End("natural")
         await answer.aclose()
 
@@ -181,7 +181,7 @@ async def test_a_body_that_is_not_plain_chunks_of_events_is_read_and_never_taken
         for part in parts:
             await asyncio.sleep(0.01)
             provider.say(part)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await reading
         await answer.aclose()
     assert text_of(events) == "Hello" and not taker.batches

@@ -137,7 +137,7 @@ async def test_a_body_that_ends_a_little_late_keeps_its_connection(upstream: Nat
             said.clear()
             await drained(await upstream.open(at(provider.url)))
             assert said.is_set() is not late
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(5):
                 await (said if late else provider.closed).wait()
             await asyncio.sleep(0.01)
         assert provider.connections == (1 if late else 2)

@@ -140,7 +140,7 @@ async def test_a_refusal_that_does_not_end_is_told_in_time(
     async with server(b'HTTP/1.1 500 Error\r\ncontent-length: 99\r\n\r\n{"error":') as provider:
         error = await refused(upstream, at(provider.url))
         assert (error.status, error.provider_status) == (502, 500)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await provider.closed.wait()
 
 
@@ -158,7 +158,7 @@ async def test_a_refusal_without_end_is_not_read_to_it(upstream: NativeUpstream)
     async with server(play) as provider:
         error = await refused(upstream, at(provider.url))
         assert error.status == 502
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await provider.closed.wait()
     assert sent < 20_000_000  # what the sockets hold
 
@@ -205,7 +205,7 @@ async def test_what_came_before_the_connection_broke_is_not_lost(upstream: Nativ
 
     async with server(play) as provider:
         answer = await upstream.open(at(provider.url))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await provider.closed.wait()
         await asyncio.sleep(0.02)
         events = await drained(answer)
@@ -222,7 +222,7 @@ async def test_an_event_without_end_is_a_fault(upstream: NativeUpstream) -> None
     async with server(play) as provider:
         events = await drained(await upstream.open(at(provider.url)))
         assert isinstance(events[-1], DecodeError) and events[-1].kind == "event_too_large"
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await provider.closed.wait()
 
 
@@ -235,7 +235,7 @@ async def test_a_whole_answer_without_end_is_an_error_that_names_the_bound(upstr
         with pytest.raises(AnswerTooLarge, match="max_answer_mb"):
             await drained(answer)
         await answer.aclose()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await provider.closed.wait()
 
 

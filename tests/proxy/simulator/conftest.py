@@ -103,7 +103,7 @@ class Wire:
 
     async def until(self, marker: bytes) -> bytes:
         """Read until the marker was seen; gives all that was read since the last marker."""
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             while marker not in self.seen:
                 data = await self.reader.read(65536)
                 assert data, f"the connection ended before {marker!r}: {bytes(self.seen)!r}"
@@ -115,7 +115,7 @@ class Wire:
 
     async def rest(self) -> bytes:
         """All that comes until the connection ends."""
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             return bytes(self.seen) + await self.reader.read()
 
 

@@ -183,7 +183,7 @@ class Run:
     task: asyncio.Task[None]
 
     async def finished(self) -> Response:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await self.task
         return self.client.response
 

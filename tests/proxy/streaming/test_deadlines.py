@@ -35,7 +35,7 @@ async def over() -> bool:
 async def interrupted(deadlines: Deadlines, wait: Callable[[], Awaitable[object]]) -> Reason | None:
     """The reason that a wait was interrupted for."""
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await wait()
     except asyncio.CancelledError:
         return deadlines.interruption.claim()
@@ -129,7 +129,7 @@ async def test_a_wake_loses_nothing() -> None:
             queue.put_nowait(7)
         return False
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         assert await deadlines.wait(queue.get, keep_alive, limited=True) == 7
     assert wakes == 3
 
@@ -137,7 +137,7 @@ async def test_a_wake_loses_nothing() -> None:
 async def test_a_wake_can_end_the_wait() -> None:
     deadlines = Deadlines(LONG, 0.01)
     deadlines.keep_alive.start()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         assert await deadlines.wait(forever, over, limited=False) is None
 
 
@@ -156,7 +156,7 @@ async def test_a_policys_deadline_wakes_the_wait() -> None:
     deadlines = Deadlines(LONG, 15)
     for at in (asyncio.get_running_loop().time() + 0.01, asyncio.get_running_loop().time() - 1):  # past ones too
         deadlines.tick.set(at)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             assert await deadlines.wait(forever, over, limited=True) is None
         assert deadlines.tick.take()
         deadlines.tick.set(at)  # who wants it at the same time still has had it
@@ -167,7 +167,7 @@ async def test_a_policys_deadline_that_comes_nearer_wakes_a_wait_that_runs() -> 
     deadlines = Deadlines(LONG, 15)
     loop = asyncio.get_running_loop()
     loop.call_soon(lambda: deadlines.hasten_tick(loop.time() + 0.01))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         assert await deadlines.wait(forever, over, limited=True) is None
     assert deadlines.tick.take()
 

@@ -23,7 +23,7 @@ def forever() -> Awaitable[object]:
 async def claimed(interruption: Interruption) -> Reason | None:
     """The reason that a wait was interrupted for."""
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await forever()
     except asyncio.CancelledError:
         return interruption.claim()

@@ -47,7 +47,7 @@ async def test_a_body_that_the_provider_does_not_read_is_let_go_with_its_request
     assert transport is not None and transport.get_write_buffer_size() > 0
     opening.cancel()
     await asyncio.wait({opening})
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         while not transport.is_closing() or transport.get_write_buffer_size():
             await asyncio.sleep(0.01)
     gone.set()
