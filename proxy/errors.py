@@ -1,7 +1,7 @@
-"""Errors that a client sees, by whose fault they are, each with its HTTP status and OpenAI error code.
+"""Errors that clients see, grouped by who is at fault, each with its HTTP status and OpenAI error code.
 
-Rule: a message says what is wrong and what to do about it, and never holds a key, a URL of ours, a stack trace, or text
-of an answer. All that go to a client are `GatewayError`s; the envelope is made in `proxy.formats.openai_chat.envelope`.
+A message says what is wrong and what to do about it. It never contains a key, an internal URL, a stack trace, or text
+of an answer. All errors for clients are `GatewayError`s. `proxy.formats.openai_chat.envelope` makes the envelope.
 """
 
 from typing import Literal, TypeAlias
@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from policies.work import OverBudget
 
 Cause: TypeAlias = Literal["request", "moderation", "length", "route", "model", "key", "account", "limit", "provider"]
-"""Whose affair a provider's refusal is: see `proxy.formats.causes`."""
+"""The subject of a provider's error: see `proxy.formats.causes`."""
 
 _MAX_PARAM = 128
 
@@ -44,14 +44,14 @@ class GatewayError(Exception):
 
 
 class InvalidRequest(GatewayError):
-    """The client's request is wrong; nothing was sent to a provider."""
+    """The client's request is wrong. Nothing was sent to a provider."""
 
     status = 400
     type = "invalid_request_error"
 
 
 class TooComplex(InvalidRequest):
-    """The request asks for more work than one request may cause; see `policies.work`."""
+    """The request asks for more work than one request may cause: see `policies.work`."""
 
     code = "request_too_complex"
 
@@ -60,7 +60,7 @@ class TooComplex(InvalidRequest):
 
 
 class Unauthorized(GatewayError):
-    """No key, or one that we don't know."""
+    """The request has no key, or an unknown one."""
 
     status = 401
     type = "invalid_request_error"
@@ -68,7 +68,7 @@ class Unauthorized(GatewayError):
 
 
 class Forbidden(GatewayError):
-    """The key is known and may not do this."""
+    """The key is known but may not do this."""
 
     status = 403
     type = "invalid_request_error"
@@ -76,7 +76,7 @@ class Forbidden(GatewayError):
 
 
 class NotFound(GatewayError):
-    """No such route, model or stream."""
+    """There is no such route, model or stream."""
 
     status = 404
     type = "invalid_request_error"
@@ -84,7 +84,7 @@ class NotFound(GatewayError):
 
 
 class KeyPaused(GatewayError):
-    """The key's own requests failed at a target that answers other keys: it must leave the target alone for a while."""
+    """The key's own requests failed at a target that answers other keys. It must leave the target alone for a while."""
 
     status = 429
     type = "rate_limit_error"
@@ -92,12 +92,12 @@ class KeyPaused(GatewayError):
 
 
 class UpstreamError(GatewayError):
-    """The provider refused, failed, or went away.
+    """The provider rejected the request, failed, or disconnected.
 
-    `status` is what the client gets. `provider_status` is what the provider sent, None when it sent none (refused
-    connection, death). `cause` says whose affair it is (`proxy.formats.causes`). `quoted` tells that the message is in
-    the provider's words, which may repeat the prompt. `detail` is for the operator's log alone: the reason that the
-    operating system or the provider gave, without keys.
+    `status` is the client's status. `provider_status` is the provider's, None if it sent none (refused or lost
+    connection). `cause` is the subject of the error (`proxy.formats.causes`). `quoted` means that the message is in the
+    provider's words, which may repeat the prompt. `detail` is for the operator's log only: the reason from the
+    operating system or the provider, without keys.
     """
 
     status = 502
@@ -122,14 +122,14 @@ class UpstreamError(GatewayError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """The provider was too slow; which limit it broke is in the message."""
+    """The provider was too slow. The message names the limit."""
 
     status = 504
     code = "upstream_timeout"
 
 
 class AnswerTooLarge(UpstreamError):
-    """The answer is larger than a whole one may be. The next attempt's would be, too."""
+    """The answer exceeds the size limit of a non-streaming answer. A retry would exceed it too."""
 
     code = "answer_too_large"
 
@@ -142,7 +142,7 @@ class AnswerTooLarge(UpstreamError):
 
 
 class PolicyFailed(GatewayError):
-    """A policy raised: the stream fails closed."""
+    """A policy raised an exception. The stream fails closed."""
 
     status = 500
     code = "policy_error"

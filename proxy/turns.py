@@ -1,8 +1,7 @@
-"""Long work on the event loop, a slice in each of its turns.
+"""Long work on the event loop, one slice in each turn.
 
-Rule: however many requests have long work, one of them gets a slice in one turn of the loop, in the order in which they
-asked. So other streams wait for one slice, not for one slice of each. Work that ends within its first slice waits for
-nothing.
+Of all requests with long work, one gets a slice in each turn of the loop, in the order of their requests. Other streams
+therefore wait for one slice at most. Work that ends within its first slice does not wait.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from policies.steps import Steps
 _T = TypeVar("_T")
 
 SLICE: Final = 0.001
-"""Seconds of a slice. Its last step may take it a little further."""
+"""Seconds of a slice. Its last step may exceed it a little."""
 
 
 class Turns:
@@ -28,8 +27,9 @@ class Turns:
         self._handed_out = False
 
     async def take(self, steps: Steps[_T], between: Callable[[], Awaitable[None]] | None = None) -> _T:
-        """Do the work to its end and give its result. `between` is awaited between two slices. The work is closed when
-        it is interrupted there."""
+        """Do the work to its end and return its result. Await `between` between two slices. Close the work if
+        interrupted.
+        """
         with contextlib.closing(steps):
             while True:
                 until = time.perf_counter() + SLICE
@@ -45,7 +45,7 @@ class Turns:
                     await between()
 
     async def turn(self) -> None:
-        """Wait for the next turn that is nobody else's."""
+        """Wait for the next free turn."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)
@@ -55,7 +55,7 @@ class Turns:
         await turn
 
     def _hand_out(self) -> None:
-        """Give this turn of the loop to the first who still waits for one."""
+        """Give this turn of the loop to the first waiter."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():

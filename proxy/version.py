@@ -1,7 +1,7 @@
-"""One version of the configuration, ready to serve. A request keeps the version that it began with to its end, so a
-reload never mixes two.
+"""One version of the configuration, ready to serve.
 
-Rule: a version is made whole before anyone sees it, and never changes. What it remembers is what follows from it.
+A request keeps its version to the end, so a reload never mixes two. A version is complete before it is published, and
+never changes. It caches only derived values.
 """
 
 import time
@@ -16,13 +16,15 @@ from proxy.config.models import Config, Model
 from proxy.config.resolve import Resolved, fallbacks, resolve
 
 MAX_NAMES = 1_000
-"""Names that clients asked for, whose standing is remembered. Wildcards take any number of them."""
+"""Size limit of the cache of names that clients asked for. Wildcards match any number of names."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelBinding:
-    """What a name that a client asks for stands for: the model, those that serve when it cannot, and its policies.
-    `bases` are the tokenizers that its policies want."""
+    """The binding of a name that clients use: its model, the fallbacks, and the policies.
+
+    `bases` are the tokenizers that its policies need.
+    """
 
     model: Resolved
     fallbacks: tuple[Resolved, ...]
@@ -32,7 +34,7 @@ class ModelBinding:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`id` tells versions apart: it changes with the file, and with the files that it names."""
+    """A configuration that is ready to serve. `id` changes with the file and with the files that it names."""
 
     id: str
     config: Config
@@ -41,16 +43,16 @@ class Version:
     _known: dict[str, ModelBinding] = field(default_factory=dict, repr=False, compare=False)
 
     def standing(self, name: str) -> ModelBinding | None:
-        """What a model's name stands for; None if nothing."""
+        """Return the binding of a model's name, or None if the name is unknown."""
         known = self._known.get(name)
         return self._find(name) if known is None else known
 
     def plan(self, model: Model) -> ChainPlan:
-        """The policies of a model, in the order of their stages; those of a type that act as one are one."""
+        """Return a model's policies in the order of their stages. Policies that act together are merged."""
         return ChainPlan(policy_ids(self.config, model), self.config.policies, self.policies)
 
     def bases(self) -> list[tokenizers.Basis]:
-        """The tokenizers that caps will want."""
+        """List the tokenizers that token caps need."""
         counting = {ids for ids, model in _distinct(self.config).items() if self.plan(model).needs_tokenizer}
         models = [model for model in self.config.models.values() if _ids(self.config, model) in counting]
         wanted = [place.target.partition("/")[2] for model in models for place in model.places]
@@ -71,8 +73,10 @@ class Version:
 
 
 def make_version(config: Config, policies: Mapping[str, PolicyType], id: str = "") -> Version:
-    """The version of a loaded configuration. What policies compile together is compiled here, once; it may take a
-    second, so that a running gateway calls this in a thread."""
+    """Make the version of a loaded configuration, and compile the policies that act together.
+
+    This may take a second, so a running gateway calls it in a thread.
+    """
     version = Version(id, config, Keyring(config.auth), policies)
     for model in _distinct(config).values():
         version.plan(model).chain(Context("", time.monotonic))
@@ -80,7 +84,7 @@ def make_version(config: Config, policies: Mapping[str, PolicyType], id: str = "
 
 
 def _distinct(config: Config) -> dict[tuple[str, ...], Model]:
-    """A model for each list of policies that some model has."""
+    """Map each distinct list of policies to a model that has it."""
     return {_ids(config, model): model for model in config.models.values()}
 
 

@@ -1,8 +1,8 @@
-"""Write the parts of docs/ that are made from the code: `python -m scripts.generate` writes them, a test compares them.
+"""Write the generated parts of docs/: `python -m scripts.generate` writes them, and a test compares them.
 
-Between `<!-- X -->` and `<!-- end -->` stand: `keys: Model`, the table of a model's keys; `help: command`, a command's
-help; `finish: all`, the providers' finish reasons; `failures: all`, their refusals. docs/config.schema.json is made as
-a whole.
+A generated part stands between `<!-- X -->` and `<!-- end -->`. X is `keys: Model` (the table of a model's keys),
+`help: command` (a command's help), `finish: all` (the providers' finish reasons) or `failures: all` (their errors).
+A policy without a table of keys gets a section in docs/configuration.md. docs/config.schema.json is generated whole.
 """
 
 import json
@@ -21,18 +21,31 @@ from tests.end_to_end.matrix import rendered
 
 DOCS = Path(__file__).parents[1] / "docs"
 WIDTH = 100
+_AFTER_POLICIES = "## prices\n"
 _PART = re.compile(r"(<!-- (keys|help|finish|failures): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def documents() -> dict[Path, str]:
-    """Every file with a part that is made, as it should be."""
+    """Return the right content of every file with generated parts."""
     schema = config_schema(POLICIES)
     made = {DOCS / "config.schema.json": written(schema)}
     for path in sorted(DOCS.glob("*.md")):
         text = path.read_text()
+        if path.name == "configuration.md":
+            text = _with_policies(text)
         if _PART.search(text):
             made[path] = _PART.sub(lambda part: _part(part, schema), text)
     return made
+
+
+def _with_policies(text: str) -> str:
+    """Add a section for each policy without a table of keys, after the sections of the other policies."""
+    for name, policy in POLICIES.items():
+        part = f"<!-- keys: {policy.config.__name__} -->"
+        if part not in text:
+            section = f"### {name}\n\n{part}\n<!-- end -->\n\n"
+            text = text.replace(_AFTER_POLICIES, section + _AFTER_POLICIES, 1)
+    return text
 
 
 def _part(part: re.Match[str], schema: Mapping[str, Any]) -> str:

@@ -18,15 +18,28 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/*.md", "deploy/**/*.md")
 SOURCES = ("policies", "proxy", "benchmarks", "scripts", "tests")
 
-NOT_YET = ("policies", "proxy", "benchmarks", "tests")
+NOT_YET = (
+    "policies",
+    "proxy/access",
+    "proxy/accounting",
+    "proxy/api",
+    "proxy/config",
+    "proxy/formats",
+    "proxy/providers",
+    "proxy/reload",
+    "proxy/routing",
+    "proxy/server",
+    "proxy/simulator",
+    "proxy/streaming",
+    "proxy/telemetry",
+    "proxy/app.py",
+    "proxy/gateway.py",
+    "benchmarks",
+    "tests",
+)
 """Packages whose docstrings are not checked yet, each with all that is in it. Take a name out once it is clean."""
 
-DOCUMENTS_NOT_YET: tuple[str, ...] = (
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "docs/cli.md",
-)
+DOCUMENTS_NOT_YET: tuple[str, ...] = ("CHANGELOG.md",)
 """Documents that are not checked yet."""
 
 CHAINS_NOT_YET = ("CHANGELOG.md",)

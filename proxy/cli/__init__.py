@@ -1,2 +1,1 @@
-"""The command line. `commands` holds its grammar; each command's work is a module of its own, imported when it is
-called."""
+"""Command line. `commands` holds the grammar. Each command's work is a module, imported when the command runs."""

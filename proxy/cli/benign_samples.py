@@ -1,4 +1,4 @@
-"""Ordinary text, as models write it: none of it is secret, so a rule that fires on it would spoil answers."""
+"""Ordinary text as models write it. It contains no secrets, so a rule that matches it would damage real answers."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -59,4 +59,4 @@ SELECT u.id, count(*) AS n FROM users u LEFT JOIN orders o ON o.user_id = u.id W
 '''
 
 TEXTS: Final[Mapping[str, str]] = {"English": ENGLISH, "Chinese": CHINESE, "code": CODE}
-"""The samples by the name that people are told."""
+"""The samples by the names that users see."""

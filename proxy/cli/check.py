@@ -1,4 +1,4 @@
-"""`sluice check`: all that is wrong with a configuration, or what it comes to."""
+"""`sluice check`: report the problems of a configuration, or summarize a valid one."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -18,7 +18,7 @@ _WIDEST = 80
 
 
 def check(path: str, as_json: bool) -> int:
-    """Check a file and say what was found; the process's exit code."""
+    """Check a file and print the result. Return the exit code."""
     try:
         config = load(path)
     except ConfigError as error:
@@ -40,7 +40,7 @@ def _refused(path: str, problems: list[Problem], as_json: bool) -> None:
     for problem in problems:
         where = f"{problem.file}:{problem.line}:{problem.column}"
         click.echo(bold(where) + shown(str(problem).removeprefix(where)))
-    click.echo(bad(f"{path}: {counted(len(problems), 'problem')}; the gateway would refuse this file."), err=True)
+    click.echo(bad(f"{path}: {counted(len(problems), 'problem')}; the gateway would reject this file."), err=True)
 
 
 def _summary(config: Config) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _summary(config: Config) -> dict[str, Any]:
 
 
 def _told(path: str, config: Config) -> Iterator[str]:
-    yield good(f"{path} is right.")
+    yield good(f"{path} is valid.")
     yield ""
     yield bold("Models")
     models = [
@@ -107,7 +107,7 @@ def _size(rules: list[SizedRule]) -> str:
 
 
 def _settings(policy: Any) -> str:
-    """What the file says of a policy that has no rules."""
+    """Show the settings that the file gives to a policy without rules."""
     given = policy.model_dump(mode="json", exclude_unset=True)
     told = ", ".join(f"{key}: {value if isinstance(value, str) else json_text(value)}" for key, value in given.items())
     return shortened(told, _WIDEST) or faint("as it is by default")

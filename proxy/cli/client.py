@@ -1,7 +1,7 @@
-"""One call to a running gateway's HTTP surface, by the standard library.
+"""One HTTP call to a running gateway, with the standard library.
 
-Rules. A failure says what to do about it and ends the command with exit code 1. The key goes to the address that was
-given and nowhere else: redirects are not followed, and loopback is reached without a proxy.
+A failure says what to do about it and ends the command with exit code 1. The key goes only to the given address:
+redirects are not followed, and loopback is reached without a proxy.
 """
 
 import json
@@ -21,17 +21,17 @@ from proxy.cli.terminal import bad, shown
 from proxy.config.fields import is_loopback
 
 TIMEOUT = 10
-"""Seconds that a gateway gets to answer."""
+"""Seconds to wait for a gateway's answer."""
 
 MAX_BYTES = 16 * 2**20
-"""Bytes of an answer."""
+"""Size limit of an answer, in bytes."""
 
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A gateway's answer: its status, and its JSON."""
+    """A gateway's answer: its status and its JSON."""
 
     status: int
     body: dict[str, Any]
@@ -43,7 +43,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def call(url: str, key: str | None, method: str, path: str, *, also: Collection[int] = ()) -> Answered:
-    """Ask the gateway at `url`; the answer if its status is 200 or one of `also`. Ends the command otherwise."""
+    """Call the gateway at `url`. Return the answer if its status is 200 or in `also`, otherwise end the command."""
     request = _request(url, key, method, path)
     proxies: dict[str, str] | None = {} if is_loopback(urlsplit(url).hostname or "") else None
     opener = urllib.request.build_opener(_NoRedirect(), urllib.request.ProxyHandler(proxies))
@@ -69,11 +69,11 @@ def _request(url: str, key: str | None, method: str, path: str) -> urllib.reques
     except ValueError:
         usable = False
     if not usable or not re.fullmatch(r"[\x21-\x7e]+", url) or "@" in url:
-        raise click.UsageError("--url (or SLUICE_URL) must be an address such as http://127.0.0.1:8080")
+        raise click.UsageError("--url (or SLUICE_URL) must be a URL such as http://127.0.0.1:8080")
     if key and not _KEY.fullmatch(key):
         raise click.UsageError("--key (or SLUICE_KEY) holds a space, a line break or a character beyond ASCII")
     headers = {"accept": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
-    base = url.rstrip("/").removesuffix("/v1")  # as SDKs want it
+    base = url.rstrip("/").removesuffix("/v1")  # the form that SDKs use
     return urllib.request.Request(base + path, method=method, headers=headers)
 
 
@@ -83,7 +83,7 @@ def _json(url: str, data: bytes) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        _fail(f"What answers at {url} is not Sluice, or is another version of it: check --url (or SLUICE_URL).")
+        _fail(f"The server at {url} is not Sluice, or is another version. Check --url (or SLUICE_URL).")
     return body
 
 
@@ -93,30 +93,30 @@ def _refused(url: str, key: str | None, status: int, data: bytes) -> NoReturn:
     except (ValueError, KeyError, TypeError):
         said = ""
     if status == 404 and said.startswith("The simulator has no "):
-        _fail(f"What answers at {url} is the simulator, not the gateway: check --url (or SLUICE_URL).")
+        _fail(f"The server at {url} is the simulator, not the gateway. Check --url (or SLUICE_URL).")
     match status:
         case 401 if not key:
-            _fail("The gateway has keys: give one with `admin: true` in SLUICE_KEY, or with --key.")
+            _fail("The gateway requires a key. Give one with `admin: true` in SLUICE_KEY or with --key.")
         case 401:
-            _fail("The gateway does not know this key: check SLUICE_KEY (or --key) against `auth.keys`.")
+            _fail("The gateway does not know this key. Check SLUICE_KEY (or --key) against `auth.keys`.")
         case 403 | 404 | 409 if said:
             _fail(said)
         case _ if said:
             _fail(f"The gateway answered with status {status}: {said}")
     _fail(
-        f"{url} answered with status {status}, and not as Sluice does: check --url (or SLUICE_URL), "
-        "and what stands between here and there."
+        f"{url} answered with status {status} and a body that is not Sluice's. Check --url (or SLUICE_URL), "
+        "and any proxy in between."
     )
 
 
 def _unreachable(url: str, reason: object) -> NoReturn:
     match reason:
         case ConnectionRefusedError():
-            _fail(f"Nothing listens at {url}: start the gateway (sluice serve), or name its address with --url.")
+            _fail(f"Nothing listens at {url}. Start the gateway (sluice serve), or give its address with --url.")
         case TimeoutError():
-            _fail(f"{url} did not answer within {TIMEOUT} seconds: see whether the gateway's process is at work.")
+            _fail(f"{url} did not answer within {TIMEOUT} seconds. Check that the gateway's process is running.")
         case _:
-            _fail(f"{url} cannot be reached ({reason}): check --url (or SLUICE_URL).")
+            _fail(f"{url} cannot be reached ({reason}). Check --url (or SLUICE_URL).")
 
 
 def _fail(message: str) -> NoReturn:

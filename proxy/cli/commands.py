@@ -21,8 +21,8 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def main(context: click.Context) -> None:
     """Sluice: an OpenAI-compatible gateway for streamed LLM answers.
 
-    Exit codes: 0 all is well, 1 a problem was found, 2 the command was given wrongly. Colours are used on a terminal
-    only, and never with NO_COLOR set.
+    Exit codes: 0 success, 1 problem found, 2 usage error. Output is coloured only on a terminal, and never when
+    NO_COLOR is set.
     """
     set_colors(context)
 
@@ -38,29 +38,31 @@ def main(context: click.Context) -> None:
     default="info",
     show_default=True,
     type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
-    help="Log lines of this level and above. Access lines are of level info.",
+    help="Minimum log level. Access lines have level info.",
 )
 def serve(path: str, host: str | None, port: int | None, log_level: str) -> None:
     """Run the gateway."""
-    gc.disable()  # start-up makes a large heap that stays: collecting while it grows is a fifth of the time until ready
-    from proxy.cli.serve import serve as run  # the gateway is imported by the command that needs it
+    gc.disable()  # start-up builds a large permanent heap: collecting it would take a fifth of the start-up time
+    from proxy.cli.serve import serve as run  # only the commands that need the gateway import it
 
     run(path, host, port, log_level)
 
 
 @main.command(
     cls=OfFile,
-    short_help="Ask the gateway of a configuration whether it is alive.",
+    short_help="Check that the gateway is alive.",
     epilog=example("sluice health --config config.yaml", "sluice health --port 8081"),
 )
 @CONFIG
-@click.option("--host", default=None, help="Ask at this address instead of server.host.")
-@click.option("--port", default=None, type=click.IntRange(1, 65_535), help="Ask at this port instead of server.port.")
+@click.option("--host", default=None, help="Connect to this address instead of server.host.")
+@click.option(
+    "--port", default=None, type=click.IntRange(1, 65_535), help="Connect to this port instead of server.port."
+)
 def health(path: str, host: str | None, port: int | None) -> None:
-    """Ask the gateway whether it is alive, at the address and port of its configuration file.
+    """Check that the gateway is alive, at the address and port of its configuration file.
 
-    Made for the health checks of containers: it prints nothing when all is well. Exit code 1 when the gateway does not
-    answer, 2 when the file cannot be used.
+    Use it for the health checks of containers. It prints nothing on success. Exit codes: 1 if the gateway does not
+    answer, 2 if the file cannot be used.
     """
     from proxy.cli.health import health as run
     from proxy.config.problems import ConfigError
@@ -72,18 +74,18 @@ def health(path: str, host: str | None, port: int | None) -> None:
         sys.exit(2)
 
 
-@main.command(short_help="Run a stand-in for the three providers.", epilog=example("sluice simulate --port 9000"))
+@main.command(short_help="Run a simulator of the three providers.", epilog=example("sluice simulate --port 9000"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address.")
 @click.option("--port", default=9000, show_default=True, type=click.IntRange(0, 65_535), help="Listen on this port.")
 def simulate(host: str, port: int) -> None:
-    """Run a stand-in for the three providers: for demos, tests and benchmarks."""
+    """Run a simulator of the three providers, for demos, tests and benchmarks."""
     from proxy.cli.simulate import simulate as run
 
     sys.exit(run(host, port))
 
 
 @main.command(
-    short_help="Say all that is wrong with a configuration.",
+    short_help="Check a configuration and report all problems.",
     epilog=example("sluice check", "sluice check staging.yaml --json"),
 )
 @click.argument("file", metavar="[CONFIG]", required=False, type=FILE)
@@ -91,10 +93,11 @@ def simulate(host: str, port: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def check(context: click.Context, file: str | None, path: str, as_json: bool) -> None:
-    """Say all that is wrong with a configuration, as the gateway would when it starts.
+    """Check a configuration and report all problems at once, as the gateway does at start-up.
 
-    Each problem is a line `file:line:column path: message`. Files that it names and environment variables must be
-    there; patterns are compiled. Of a right file, its models and the size of its rules are shown.
+    Each problem is a line `file:line:column path: message`. The check reads the files and environment variables that
+    the configuration names, and compiles its patterns. For a valid file, it shows the models and the size of their
+    rules.
     """
     if file is not None and context.get_parameter_source("path") is not ParameterSource.DEFAULT:
         raise click.UsageError("Give the file once: CONFIG or --config.")
@@ -106,7 +109,7 @@ def check(context: click.Context, file: str | None, path: str, as_json: bool) ->
 @main.command(
     name="try",
     cls=OfFile,
-    short_help="Say what a client would get of an answer.",
+    short_help="Show what a client would receive.",
     epilog=example(
         "sluice try --policy redact/pii 'Mail amy@corp.tw'",
         "sluice try --model claude --file answer.txt --random --json",
@@ -122,21 +125,25 @@ def check(context: click.Context, file: str | None, path: str, as_json: bool) ->
 @click.option(
     "--file", metavar="FILE", type=FILE, help="Read the answer, or a recorded stream of a provider (SSE), from a file."
 )
-@click.option("--format", type=click.Choice(NAMED), help="The recording's format; told by its events.")
+@click.option("--format", type=click.Choice(NAMED), help="The recording's format. By default, it is detected.")
+@click.option("--body", metavar="FILE", type=FILE, help="The request's JSON body, for its response_format.")
 @click.option(
-    "--body", metavar="FILE", type=FILE, help="The request that it answers: a JSON body, for its response_format."
+    "--chunk", type=click.IntRange(1), metavar="N", help="Send N characters at a time (default: 4, or as recorded)."
 )
-@click.option("--chunk", type=click.IntRange(1), metavar="N", help="Let N characters come at once (4, or as recorded).")
-@click.option("--random", is_flag=True, help="Let a random number of characters come at once.")
-@click.option("--cut", is_flag=True, help="Let the provider's connection die at the end of the text.")
-@click.option("--request", is_flag=True, help="The text is the client's message: show what the provider would get.")
-@click.option("--steps", is_flag=True, help="Show each piece: what came, what went, how many characters are held.")
+@click.option("--random", is_flag=True, help="Send a random number of characters at a time.")
+@click.option("--cut", is_flag=True, help="Cut the provider's connection at the end of the text.")
+@click.option(
+    "--request", is_flag=True, help="Treat TEXT as the client's message and show what the provider would receive."
+)
+@click.option(
+    "--steps", is_flag=True, help="Show for each piece what arrives, what leaves, and how many characters are held."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: texts, matches, hold, finish.")
 def try_(**given: Any) -> None:
-    """Say what a client would get of an answer. No provider is called.
+    """Show what a client would receive. No provider is called.
 
-    The answer is TEXT, a file, or what comes on standard input. What the client gets goes to standard output, the rest
-    to standard error. On a terminal a label is red, and what was held until more had come is yellow.
+    The answer is TEXT, a file, or standard input. The client's text goes to standard output, everything else to
+    standard error. On a terminal, labels are red, and text that was held back is yellow.
     """
     _exclusive(given, "policies", "model", needed=True)
     _exclusive(given, "text", "file")
@@ -148,7 +155,7 @@ def try_(**given: Any) -> None:
 
 
 def _exclusive(given: dict[str, Any], one: str, other: str, *, needed: bool = False) -> None:
-    """Refuse two options together; if `needed`, none too."""
+    """Reject two options that exclude each other. If `needed`, require one of them."""
     names = [f"--{name}".replace("--text", "TEXT").replace("--policies", "--policy") for name in (one, other)]
     if given[one] and given[other]:
         raise click.UsageError(f"Give either {names[0]} or {names[1]}.")
@@ -161,10 +168,10 @@ def _exclusive(given: dict[str, Any], one: str, other: str, *, needed: bool = Fa
     epilog=example("sluice schema > config.schema.json"),
 )
 def schema() -> None:
-    """Print the JSON Schema of config.yaml, with which editors complete and check it.
+    """Print the JSON Schema of config.yaml. Editors use it to complete and check the file.
 
-    Editors with the YAML language server take it from the file's first line:
-    `# yaml-language-server: $schema=docs/config.schema.json`.
+    Editors with the YAML language server read it from the file's first line: `# yaml-language-server:
+    $schema=docs/config.schema.json`.
     """
     from proxy.cli.schema import schema as run
 
@@ -176,15 +183,16 @@ def schema() -> None:
     epilog=example("sluice explain", "sluice explain --policy redact/pii", "sluice explain --model claude --json"),
 )
 @CONFIG
-@policies_option("This policy's rules")
-@model_option("The rules that act on this model, as they act together.")
+@policies_option("Explain this policy's rules")
+@model_option("Explain the rules that act on this model together.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def explain(path: str, policies: tuple[str, ...], model: str | None, as_json: bool) -> None:
-    """Say what each redaction rule matches, costs, and holds.
+    """Show what each redaction rule matches, costs and holds back.
 
-    Examples are made from the rule and matched by the engine. NODES is the rule's size: the most characters of it that
-    can be under way at once. µS/CHAR is its cost by itself on this machine. HOLDS is the most characters that it was
-    seen to hold back. A rule that fires on ordinary English, Chinese or code is warned of.
+    The examples are made from the rule and checked with the engine. NODES is the rule's size: the maximum number of
+    partial matches at one time. µS/CHAR is the rule's cost when it runs alone on this machine. HOLDS is the largest
+    number of characters that the rule was seen to hold back. A rule that matches ordinary English, Chinese or code gets
+    a warning.
     """
     _exclusive({"policies": policies, "model": model}, "policies", "model")
     from proxy.cli.explain import explain as run
@@ -198,11 +206,11 @@ def explain(path: str, policies: tuple[str, ...], model: str | None, as_json: bo
         'zsh:   eval "$(sluice completion zsh)"            in ~/.zshrc',
         "fish:  sluice completion fish | source            in ~/.config/fish/config.fish",
     ),
-    short_help="Print what lets a shell complete commands with Tab.",
+    short_help="Print a script for Tab completion.",
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print what lets a shell complete sluice's commands and options."""
+    """Print a script that lets a shell complete sluice's commands and options."""
     from click.shell_completion import get_completion_class
 
     complete = get_completion_class(shell)
@@ -212,17 +220,16 @@ def completion(shell: str) -> None:
 
 @main.group()
 def telemetry() -> None:
-    """Try what traces and metrics go to.
+    """Test the telemetry backends.
 
-    `sluice telemetry test` sends one span, and metrics where they are pushed, and prints the trace's id or what is
-    wrong.
+    `sluice telemetry test` sends one span, and metrics if they are pushed. It prints the trace ID or the problem.
     """
 
 
 @telemetry.command("test", cls=OfFile, epilog=example("sluice telemetry test --config config.yaml"))
 @CONFIG
 def telemetry_test(path: str) -> None:
-    """Send one span: prints its trace id, or what is wrong."""
+    """Send one span, and print its trace ID or the problem."""
     from proxy.cli.telemetry import test as run
 
     sys.exit(run(path))

@@ -1,7 +1,7 @@
-"""`sluice explain`: what each rule matches, what it costs, how long it can hold text, and whether it fires on prose.
+"""`sluice explain`: show what each rule matches and costs, how long it can hold text, and if it matches ordinary text.
 
-Rule: everything is found by running the engine: on texts made from the rule, and on ordinary text. So the longest hold
-is one that was seen, and times are this machine's; a rule alone costs more than its share of rules that act together.
+All figures come from running the engine, on texts made from the rule and on ordinary text. The longest hold is one that
+was observed. Times are those of this machine. A rule alone costs more than its share of rules that run together.
 """
 
 import time
@@ -27,14 +27,17 @@ from proxy.config.resolve import resolve
 _WIDEST = 46
 _ROUNDS = 5
 _PIECE = 20
-"""Characters that come at once where time is taken, as many as a provider's chunk has."""
+"""Size in characters of each piece while time is measured, about as large as a provider's chunk."""
 _PROSE = "\n".join(TEXTS.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One rule. `nodes` is its size, `cost` in µs a character of ordinary text by itself, `holds` the most characters
-    that it was seen to hold, `fires` how often it matches in each kind of ordinary text, where it does."""
+    """One rule's figures.
+
+    `nodes` is its size, and `cost` its time in µs for a character of ordinary text. `holds` is the largest number of
+    characters that it was seen to hold. `fires` counts its matches in each kind of ordinary text that it matches.
+    """
 
     policy: str
     rule: str
@@ -48,7 +51,7 @@ class Explained:
 
 
 def explain(path: str, ids: Sequence[str], model: str | None, as_json: bool) -> int:
-    """Explain the rules of some policies, of a model's, or all; the process's exit code."""
+    """Explain the rules of some policies, of a model, or of all policies. Return the exit code."""
     try:
         config = load(path)
     except ConfigError as error:
@@ -67,12 +70,12 @@ def explain(path: str, ids: Sequence[str], model: str | None, as_json: bool) -> 
         for line in _told(*group):
             click.echo(line)
     if not found:
-        click.echo("There are no redaction rules to explain.")
+        click.echo("No redaction rules to explain.")
     return 0
 
 
 def explained(row: SizedRule) -> Explained:
-    """All that can be said of one rule."""
+    """Measure one rule."""
     alone = Redactor.of([row.rule])
     fires = {kind: count for kind, text in TEXTS.items() if (count := _matches(alone, text))}
     rule = row.rule
@@ -90,15 +93,15 @@ def explained(row: SizedRule) -> Explained:
 
 
 def _wanted(config: Config, ids: Sequence[str], model: str | None) -> tuple[Sequence[str], str | None]:
-    """The policies asked for; or why there are none."""
+    """Return the requested policies and None, or no policies and the reason."""
     for id in ids:
         if id not in config.policies:
-            return (), f"There is no policy {id!r}{did_you_mean(id, config.policies)}"
+            return (), f"Unknown policy {id!r}{did_you_mean(id, config.policies)}"
     if model is None:
         return ids or list(config.policies), None
     found = resolve(config, model)
     if found is None:
-        return (), f"There is no model {model!r}{did_you_mean(model, config.models)}"
+        return (), f"Unknown model {model!r}{did_you_mean(model, config.models)}"
     return policy_ids(config, found.settings), None
 
 
@@ -111,7 +114,7 @@ def _becomes(rule: Rule) -> str:
 
 
 def _matches(redactor: Redactor, text: str) -> int:
-    """How often a redactor's one rule matches; a block's first match ends it."""
+    """Count the matches of a redactor with one rule. After a blocking match there are no more."""
     stream = redactor.stream()
     stream.feed(text)
     stream.close()
@@ -119,7 +122,7 @@ def _matches(redactor: Redactor, text: str) -> int:
 
 
 def _cost(redactor: Redactor) -> float:
-    """µs a character of ordinary text, at best, once the automaton has seen it."""
+    """Measure the best time in µs for a character of ordinary text, after the automaton has seen it."""
     pieces = [_PROSE[at : at + _PIECE] for at in range(0, len(_PROSE), _PIECE)]
     best = float("inf")
     for _ in range(_ROUNDS):
@@ -139,7 +142,7 @@ def _longest_hold(redactor: Redactor, rule: Rule) -> int:
 
 
 def _hold(redactor: Redactor, text: str) -> int:
-    """The most that is held while a text comes character by character, until it is let go for the first time."""
+    """Return the most characters held before the first release, when a text arrives one character at a time."""
     stream = redactor.stream()
     most = 0
     for char in text:
@@ -150,7 +153,7 @@ def _hold(redactor: Redactor, text: str) -> int:
     return most
 
 
-# ---- telling
+# ---- output
 def _as_json(ids: Sequence[str], engines: Engines) -> dict[str, Any]:
     rows = [asdict(explained(row)) for row in sized(engines, ids)]
     return {"policies": list(ids), "cost": _together(engines), "rules": rows}
@@ -171,11 +174,11 @@ def _told(ids: Sequence[str], engines: Engines) -> Iterator[str]:
     for row in rows:
         if row.fires:
             where = ", ".join(f"{count} in {kind}" for kind, count in row.fires.items())
-            yield late(f"  {row.rule} fires on ordinary text ({where}): make it narrower, or try it with mode: shadow")
+            yield late(f"  {row.rule} fires on ordinary text ({where}). Make it narrower, or try it with mode: shadow")
     yield ""
 
 
 def _row(row: Explained) -> tuple[str, ...]:
     action = f"{row.action} {row.becomes}".rstrip()
-    shown = shortened("  ".join(row.examples), _WIDEST) or faint("(no example was found)")
+    shown = shortened("  ".join(row.examples), _WIDEST) or faint("(no example found)")
     return row.rule, shown, action, str(row.nodes), f"{row.cost:.2f}", str(row.holds)

@@ -1,4 +1,4 @@
-"""`sluice health`: ask the gateway that a configuration file describes whether it is alive."""
+"""`sluice health`: check that the gateway of a configuration file is alive."""
 
 from proxy.cli.client import call
 from proxy.config.load import server_of
@@ -8,10 +8,10 @@ _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def health(path: str, host: str | None, port: int | None) -> None:
-    """Ask `GET /healthz` of the gateway of a configuration file.
+    """Call `GET /healthz` of the gateway of a configuration file.
 
-    `host` and `port` go before those of the file, as they do for `sluice serve`. Raises `ConfigError` when the file's
-    section `server` cannot be used. Ends the command with exit code 1 when the gateway does not answer with 200.
+    `host` and `port` override those of the file, as they do for `sluice serve`. Raises `ConfigError` if the file's
+    section `server` cannot be used. Ends the command with exit code 1 if the gateway does not answer with 200.
     """
     server = server_of(path, {"host": host, "port": port})
     name = _EVERY_ADDRESS.get(server.host, server.host)

@@ -1,5 +1,7 @@
-"""The commands that speak to a running gateway: `status`, `report`, `cancel`, `reload`. Their grammar; `calling` makes
-the calls, `pictures` writes the answers for people."""
+"""Grammar of the commands for a running gateway: `status`, `report`, `cancel`, `reload`.
+
+`client` makes the calls, and `render` formats the answers for people.
+"""
 
 import json
 import os
@@ -20,20 +22,20 @@ _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
 
 def _gateway(command: F) -> F:
-    """The options that say which gateway, and how to print."""
+    """Add the options that choose the gateway and the output format."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print the gateway's answer as JSON."),
         click.option(
             "--key",
             envvar="SLUICE_KEY",
-            help="A key with `admin: true`, if the gateway has keys. Better in SLUICE_KEY: others see arguments.",
+            help="A key with `admin: true`, if the gateway requires keys. Prefer SLUICE_KEY: others can see arguments.",
         ),
         click.option(
             "--url",
             envvar="SLUICE_URL",
             default="http://127.0.0.1:8080",
             show_default=True,
-            help="The gateway's address; also from SLUICE_URL.",
+            help="The gateway's URL, also from SLUICE_URL.",
         ),
     ):
         command = option(command)
@@ -45,13 +47,15 @@ def _gateway(command: F) -> F:
     epilog=example("sluice status", "sluice status --watch", "sluice status --json | jq .totals"),
 )
 @_gateway
-@click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
-@click.option("--every", default=2.0, show_default=True, type=click.FloatRange(0.2, 3600), help="Seconds between two.")
+@click.option("--watch", is_flag=True, help="Refresh until Ctrl-C.")
+@click.option(
+    "--every", default=2.0, show_default=True, type=click.FloatRange(0.2, 3600), help="Seconds between refreshes."
+)
 def status(url: str, key: str | None, as_json: bool, watch: bool, every: float) -> None:
     """Show the streams in flight, the totals and the targets of a running gateway.
 
-    No text of a prompt or an answer is shown. Exit code 1 when the newest configuration was refused, so that a script
-    can tell; with --watch always 0.
+    It shows no text of prompts or answers. Exit code 1 if the newest configuration was rejected, so that scripts can
+    detect it. With --watch, the exit code is always 0.
     """
     from proxy.cli.client import call
     from proxy.cli.render import status as picture
@@ -69,12 +73,10 @@ def status(url: str, key: str | None, as_json: bool, watch: bool, every: float) 
         time.sleep(every)
 
 
-@click.command(
-    short_help="Show how often each rule acted, or would have.", epilog=example("sluice report", "sluice report --json")
-)
+@click.command(short_help="Show how often each rule acted.", epilog=example("sluice report", "sluice report --json"))
 @_gateway
 def report(url: str, key: str | None, as_json: bool) -> None:
-    """Show how often each rule acted since the gateway's start, and would have in shadow mode."""
+    """Show how often each rule acted since the gateway started, or would have acted in shadow mode."""
     from proxy.cli.client import call
     from proxy.cli.render import report as picture
 
@@ -82,13 +84,13 @@ def report(url: str, key: str | None, as_json: bool) -> None:
 
 
 @click.command(
-    short_help="Stop a request in flight, by its id.",
+    short_help="Cancel a request in flight by its ID.",
     epilog=example("sluice cancel chatcmpl-0123456789abcdef0123456789abcdef"),
 )
 @_gateway
 @click.argument("id")
 def cancel(url: str, key: str | None, as_json: bool, id: str) -> None:
-    """Stop a request in flight, by its id as `status` and the header x-sluice-id tell it."""
+    """Cancel a request in flight. `status` and the header x-sluice-id show its ID."""
     from urllib.parse import quote
 
     from proxy.cli.client import call
@@ -98,15 +100,15 @@ def cancel(url: str, key: str | None, as_json: bool, id: str) -> None:
 
 
 @click.command(
-    short_help="Have the gateway read its configuration again.",
+    short_help="Make the gateway read its configuration again.",
     epilog=example("sluice reload", "sluice reload --url http://10.0.0.5:8080"),
 )
 @_gateway
 def reload(url: str, key: str | None, as_json: bool) -> None:
-    """Have the gateway read its configuration again, now, and say what became of it.
+    """Make the gateway read its configuration again now, and show the result.
 
-    It notices changed files by itself within two seconds; this tells you the result. Exit code 1 when the file is
-    refused; the configuration in use stays.
+    The gateway also notices changed files by itself, within two seconds. Exit code 1 if the file is rejected. The
+    gateway then keeps the configuration in use.
     """
     from proxy.cli.client import call
     from proxy.cli.render import reload as picture
@@ -119,12 +121,12 @@ def reload(url: str, key: str | None, as_json: bool) -> None:
 def _print(
     body: dict[str, Any], picture: Callable[[dict[str, Any]], list[str]], as_json: bool, *, compact: bool = False
 ) -> None:
-    """Write an answer: for people, or as JSON (`compact`: on one line)."""
+    """Print an answer for people or as JSON. `compact` JSON is on one line."""
     lines = [json.dumps(body, indent=None if compact else 2)] if as_json else [*picture(body)]
     try:
         click.echo("\n".join(lines))
         sys.stdout.flush()
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 

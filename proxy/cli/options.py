@@ -1,6 +1,6 @@
-"""What several commands' grammars share: the option that names the file, examples, and what the Tab key offers.
+"""Parts that several commands share: the option for the configuration file, examples, and Tab completion.
 
-Rule: completing a word never fails and never says anything: of a file that is not right, what can be read is offered.
+Completion never fails and prints no errors. From an invalid file, it offers the names that can be read.
 """
 
 import os
@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path()
-"""A file's name. Whether it can be read is told by the command, in its own words."""
+"""A file name. The command itself reports a file that cannot be read, in its own words."""
 
 CONFIG = click.option(
     "--config",
@@ -28,49 +28,49 @@ CONFIG = click.option(
 
 
 class OfFile(click.Command):
-    """A command that has the file as an option: a stray argument is told as such."""
+    """A command that takes the file as an option and explains an argument that should have been one."""
 
     allow_extra_args = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Called by click. Raises `UsageError`."""
+        """Parse the arguments for click. Raises `UsageError`."""
         stray = super().parse_args(ctx, args)
         if stray and not ctx.resilient_parsing:
             named = stray[0].endswith((".yaml", ".yml"))
-            remedy = f"did you mean --config {stray[0]}?" if named else "put a text with spaces in quotes."
-            ctx.fail(f"Got an argument too many ({stray[0]}): {remedy}")
+            remedy = f"did you mean --config {stray[0]}?" if named else "put text with spaces in quotes."
+            ctx.fail(f"Unexpected argument ({stray[0]}): {remedy}")
         return stray
 
 
 def example(*lines: str) -> str:
-    """The epilog of a command's help: commands to copy, one a line."""
+    """Make the epilog of a command's help: commands to copy, one a line."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def policies_option(help: str) -> Callable[[F], F]:
-    """The option that names policies of the file, once or more."""
+    """Make the option that names policies of the file. It may be repeated."""
     return click.option(
         "--policy",
         "policies",
         multiple=True,
         metavar="ID",
         shell_complete=policy_names,
-        help=f"{help}; may be repeated.",
+        help=f"{help}. May be repeated.",
     )
 
 
 def model_option(help: str) -> Callable[[F], F]:
-    """The option that names a model of the file."""
+    """Make the option that names a model of the file."""
     return click.option("--model", metavar="NAME", shell_complete=model_names, help=help)
 
 
 def policy_names(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
-    """The policies of the command's file that begin so."""
+    """Complete policies of the command's file."""
     return _offered(context, "policies", begun)
 
 
 def model_names(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
-    """The models of the command's file that begin so; not those with a `*`, which no one can ask for by that name."""
+    """Complete models of the command's file, except names with `*`, which clients cannot use."""
     return _offered(context, "models", begun)
 
 
@@ -80,7 +80,7 @@ def _offered(context: click.Context, section: str, begun: str) -> list[Completio
 
 
 def _keys(file: Path, section: str) -> list[str]:
-    from policies.base import UnusableFile  # for those who press the Tab key only
+    from policies.base import UnusableFile  # only Tab completion needs it
     from proxy.config.files import MAX_CONFIG_BYTES, read_file
     from proxy.config.source import Unreadable, read
 

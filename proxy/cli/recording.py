@@ -1,4 +1,4 @@
-"""A recorded stream of server-sent events -> policy events, with the gateway's own decoders."""
+"""Decode a recorded SSE stream into policy events, with the gateway's own decoders."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -19,17 +19,19 @@ _MAX_LOOKED_AT: Final = 20
 
 
 class Unplayable(Exception):
-    """The recording cannot be used; the message says why and what to do."""
+    """The recording cannot be used. The message says why and what to do."""
 
 
 def looks_recorded(data: bytes) -> bool:
-    """Whether a file holds server-sent events."""
+    """Return true if a file holds server-sent events."""
     return data.lstrip(b"\xef\xbb\xbf \r\n").startswith((b"data:", b"event:", b"id:", b": "))
 
 
 def decoded(data: bytes, format: str | None, guarded: bool) -> tuple[list[Event], str | None]:
-    """The events of a recording, and the provider's error if it ends with one. It is cut (`End("death")`) where the
-    provider's end is missing. Raises `Unplayable`."""
+    """Decode a recording. Return its events, and the provider's error if it ends with one.
+
+    The events end with `End("death")` if the provider's end is missing. Raises `Unplayable`.
+    """
     parser = Parser()
     try:
         records = [*parser.feed(data), *parser.eof()]
@@ -47,14 +49,14 @@ def decoded(data: bytes, format: str | None, guarded: bool) -> tuple[list[Event]
 
 
 def format_of(records: Sequence[Record]) -> str:
-    """The format of a recording, by its first events. Raises `Unplayable`."""
+    """Detect a recording's format from its first events. Raises `Unplayable`."""
     for record in records[:_MAX_LOOKED_AT]:
         members = _members(record.data)
         for name, format in PROVIDERS.items():
             if format.facts.event_member in members:
                 return name
     names = ", ".join(PROVIDERS)
-    raise Unplayable(f"its format cannot be told from its events: name it with --format, which takes {names}")
+    raise Unplayable(f"cannot detect the format from the events: give it with --format, which takes {names}")
 
 
 def _members(data: bytes) -> Mapping[str, object]:

@@ -1,6 +1,6 @@
-"""What a running gateway's answers look like for people: JSON in, lines out.
+"""Format a running gateway's JSON answers as lines for people.
 
-Rule: what came over the network is shown escaped, whatever it holds.
+All text from the network is escaped before it is shown.
 """
 
 from collections.abc import Mapping
@@ -11,20 +11,20 @@ from proxy.cli.terminal import bad, bold, columns, counted, faint, fitted, good,
 _MAX_STREAMS = 50
 _WIDEST = 36
 _JUST = 60
-"""Seconds after which it no longer matters that a file was taken without being asked."""
+"""Seconds for which an automatic reload is reported as recent."""
 _OPENED = "auth was taken out: anyone on this machine may now use and administer the gateway"
 
 
 def status(body: Mapping[str, Any]) -> list[str]:
-    """`GET /admin/status`: the configuration, targets, totals, streams in flight."""
+    """Format `GET /admin/status`: the configuration, targets, totals and streams in flight."""
     lines = [*_configuration(body["config"])]
     if body["draining"]:
-        lines.append(late("draining: the process was told to end"))
+        lines.append(late("draining: the process is shutting down"))
     return [*lines, "", *_totals(body["totals"]), "", *_targets(body["targets"]), "", *_streams(body["streams"])]
 
 
 def report(body: Mapping[str, Any]) -> list[str]:
-    """`GET /admin/report`: a row for each rule and what it did."""
+    """Format `GET /admin/report`: a row for each rule and its counts."""
     head = f"{counted(body['requests'], 'request')} since {_text(body['since'])}"
     if not body["rules"]:
         return [head, faint("  no rule has acted yet")]
@@ -48,7 +48,7 @@ def report(body: Mapping[str, Any]) -> list[str]:
 
 
 def reload(body: Mapping[str, Any]) -> list[str]:
-    """`POST /admin/reload`: what became of the file."""
+    """Format `POST /admin/reload`: the result for the file."""
     config = body["config"]
     match body["result"]:
         case "loaded":
@@ -81,7 +81,7 @@ def _configuration(config: Mapping[str, Any]) -> list[str]:
 
 
 def _to_do(config: Mapping[str, Any]) -> list[str]:
-    """What the operator has yet to do about the configuration in use."""
+    """List the tasks that the configuration in use leaves to the operator."""
     opened = [late(f"  {_OPENED}")] if config["auth_taken_out"] else []
     restart = [
         late(f"  {_text(name)} was changed: it takes effect after a restart") for name in config["needs_restart"]
@@ -100,7 +100,7 @@ def _totals(totals: Mapping[str, Any]) -> list[str]:
 
 
 def _cost(totals: Mapping[str, Any]) -> str:
-    """What is known of it: no zero for what has no price."""
+    """Format the known cost. Requests without a price are not counted as zero."""
     unpriced = totals["unpriced"]
     known = [f"{totals['cost_usd']:.4f} USD"] if totals["cost_usd"] or not unpriced else []
     requests = "request" if unpriced == 1 else "requests"
@@ -109,7 +109,7 @@ def _cost(totals: Mapping[str, Any]) -> str:
 
 def _targets(targets: list[Mapping[str, Any]]) -> list[str]:
     if not targets:
-        return [f"{bold('TARGETS')}  {faint('none was used yet')}"]
+        return [f"{bold('TARGETS')}  {faint('none used yet')}"]
     rows = [tuple(map(bold, ("TARGET", "STATE", "RUNNING", "FAILURES", "FIRST TOKEN")))]
     for target in targets:
         paused = len(target["paused_keys"])
@@ -126,7 +126,7 @@ def _targets(targets: list[Mapping[str, Any]]) -> list[str]:
 
 def _streams(streams: Mapping[str, Any]) -> list[str]:
     listed = streams["list"]
-    waiting = f", {streams['waiting']} waiting for a place" if streams["waiting"] else ""
+    waiting = f", {streams['waiting']} waiting for a slot" if streams["waiting"] else ""
     head = f"{bold('STREAMS')}  {streams['in_flight']} of {streams['most']} in flight{waiting}"
     if not listed:
         return [head]

@@ -1,7 +1,7 @@
-"""An answer through a real chain, piece by piece, and all that can be seen from outside: what came, what went, when.
+"""Send an answer through a real chain, piece by piece, and record what arrives, what leaves, and when.
 
-Rule: the chain is the gateway's own; this only feeds and watches it, as the gateway's driver does. When the last choice
-is over for the client the rest is not read, because the provider's connection would be closed.
+The chain is the gateway's own. This module only feeds and watches it, as the gateway's driver does. After the last
+choice ends for the client, the rest is not read, because the gateway would close the provider's connection.
 """
 
 import random
@@ -16,8 +16,11 @@ MAX_RANDOM = 12
 
 @dataclass(slots=True)
 class TextTrace:
-    """One text of the answer on its way. `arrived` and `left` have the step at which each character of `came` came and
-    each of `went` went."""
+    """One text of the answer on its way.
+
+    `arrived` gives the step at which each character of `came` arrived. `left` gives the step at which each character of
+    `went` left.
+    """
 
     came: str = ""
     went: str = ""
@@ -25,20 +28,23 @@ class TextTrace:
     left: list[int] = field(default_factory=list)
 
     def come(self, text: str, step: int) -> None:
-        """More text from the provider."""
+        """Add text from the provider."""
         self.came += text
         self.arrived += [step] * len(text)
 
     def go(self, text: str, step: int) -> None:
-        """More text to the client."""
+        """Add text to the client."""
         self.went += text
         self.left += [step] * len(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One piece of text and what it led to: `came` in the text called `name`, `went` to the client (of that text), and
-    how many characters are `held` then. `came` is empty at the answer's end."""
+    """One piece of text and its effect.
+
+    `came` arrived in the text called `name`, and `went` left to the client in that text. `held` is the number of
+    characters held afterwards. `came` is empty at the answer's end.
+    """
 
     name: str
     came: str
@@ -48,9 +54,11 @@ class Step:
 
 @dataclass(slots=True)
 class Played:
-    """What became of an answer. `courses` are its texts by name: `content`, `reasoning`, `refusal`, `tool 0`, those of
-    further choices with their number. `rejected` is why a policy rejected the attempt. `unread` counts pieces that came
-    after the end."""
+    """The result of an answer.
+
+    `courses` are its texts by name: `content`, `reasoning`, `refusal`, `tool 0`, and those of further choices with
+    their number. `rejected` is the reason if a policy rejected the attempt. `unread` counts the pieces after the end.
+    """
 
     courses: dict[str, TextTrace] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
@@ -61,12 +69,12 @@ class Played:
 
     @property
     def most_held(self) -> int:
-        """The most characters held after any step."""
+        """The largest number of characters held after any step."""
         return max((step.held for step in self.steps), default=0)
 
 
 def play(chain: Chain, events: Sequence[Event]) -> Played:
-    """Feed a chain an answer's events, up to the one that ends it for the client."""
+    """Feed an answer's events to a chain, up to the event that ends it for the client."""
     played = Played(notes=chain.notes)
     choices = {event.choice for event in events if isinstance(event, Text | ToolCall | Finish)}
     for number, event in enumerate(events):
@@ -90,7 +98,7 @@ def play(chain: Chain, events: Sequence[Event]) -> Played:
 
 
 def cut(events: Iterable[Event], sizes: Iterator[int]) -> Iterator[Event]:
-    """The same events, their texts in pieces of these sizes."""
+    """Yield the same events, with their texts cut into pieces of the given sizes."""
     for event in events:
         text = _text(event)[1]
         if len(text) < 2:
@@ -104,13 +112,13 @@ def cut(events: Iterable[Event], sizes: Iterator[int]) -> Iterator[Event]:
 
 
 def even(size: int) -> Iterator[int]:
-    """Pieces of one size."""
+    """Yield one size forever."""
     while True:
         yield size
 
 
 def uneven() -> Iterator[int]:
-    """Pieces of random sizes."""
+    """Yield random sizes."""
     while True:
         yield random.randint(1, MAX_RANDOM)
 
@@ -133,7 +141,7 @@ def _went(played: Played, events: Sequence[Event], step: int) -> None:
 
 
 def _text(event: Event) -> tuple[str, str]:
-    """The name of an event's text, and the piece of it; two empty strings if it has none."""
+    """Return the name and the piece of an event's text, or two empty strings if it has none."""
     match event:
         case Text(choice, channel, text):
             return _of_choice(channel, choice), text

@@ -1,4 +1,4 @@
-"""What `sluice try` says of an answer that went through a chain: for people, and as JSON."""
+"""Output of `sluice try` about an answer that went through a chain, for people and as JSON."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ _TAKING = ("redact", "hash", "pseudonymize", "restore")
 
 
 def as_json(played: Played, failure: str | None) -> dict[str, Any]:
-    """All of it. Positions are those of the text as it came, in characters, from its start to behind its end."""
+    """Build the JSON report. Positions count characters in the text that arrived, from start to end (exclusive)."""
     return {
         "texts": {name: course.went for name, course in played.courses.items()},
         "matches": [_match(note) for note in played.notes if note.offset is not None and note.end is not None],
@@ -32,13 +32,13 @@ def as_json(played: Played, failure: str | None) -> dict[str, Any]:
 
 
 def told(played: Played, engines: Engines | None, failure: str | None, *, steps: bool) -> None:
-    """The text on standard output, the rest on standard error."""
+    """Print the text to standard output and the rest to standard error."""
     if steps:
         for line in columns([("came", "went", "held"), *map(_step, played.steps)], right=(2,)):
             click.echo(line, err=True)
         click.echo(err=True)
     for line in _texts(played, engines):
-        sys.stdout.write(f"{line}\n")  # not click's echo, which would take escape sequences out of the text
+        sys.stdout.write(f"{line}\n")  # click.echo would remove escape sequences from the text
     sys.stdout.flush()
     for line in (*_matches(played), *_end(played, failure)):
         click.echo(line, err=True)
@@ -72,7 +72,7 @@ def _texts(played: Played, engines: Engines | None) -> Iterator[str]:
 
 
 def _safe(text: str) -> str:
-    """A text that cannot steer a terminal; a pipe gets it as it is, half surrogates excepted, which have no bytes."""
+    """Escape what could steer a terminal. A pipe gets the text unchanged, except lone surrogates."""
     return shown(text, lines=True) if sys.stdout.isatty() else text.encode("utf-8", "replace").decode()
 
 
@@ -88,7 +88,7 @@ def _taken(played: Played, engines: Engines | None, name: str) -> list[Taken]:
 
 
 def _of(note: Note, name: str) -> bool:
-    """Whether a note is of the text called so. Of several tool calls nobody knows."""
+    """Return true if a note belongs to the named text. Notes on several tool calls do not say which one."""
     return note.choice == 0 and (note.channel == name or (note.channel == "tools" and name == "tool 0"))
 
 
@@ -120,15 +120,15 @@ def _end(played: Played, failure: str | None) -> Iterator[str]:
     held = late(f"At most {played.most_held} characters were held") if played.most_held else "Nothing was held"
     yield f"{held}, after {waited} of {len(played.steps)} pieces of text."
     if failure is not None:
-        yield bad(f"The provider's error: {shown(failure)}")
+        yield bad(f"Provider error: {shown(failure)}")
     if played.rejected is not None:
-        yield bad(f"Rejected, so the provider would be asked again: {shown(played.rejected)}.")
+        yield bad(f"Rejected. The gateway would retry: {shown(played.rejected)}.")
         return
     for finish in played.finishes:
         reason = f"finish_reason {finish.reason}"
         yield good(reason) if finish.by is None else bad(f"{reason}, stopped by {finish.by}")
     if not played.finishes:
-        yield bad("The answer was cut: the client gets an error event and no [DONE].")
+        yield bad("The answer was cut. The client gets an error event and no [DONE].")
     if played.unread:
         rest = "1 further piece was" if played.unread == 1 else f"{played.unread} further pieces were"
-        yield f"{rest} not read: the provider's connection would be closed."
+        yield f"{rest} not read. The gateway would close the provider's connection."

@@ -1,4 +1,4 @@
-"""The redaction rules of a configuration, as commands tell of them."""
+"""The redaction rules of a configuration, as the commands show them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from policies.redact.rules import Rule
 
 
 class SizedRule(NamedTuple):
-    """A rule of the policy `owner`, and its size in nodes: the most characters of it that can be under way at once."""
+    """A rule of the policy `owner`. `size` counts its nodes: the maximum number of partial matches at one time."""
 
     owner: str
     rule: Rule
@@ -17,13 +17,13 @@ class SizedRule(NamedTuple):
 
 
 def compiled(ids: Sequence[str], configs: Mapping[str, Any]) -> Engines | None:
-    """The rules of the redact policies among `ids`, as they act together; None if there are none."""
+    """Compile the rules of the redact policies among `ids` together. Return None if there are none."""
     rows = [(id, configs[id]) for id in ids if isinstance(configs[id], RedactConfig)]
     return rows[0][1].engines(rows) if rows else None
 
 
 def sized(engines: Engines, ids: Sequence[str]) -> list[SizedRule]:
-    """The rules in their order, an entity set's each for itself. `ids` are the policies they were compiled of."""
+    """List the rules in order, each member of an entity set separately. `ids` are the policies that they came from."""
     sizes: dict[str, int] = {}
     for redactor in (*engines.channels.values(), engines.request):
         sizes.update(redactor.sizes if redactor is not None else {})

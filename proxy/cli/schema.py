@@ -1,10 +1,10 @@
-"""`sluice schema`: the configuration's JSON Schema on standard output."""
+"""`sluice schema`: print the configuration's JSON Schema."""
 
 from policies import POLICIES
 from proxy.config.schema import config_schema, written
 
 
 def schema() -> int:
-    """Print the schema; the process's exit code."""
+    """Print the schema. Return the exit code."""
     print(written(config_schema(POLICIES)), end="")
     return 0

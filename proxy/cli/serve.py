@@ -1,4 +1,4 @@
-"""`sluice serve`: read the configuration, start the simulator if it is used, serve until a signal says otherwise."""
+"""`sluice serve`: read the configuration, start the simulator if it is used, and serve until a signal arrives."""
 
 import asyncio
 import contextlib
@@ -33,24 +33,33 @@ from proxy.telemetry.output import Output
 log = logging.getLogger("sluice")
 
 COLLECTING = (500, 10, 100)
-"""The garbage collector's thresholds. Requests that fail leave cycles behind, some two dozen objects each, so the young
-are looked at often and a few at a time: at 10,000 a look took 20 ms, and 100 the rarer one at those that outlived it.
-All objects are looked at rarely, since that is those of all open streams, again and again."""
+"""The garbage collector's thresholds.
+
+A failed request leaves some two dozen objects in cycles, so young objects are collected often and in small numbers.
+With a threshold of 10,000 a collection took 20 ms, and the rarer collection of the survivors took 100 ms. Full
+collections are rare, because each one visits the objects of all open streams.
+"""
 
 TURN = 0.0005
-"""Seconds for which another thread keeps the interpreter from the event loop. Threads export spans, a tenth of a
-millisecond each, and compile what is reloaded: at Python's own 5 ms each chunk that comes meanwhile would wait so long.
-At 300 traced requests a second the slowest hundredth of first tokens took 23 ms so, and takes 8."""
+"""Seconds for which another thread may keep the interpreter from the event loop.
+
+Threads export spans (a tenth of a millisecond each) and compile reloaded configurations. With Python's default of 5 ms,
+each chunk that arrives meanwhile would wait that long. At 300 traced requests a second, the 99th percentile of the time
+to the first token is 8 ms instead of 23 ms.
+"""
 
 LARGE = 128 * 1024
-"""Bytes from which on a block of memory goes back to the system as soon as it is free. By itself the C library raises
-this to the size of the largest block that was freed: after a few large requests their memory would stay."""
+"""Minimum size in bytes of a memory block that is returned to the system as soon as it is free.
+
+By default, the C library raises this to the size of the largest block ever freed. A few large requests would then keep
+their memory.
+"""
 
 _M_MMAP_THRESHOLD = -3
 
 
 def serve(path: str, host: str | None, port: int | None, log_level: str) -> NoReturn:
-    """Run the gateway until it is told to end, and leave with its exit code."""
+    """Run the gateway until it is told to stop, and exit with its code."""
     output = set_up_logs(log_level)
     try:
         code = _run(path, {"host": host, "port": port}, output)
@@ -71,7 +80,8 @@ def _run(path: str, server: dict[str, Any], output: Output) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    # It is not closed: that waits for threads, and one may wait for a disk that does not answer. All else is over.
+    # Leave it open: closing waits for threads, and one may wait for a disk that does not answer. All other work is
+    # over.
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     return runner.run(_serve(loaded, Origin(path, server=server), output))
 
@@ -83,7 +93,7 @@ async def _serve(loaded: Loaded, origin: Origin, output: Output) -> int:
     config = loaded.config
     async with contextlib.AsyncExitStack() as stack:
         if config.simulator is not None:
-            from proxy.simulator import Simulator  # only for those who use it
+            from proxy.simulator import Simulator  # only if it is used
 
             port = config.simulator.port
             try:
@@ -91,7 +101,7 @@ async def _serve(loaded: Loaded, origin: Origin, output: Output) -> int:
             except OSError:
                 remedy = "set SLUICE_SIMULATOR_PORT where the file has it, or change simulator.port and each base_url"
                 return _cannot_listen(f"port {port} for the built-in simulator", remedy)
-            log.info("the built-in simulator stands in for providers at %s", simulator.url)
+            log.info("the built-in simulator serves as the provider at %s", simulator.url)
         try:
             gateway = create_gateway(config, version=loaded.version)
         except TelemetryError as error:
@@ -108,7 +118,7 @@ async def _serve(loaded: Loaded, origin: Origin, output: Output) -> int:
         stack.callback(spawn(reloader.watch()).cancel)
         try:
             await server.serve()
-        except SystemExit:  # so uvicorn says that it cannot listen; it has logged why
+        except SystemExit:  # uvicorn cannot listen, and has logged why
             return _cannot_listen(
                 f"{config.server.host}:{config.server.port}", "choose another with server.port or --port"
             )
@@ -118,29 +128,36 @@ async def _serve(loaded: Loaded, origin: Origin, output: Output) -> int:
 def _begun(path: str | os.PathLike[str], gateway: Gateway, url: str) -> None:
     try:
         version = f" {version_of('sluice-gateway')}"
-    except PackageNotFoundError:  # run from its source
+    except PackageNotFoundError:  # runs from source
         version = ""
     room, streams = gateway.connections.most, gateway.config.server.max_streams
     if room < streams:
         remedy = "raise the limit of open files (ulimit -n)"
-        log.warning("there is room for %d connections, fewer than server.max_streams (%d): %s", room, streams, remedy)
+        log.warning(
+            "the limit of open files allows %d connections, fewer than server.max_streams (%d): %s",
+            room,
+            streams,
+            remedy,
+        )
     log.info("sluice%s listens on %s with %s (%s)", version, url, os.fspath(path), gateway.version.id)
 
 
 def _cannot_listen(where: str, remedy: str) -> int:
-    print(f"Cannot listen on {where}: another process may do; {remedy}.", file=sys.stderr)
+    print(f"Cannot listen on {where}. The port may already be in use: {remedy}.", file=sys.stderr)
     return 1
 
 
 def _return_large_blocks() -> None:
-    """See `LARGE`. Only glibc has this to set."""
+    """Set `LARGE` in the C library. Only glibc supports it."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE)
 
 
 def _warm(gateway: Gateway) -> None:
-    """Do what would make the first request slow, then put the heap that this left out of the collector's way: LiteLLM's
-    makes a full collection a pause of a tenth of a second."""
+    """Do the work that would slow the first request, then hide the resulting heap from the garbage collector.
+
+    A full collection would otherwise visit LiteLLM's objects, a pause of a tenth of a second.
+    """
     litellm.warm(apis_in_use(gateway.config))
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""`sluice simulate`: the stand-in for the providers, served until SIGINT or SIGTERM."""
+"""`sluice simulate`: serve the simulated providers until SIGINT or SIGTERM."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ from proxy.simulator import Simulator
 
 
 async def run(host: str, port: int) -> None:
-    """Serve the simulator until a signal comes. Raises OSError when it cannot listen."""
+    """Serve the simulator until a signal arrives. Raises OSError if it cannot listen."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -21,12 +21,12 @@ async def run(host: str, port: int) -> None:
 
 
 def simulate(host: str, port: int) -> int:
-    """Run the simulator; the process's exit code."""
+    """Run the simulator. Return the exit code."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(host, port))
     except OSError as error:
-        print(f"Cannot listen on {host}:{port} ({error.strerror}): choose another with --port.", file=sys.stderr)
+        print(f"Cannot listen on {host}:{port} ({error.strerror}). Choose another port with --port.", file=sys.stderr)
         return 1
     return 0
 

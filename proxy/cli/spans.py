@@ -1,8 +1,8 @@
-"""Which parts of a text that went to the client are the provider's own, in time or late, and which are labels.
+"""Split a text that went to the client into the provider's own text (in time or late) and labels.
 
-Rule: read off by laying the text that came beside the text that went: between matches they are the same, and a rule
-says what its label looks like. Where they cannot be laid beside each other any more (an answer that was cut, a label
-that nobody can foretell) the rest counts as plain.
+The text that arrived is compared with the text that left. Between matches they are equal, and each rule tells its
+label's shape. From the point where they cannot be aligned (a cut answer, a label that cannot be predicted), the rest
+counts as plain.
 """
 
 import re
@@ -19,7 +19,7 @@ _MADE = re.compile(r"\[[^\[\]\s]{1,200}\]")
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A match that was taken out: where in the text that came, and by which rule."""
+    """A match that was removed: its place in the text that arrived, and its rule."""
 
     start: int
     end: int
@@ -28,14 +28,14 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of the text that went. `late`: some of it went at a later step than it came at."""
+    """A part of the text that left. `late` means that some of it left at a later step than it arrived."""
 
     text: str
     kind: Kind
 
 
 def spans(course: TextTrace, matches: Sequence[Taken]) -> list[Span]:
-    """A text's parts in order; together they are all that went."""
+    """List a text's parts in order. Together they are the whole text that left."""
     found: list[Span] = []
     came = went = 0
     for match in sorted(matches, key=lambda m: m.start):
@@ -58,7 +58,7 @@ def spans(course: TextTrace, matches: Sequence[Taken]) -> list[Span]:
 
 
 def _verbatim(course: TextTrace, came: int, went: int, count: int) -> Iterator[Span]:
-    """Text that is the same, cut where its lateness changes."""
+    """Yield equal text, cut where its lateness changes."""
     begun, kind = 0, None
     for at in range(count):
         here: Kind = "late" if course.left[went + at] > course.arrived[came + at] else "plain"
@@ -84,7 +84,7 @@ def _label(course: TextTrace, match: Taken, went: int) -> str | None:
 
 
 def _same(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
+    """Return the length of the common prefix of two texts."""
     for at, (a, b) in enumerate(zip(one, other, strict=False)):
         if a != b:
             return at

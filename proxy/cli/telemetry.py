@@ -1,4 +1,4 @@
-"""`sluice telemetry test`: whether the backends of a configuration take what the gateway will send them."""
+"""`sluice telemetry test`: check that the backends of a configuration accept the gateway's telemetry."""
 
 import sys
 
@@ -8,7 +8,7 @@ from proxy.telemetry.environment import TelemetryError
 
 
 def test(path: str) -> int:
-    """Send one of each; the process's exit code."""
+    """Send one of each signal. Return the exit code."""
     try:
         results = []
         for result in check(load(path)):

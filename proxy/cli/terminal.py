@@ -1,8 +1,7 @@
-"""How commands write for people: columns, and colours where there is a terminal.
+"""Terminal output for people: columns, and colours if there is a terminal.
 
-Rule: what goes into a pipe or a file is plain text, and whole; so it is plain with `NO_COLOR` set, or `TERM=dumb`.
-Whatever of a text could steer the terminal is shown escaped. Widths are those of a terminal, where a Chinese character
-takes two columns.
+Output to a pipe or a file is plain and not shortened. Output is also plain if `NO_COLOR` is set or with `TERM=dumb`.
+Text that could steer the terminal is escaped. Widths are terminal columns: a Chinese character takes two.
 """
 
 import json
@@ -24,37 +23,37 @@ def set_colors(context: click.Context) -> None:
 
 
 def bold(text: str) -> str:
-    """A heading, or what matters in a line."""
+    """Emphasize a heading or the important part of a line."""
     return click.style(text, bold=True)
 
 
 def good(text: str) -> str:
-    """What went well."""
+    """Mark a success."""
     return click.style(text, fg="green")
 
 
 def bad(text: str) -> str:
-    """What is wrong, or was taken out."""
+    """Mark an error or removed text."""
     return click.style(text, fg="red", bold=True)
 
 
 def late(text: str) -> str:
-    """What waited, or what to look at."""
+    """Mark delayed text or a warning."""
     return click.style(text, fg="yellow")
 
 
 def faint(text: str) -> str:
-    """What is beside the point."""
+    """Mark secondary details."""
     return click.style(text, dim=True)
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON on one line, in characters that can be written whatever it holds."""
+    """Write a value as JSON on one line, in characters that any output can encode."""
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def shown(text: str, *, lines: bool = False) -> str:
-    """A text with what could steer the terminal escaped; `lines` keeps its line breaks and tabs."""
+    """Escape what could steer the terminal. `lines` keeps line breaks and tabs."""
     kept = "\n\t" if lines else ""
     return "".join(
         ch if ch in kept or unicodedata.category(ch) not in _STEERS else ch.encode("unicode_escape").decode()
@@ -63,7 +62,7 @@ def shown(text: str, *, lines: bool = False) -> str:
 
 
 def shortened(text: str, columns: int) -> str:
-    """A text on one line, cut to a number of columns."""
+    """Shorten a text to one line of at most `columns` columns."""
     text = shown(text)
     if width(text) <= columns:
         return text
@@ -75,23 +74,23 @@ def shortened(text: str, columns: int) -> str:
 
 
 def fitted(text: str, columns: int) -> str:
-    """A text on one line: on a terminal cut to a number of columns, elsewhere whole."""
+    """Put a text on one line. On a terminal, cut it to `columns` columns."""
     return shortened(text, columns) if sys.stdout.isatty() else shown(text)
 
 
 def counted(count: int, one: str) -> str:
-    """A number of things: 1 rule, 2 rules."""
+    """Format a number of things: "1 rule", "2 rules"."""
     return f"{count} {one}" if count == 1 else f"{count} {one}s"
 
 
 def width(text: str) -> int:
-    """The columns that a text takes, colours not counted."""
+    """Return the number of columns of a text, without colour codes."""
     plain = click.unstyle(text)
     return sum(2 if unicodedata.east_asian_width(ch) in "WF" else not unicodedata.combining(ch) for ch in plain)
 
 
 def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: str = "  ") -> list[str]:
-    """Rows as lines in columns; those numbered in `right` are flushed right."""
+    """Align rows in columns. Right-align the columns whose numbers are in `right`."""
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:

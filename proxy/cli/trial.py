@@ -1,7 +1,7 @@
-"""`sluice try`: what a client would get of an answer, through the policies of a configuration. No provider is called.
+"""`sluice try`: show what a client would receive through a configuration's policies. No provider is called.
 
-Rule: the chain is made as the gateway makes it. What the client would get is all that goes to standard output; what
-there is to tell of it goes to standard error, so that a pipe has the text alone.
+The chain is built as the gateway builds it. Only the client's text goes to standard output. The report goes to standard
+error, so that a pipe gets the text alone.
 """
 
 import functools
@@ -33,16 +33,20 @@ from proxy.config.names import did_you_mean
 from proxy.config.resolve import resolve
 
 MAX_LENGTH = 8 * 1024 * 1024
-"""Bytes of an answer or a request that is tried."""
+"""Size limit in bytes of an answer or a request to try."""
 _TOO_LONG = "try a part of it"
 _CHUNK = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is tried. Of `policies` and `model` one is given. `text` None: from `file`, or standard input. `body` is a
-    file with the request. `chunk` characters come at once, None: as recorded, or four; `random`: unevenly. `severed`:
-    the provider's connection dies at the end. `request`: the text is the client's message."""
+    """The options of a trial.
+
+    Exactly one of `policies` and `model` is set. If `text` is None, it is read from `file` or standard input. `body` is
+    a file with the request. `chunk` is the number of characters in each piece; None means as recorded, or four. With
+    `random`, sizes vary. With `severed`, the provider's connection is cut at the end. With `request`, the text is the
+    client's message.
+    """
 
     config: str
     policies: tuple[str, ...] = ()
@@ -60,18 +64,18 @@ class Ask:
 
 
 class Refused(Exception):
-    """It cannot be tried; the message says why and what to do."""
+    """The trial is not possible. The message says why and what to do."""
 
 
 def trial(ask: Ask) -> int:
-    """Try it and tell; the process's exit code."""
+    """Run the trial and print the result. Return the exit code."""
     try:
         _try(ask, load(ask.config))
     except ConfigError as error:
         click.echo(str(error), err=True)
         return 1
     except (Refused, Unplayable) as error:
-        click.echo(bad(f"This cannot be tried: {error}"), err=True)
+        click.echo(bad(f"Cannot run the trial: {error}"), err=True)
         return 1
     return 0
 
@@ -88,7 +92,7 @@ def _try(ask: Ask, config: Config) -> None:
         return
     seen = finished(chain.request(Request(body)))
     if isinstance(seen, Refuse):
-        raise Refused(f"a policy refuses the request: {seen.message.rstrip('.')}")
+        raise Refused(f"a policy rejects the request: {seen.message.rstrip('.')}")
     events, failure = _events(ask, data, chain.guarded)
     played = play(chain, events)
     engines = compiled(ids, config.policies)
@@ -105,11 +109,11 @@ def _try_request(ask: Ask, chain: Chain, body: Mapping[str, Any]) -> None:
         told = {"refused": seen.message} if isinstance(seen, Refuse) else {"body": seen.body}
         click.echo(json_text(told))
     elif isinstance(seen, Refuse):
-        click.echo(bad(f"The request is refused with status {seen.status}: {seen.message}"), err=True)
+        click.echo(bad(f"The request is rejected with status {seen.status}: {seen.message}"), err=True)
     else:
         click.echo(seen.body["messages"][-1]["content"])
     if not refused and not ask.as_json:
-        click.echo("That is what the provider would get.", err=True)
+        click.echo("The provider would receive this.", err=True)
 
 
 def _without_request_rules(ids: Sequence[str], config: Config) -> None:
@@ -117,28 +121,28 @@ def _without_request_rules(ids: Sequence[str], config: Config) -> None:
         engines = compiled([id], config.policies)
         if engines is not None and engines.request is None:
             click.echo(
-                late(f"{id} has no rule with `direction: request` or `both`: it leaves requests alone."), err=True
+                late(f"{id} has no rule with `direction: request` or `both`: it does not change requests."), err=True
             )
 
 
-# ---- what is tried
+# ---- input
 def _wanted(ask: Ask, config: Config) -> tuple[Sequence[str], Context]:
-    """The policies, and what they may know."""
+    """Find the policies and build their context."""
     if ask.model is None:
         for id in ask.policies:
             if id not in config.policies:
-                raise Refused(f"there is no policy {id!r}{did_you_mean(id, config.policies)}")
+                raise Refused(f"unknown policy {id!r}{did_you_mean(id, config.policies)}")
         return ask.policies, _context("", "")
     found = resolve(config, ask.model)
     if found is None:
-        raise Refused(f"there is no model {ask.model!r}{did_you_mean(ask.model, config.models)}")
-    place = found.places[0]  # the one that serves the request decides tokenizer and price: here it is the first
+        raise Refused(f"unknown model {ask.model!r}{did_you_mean(ask.model, config.models)}")
+    place = found.places[0]  # tokenizer and price are those of the serving target: here the first
     known = target(config.prices, place.provider_name, place.api, place.model)
     return policy_ids(config, found.settings), replace(_context(ask.model, place.model), target=known)
 
 
 def _context(name: str, model: str) -> Context:
-    """A context in which no time passes."""
+    """Build a context with a clock that stands still."""
     counter = functools.partial(tokenizers.load, tokenizers.basis(model))
     return Context(name, lambda: 0.0, target=Target(), tokenizer=counter)
 
@@ -149,9 +153,9 @@ def _body(ask: Ask) -> dict[str, Any]:
     try:
         body = json.loads(_read(ask.body))
     except ValueError as error:
-        raise Refused(f"{ask.body} is not JSON ({error}): give a request's body") from None
+        raise Refused(f"{ask.body} is not JSON ({error}): give a request body") from None
     if not isinstance(body, dict):
-        raise Refused(f"{ask.body} is not a JSON object: give a request's body")
+        raise Refused(f"{ask.body} is not a JSON object: give a request body")
     return {"messages": [], **body}
 
 
@@ -166,7 +170,7 @@ def _input(ask: Ask) -> bytes:
     if ask.file is not None:
         return _read(ask.file)
     if sys.stdin.isatty():
-        click.echo("Type the text; end it with Ctrl-D on a line of its own.", err=True)
+        click.echo("Type the text, then press Ctrl-D on an empty line.", err=True)
     data = sys.stdin.buffer.read(MAX_LENGTH + 1)
     if len(data) > MAX_LENGTH:
         raise Refused(f"the input is larger than {MAX_LENGTH // 2**20} MiB: {_TOO_LONG}")
@@ -184,11 +188,11 @@ def _decoded_text(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Refused("the text is not UTF-8: convert it") from None
+        raise Refused("the text is not UTF-8: convert it first") from None
 
 
 def _events(ask: Ask, data: bytes, guarded: bool) -> tuple[list[Event], str | None]:
-    """The answer's events in the pieces asked for, and the provider's error that it ends with."""
+    """Return the answer's events in pieces of the requested size, and the provider's error if it ends with one."""
     failure = None
     recorded = ask.format is not None or (ask.text is None and looks_recorded(data))
     if recorded:

@@ -39,7 +39,7 @@ def test_a_recipes_configuration_passes_the_check(
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["check"])
     assert result.exit_code == 0, result.stdout
-    assert "is used by no model" not in result.stdout
+    assert "is not used by any model" not in result.stdout
 
 
 @pytest.mark.parametrize(

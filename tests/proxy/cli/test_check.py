@@ -42,7 +42,7 @@ def said(tmp_path: Path, text: str | bytes) -> list[str]:
     """The problems of a file, without its name."""
     result = check(tmp_path, text)
     assert result.exit_code == 1
-    assert "the gateway would refuse this file" in result.stderr
+    assert "the gateway would reject this file" in result.stderr
     return [line.removeprefix(f"{tmp_path}/c.yaml:") for line in result.stdout.splitlines()]
 
 
@@ -147,7 +147,7 @@ def test_a_right_file_is_summed_up(tmp_path: Path) -> None:
     assert ["fast", "openai/a,", "openai/b", "redact/a"] in lines
     assert ["plain", "openai/c", "no", "policies"] in lines
     assert ["redact/a", "2", "rules,", "11", "nodes", "(most:", "ticket,", "8)"] in lines
-    assert "token_cap/b is used by no model" in result.stdout
+    assert "token_cap/b is not used by any model" in result.stdout
 
 
 def test_fallbacks_settings_and_keys_are_summed_up_too(tmp_path: Path) -> None:

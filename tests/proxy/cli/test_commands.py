@@ -30,7 +30,7 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_check_of_a_right_file() -> None:
     in_pipe, in_terminal = piped("check"), shown("check")
     assert (in_pipe.code, in_pipe.err) == (0, "") and ESCAPE not in in_pipe.out
-    assert in_terminal.code == 0 and "\x1b[32mconfig.yaml is right." in in_terminal.out
+    assert in_terminal.code == 0 and "\x1b[32mconfig.yaml is valid." in in_terminal.out
     assert plain(in_terminal.out) == in_pipe.out
 
 
@@ -38,7 +38,7 @@ def test_check_of_a_wrong_file(wrong: str) -> None:
     in_pipe, in_terminal = piped("check", wrong), shown("check", wrong)
     assert in_pipe.code == in_terminal.code == 1
     assert in_pipe.out == f"{wrong}:1:1 sever: unknown key; did you mean 'server'?\n"
-    assert in_pipe.err == f"{wrong}: 1 problem; the gateway would refuse this file.\n"
+    assert in_pipe.err == f"{wrong}: 1 problem; the gateway would reject this file.\n"
     assert ESCAPE in in_terminal.out and plain(in_terminal.out) == in_pipe.out + in_pipe.err
 
 
@@ -68,7 +68,7 @@ def test_an_answer_cannot_steer_the_terminal() -> None:
 
 def test_try_takes_a_text_that_is_typed() -> None:
     with terminal("try", "--policy", "redact/pii") as running:
-        running.until("end it with Ctrl-D")
+        running.until("press Ctrl-D")
         running.type(f"{MAIL}\n\x04")
         assert "\x1b[31m\x1b[1m[EMAIL]\x1b[0m" in running.until("finish_reason stop")
 

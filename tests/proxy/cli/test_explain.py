@@ -101,14 +101,14 @@ def test_people_get_a_table_and_a_warning(config: Path) -> None:
 
 def test_without_redaction_there_is_nothing_to_explain(config: Path) -> None:
     for arguments in (["--model", "plain"], ["--policy", "token_cap/c"]):
-        assert explain(config, *arguments).stdout == "There are no redaction rules to explain.\n"
+        assert explain(config, *arguments).stdout == "No redaction rules to explain.\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--policy", "redact/x"], 1, "There is no policy 'redact/x'; did you mean 'redact/"),
-        (["--model", "n"], 1, "There is no model 'n'"),
+        (["--policy", "redact/x"], 1, "Unknown policy 'redact/x'; did you mean 'redact/"),
+        (["--model", "n"], 1, "Unknown model 'n'"),
         (["--model", "m", "--policy", "redact/a"], 2, "Give either --policy or --model."),
     ],
 )

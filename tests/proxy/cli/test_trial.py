@@ -172,15 +172,15 @@ def test_what_the_provider_would_get_of_a_request(config: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--policy", "redact/c", "x"], "there is no policy 'redact/c'; did you mean 'redact/b'?"),
-        (["--model", "al", "x"], "there is no model 'al'; did you mean 'all'?"),
+        (["--policy", "redact/c", "x"], "unknown policy 'redact/c'; did you mean 'redact/b'?"),
+        (["--model", "al", "x"], "unknown model 'al'; did you mean 'all'?"),
         (
             ["--model", "all", "--file", "no-such-file"],
             "no-such-file cannot be read (No such file or directory): check",
         ),
         (["--model", "all", "--file", "/dev/zero"], "/dev/zero is a device: name a regular file, or a link to one"),
         (["--model", "all", "--body", "/dev/zero", "x"], "/dev/zero is a device"),
-        (["--model", "dear", "x"], "a policy refuses the request: The prompt"),
+        (["--model", "dear", "x"], "a policy rejects the request: The prompt"),
         (["--policy", "cost_cap/cent", "x"], "has no price"),
         (["--model", "json", "--body", "config.yaml", "x"], "config.yaml is not JSON"),
     ],
