@@ -1,12 +1,12 @@
-"""`json_guard`: an answer that should be JSON is checked while it streams.
+"""`json_guard`: check a JSON answer while it streams.
 
-`grammar` is an incremental automaton for RFC 8259. `survey` finds the schemas in a schema. `nodes` and `match` hold
-what a stream can decide of them against the text, `rules` and `whole` all of it against a whole answer. `fence` takes a
-Markdown fence off. `answer` is grammar, match and fence together for one choice. `streamed` stops or flags as the text
-passes; `held` keeps the answer back, has it checked whole, and rejects an attempt that fails.
+`grammar` is an incremental automaton for RFC 8259. `survey` finds the schemas in a schema. `nodes` and `match` check
+the parts of them that a stream can decide. `rules` and `whole` check a whole answer against all of them. `fence`
+removes a Markdown fence. `answer` combines grammar, match and fence for one choice. `streamed` stops or flags as the
+text passes. `held` keeps the answer back, has it checked whole, and rejects an attempt that fails.
 
-It guards a format, not a secret: fields that we don't know still reach the client. Client and provider write what it
-works on, so all of its work is spent from a budget and done in steps (`pace`).
+The policy guards a format, not a secret: unknown fields still reach the client. Client and provider write its input.
+All of its work therefore comes from a budget and is done in steps (`pace`).
 """
 
 from typing import Any, Final
@@ -19,7 +19,7 @@ from policies.json_guard.streamed import JsonGuard
 __all__ = ["JSON_GUARD", "STAGE", "HeldJsonGuard", "JsonGuard", "JsonGuardConfig"]
 
 STAGE: Final = 10
-"""First: it checks the answer as the provider sent it; redaction and caps act on what it lets through."""
+"""First: it checks the answer as the provider sent it. Redaction and caps then act on what it passes on."""
 
 
 def _build(name: str, config: Any, context: Context) -> Policy:

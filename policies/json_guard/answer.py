@@ -1,4 +1,4 @@
-"""One choice's content, judged while it comes: fence, grammar and schema together."""
+"""Incremental check of one choice's content: fence, grammar and schema together."""
 
 from collections.abc import Generator
 from typing import Final
@@ -10,11 +10,11 @@ from policies.json_guard.match import Matcher
 from policies.json_guard.schema import Schema
 
 AT_ONCE: Final = 64
-"""Characters that are judged without a pause."""
+"""Characters that are checked without a pause."""
 
 
 class Answer:
-    """The content so far. `offset` is the place of the character that broke it, counted in what the provider sent."""
+    """The content so far. `offset` is the place of the character that broke it, counted in the provider's text."""
 
     def __init__(self, schema: Schema | None, strip_fence: bool) -> None:
         self._matcher = Matcher(schema) if schema is not None and schema.root is not None else None
@@ -28,11 +28,11 @@ class Answer:
 
     @property
     def unwatched(self) -> bool:
-        """Whether part of the schema was too costly to follow."""
+        """True if part of the schema was too costly to follow."""
         return self._matcher is not None and self._matcher.gave_up
 
     def steps(self, text: str) -> Generator[Pause, None, tuple[str, str]]:
-        """As `feed`, with pauses."""
+        """Do the work of `feed` in steps."""
         good, bad = self.feed(text[:AT_ONCE])
         for start in range(AT_ONCE, len(text), AT_ONCE):
             yield Pause()
@@ -41,7 +41,7 @@ class Answer:
         return good, bad
 
     def feed(self, text: str) -> tuple[str, str]:
-        """Take more content; gives what of it is good, without the fence, and from the character on that broke it."""
+        """Take more content. Return its valid part without the fence, and the rest from the character that broke it."""
         if self.broken:
             return "", text
         self._count += len(text)
@@ -59,7 +59,9 @@ class Answer:
         return self._break(text[:at], text[at:])
 
     def finish(self) -> tuple[bool, str]:
-        """The content ends; whether it is a JSON text that fits, and what was still held and is none."""
+        """End the content. Return true if it is valid JSON that fits the schema, and the held text that is not part of
+        it.
+        """
         held = self._opening.held if self._opening is not None else ""
         whole = not self.broken and not held and (self._closing is not None or self._grammar.finish())
         return whole, held

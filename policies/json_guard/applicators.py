@@ -1,10 +1,9 @@
-"""JSON Schema's keywords that hold schemas against a value or its parts, or look at all of it.
+"""JSON Schema keywords that apply schemas to a value or its parts, or examine the whole value.
 
-Each is a task: it is given the run, what `rules` made of the keyword's argument, the value, and the marks, if somebody
-wants to know what of the value was evaluated. It yields what `Run.judge` gives for a further schema and value, and
-returns the fault or None.
+Each is a task. It gets the run, the keyword's prepared argument, the value, and the marks if the evaluated parts of the
+value matter. It yields the result of `Run.judge` for each further schema and value. It returns the fault or None.
 
-A fault is the way to the keyword that the value breaks, step by step: `("items", ("type", ()))`.
+A fault is the path to the violated keyword, step by step: `("items", ("type", ()))`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,8 +18,10 @@ Fault: TypeAlias = tuple[Any, ...]
 
 
 class Marks:
-    """What of one value was evaluated: by `unevaluatedProperties` and `unevaluatedItems` the rest is judged. `first`
-    is how many items from the first on; `places` are further ones."""
+    """The evaluated parts of one value. `unevaluatedProperties` and `unevaluatedItems` apply to the rest.
+
+    `first` is the number of evaluated items at the start. `places` are further items.
+    """
 
     __slots__ = ("every_item", "every_name", "first", "names", "places")
 
@@ -41,13 +42,13 @@ class Marks:
 
 
 class Run(Protocol):
-    """One value's way through the rules."""
+    """The check of one value against the rules."""
 
     spend: Spend
     identities: Identities
 
     def judge(self, number: Child, value: Any, marks: Marks | None) -> Any:
-        """The fault of a value by a schema, None if there is none, or the task that finds out."""
+        """Return the fault of a value by a schema, None if there is none, or the task that finds it."""
 
 
 Applicator: TypeAlias = Callable[[Run, Any, Any, Marks | None], Task]
@@ -188,7 +189,7 @@ def _unevaluated_properties(run: Run, number: Child, value: Any, marks: Marks | 
 
 
 def _both(run: Run, names: Mapping[str, Any], value: Any) -> list[str]:
-    """The names that are in an object too."""
+    """List the names that are also in an object."""
     if type(value) is not dict:
         return []
     run.spend(min(len(names), len(value)) >> 2)
@@ -198,7 +199,7 @@ def _both(run: Run, names: Mapping[str, Any], value: Any) -> list[str]:
 
 
 def _others(run: Run, value: Any, names: "frozenset[str] | set[str]") -> Iterable[str]:
-    """The names of an object that are none of these."""
+    """Yield the names of an object that are not in `names`."""
     if type(value) is not dict:
         return ()
     run.spend(len(value) >> 2)
@@ -259,7 +260,7 @@ def _unevaluated_items(run: Run, number: Child, value: Any, marks: Marks | None)
     return None
 
 
-# ---- all of a value
+# ---- the whole value
 def _pattern(run: Run, pattern: Pattern, value: Any, marks: Marks | None) -> Task:
     if type(value) is str and not (yield pattern.search(value, run.spend)):
         return "pattern", ()

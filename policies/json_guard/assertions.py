@@ -1,7 +1,7 @@
-"""JSON Schema's keywords that look at a value alone, not at what is in it: each takes about a step.
+"""JSON Schema keywords that examine a value without its parts. Each takes about one step.
 
-For each keyword: what is made of its argument when the schema is compiled, and whether a value passes. A value of
-another type than a keyword is about passes.
+For each keyword there is the preparation of its argument, done when the schema is compiled, and the test of a value. A
+value of another type than the keyword's passes.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def _has_kind(kinds: frozenset[type], value: Any) -> bool:
 
 
 def _ratio(number: int | float) -> tuple[int, int]:
-    """The number as it is written, as a ratio: 0.1 is a tenth."""
+    """Return the number as it is written, as a ratio: 0.1 is a tenth."""
     return (number, 1) if isinstance(number, int) else Decimal(repr(number)).as_integer_ratio()
 
 
@@ -62,7 +62,7 @@ def _same(argument: Any) -> Any:
 
 
 NEVER: Final[tuple[str, Assertion, Any]] = ("", _never, None)
-"""What the schema `false` asserts."""
+"""The assertion of the schema `false`."""
 
 ASSERTIONS: Final[dict[str, tuple[Callable[[Any], Any], Assertion]]] = {
     "type": (_kinds, _has_kind),
@@ -82,7 +82,7 @@ ASSERTIONS: Final[dict[str, tuple[Callable[[Any], Any], Assertion]]] = {
 
 
 def among(values: list[Any]) -> tuple[Assertion, Any] | None:
-    """The assertion that a value is one of these; None if some of them have parts."""
+    """Return the assertion that a value is one of `values`, or None if some of them have parts."""
     if any(type(value) in CONTAINERS for value in values):
         return None
     return _is_among, frozenset(map(scalar, values))

@@ -1,7 +1,7 @@
-"""Which JSON values are equal: each gets a number, the same as every value that is equal to it.
+"""Equality of JSON values: equal values get the same number.
 
-Rule: 1 and 1.0 are equal, 1 and true are not; the order of an object's members does not matter. Each value is looked at
-once, however deep it is and however often it is compared.
+The values 1 and 1.0 are equal, 1 and true are not. The order of an object's members does not matter. Each value is
+examined once, however deep it is and however often it is compared.
 """
 
 from collections.abc import Hashable
@@ -11,21 +11,24 @@ from policies.json_guard.pace import Task
 from policies.json_guard.pattern import Spend
 
 _EXACT = 2**53
-"""Up to here every integer is a float."""
+"""Up to this bound, every integer is a float."""
 
 CONTAINERS = frozenset({list, dict})
 
 
 def scalar(value: Any) -> Hashable:
-    """What is equal for equal strings, numbers, booleans and nulls, and for those alone."""
+    """Return a key that is equal for equal strings, numbers, booleans and nulls only."""
     if type(value) is int and not -_EXACT <= value <= _EXACT:
         return _large(value)
     return (bool, value) if type(value) is bool else value
 
 
 def _large(value: int) -> Hashable:
-    """A large integer that no float is equal to, as text: whoever picks such integers can make their hashes equal, and
-    then a set of them takes quadratic time. The hash of a text is not known to anybody."""
+    """Return a large integer that equals no float, as text.
+
+    An attacker can choose such integers with equal hashes, and a set of them would take quadratic time. The hash of a
+    text is unpredictable.
+    """
     try:
         if float(value) == value:
             return value
@@ -35,7 +38,7 @@ def _large(value: int) -> Hashable:
 
 
 class Identities:
-    """The numbers given so far. `forget` before the values that were numbered last can be gone."""
+    """The numbers assigned so far. Call `forget` before the values that were numbered last can be freed."""
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
@@ -45,11 +48,11 @@ class Identities:
         return len(self._numbers)
 
     def forget(self) -> None:
-        """Nothing that was numbered is still there; the numbers stay."""
+        """Mark that the numbered values may be freed. The numbers stay."""
         self._containers.clear()
 
     def of(self, value: Any, spend: Spend) -> Any:
-        """The number of a value, or the task that finds it."""
+        """Return the number of a value, or the task that finds it."""
         if type(value) not in CONTAINERS:
             return self._number(scalar(value))
         known = self._containers.get(id(value))

@@ -1,21 +1,21 @@
-"""A Markdown code fence around an answer: where it opens, and whether what follows the JSON closes it.
+"""A Markdown code fence around an answer: find where it opens, and if the text after the JSON closes it.
 
-Rule. ```` ``` ```` or ```` ```json ```` as the first thing of the answer opens a fence: after a language there is a
-line break, except after `json`. White space before it goes on at once; at most `MAX_LENGTH` characters are held to
-tell. Behind the JSON the fence's own three backticks may stand, and nothing but white space.
+```` ``` ```` or ```` ```json ```` at the start of the answer opens a fence. A language needs a line break after it,
+except `json`. White space before the fence passes at once. At most `MAX_LENGTH` characters are held to decide. After
+the JSON, only the fence's own three backticks and white space may follow.
 """
 
 import re
 from typing import Final
 
 MAX_LENGTH: Final = 32
-"""How long the opening line may be."""
+"""Maximum length of the opening line."""
 
 _OPENING = re.compile(r"```([A-Za-z0-9_+. \t-]*)(.?)", re.DOTALL)
 
 
 class Opening:
-    """The beginning of an answer, until it is known whether a fence stands there."""
+    """The beginning of an answer, until it is known if a fence stands there."""
 
     def __init__(self) -> None:
         self.decided = False
@@ -23,7 +23,7 @@ class Opening:
         self.held = ""
 
     def feed(self, text: str) -> str:
-        """What of the text (and of what was held) comes after the fence, or is all when there is none."""
+        """Return the part of the text (and of the held text) after the fence, or all of it if there is none."""
         if self.decided:
             return text
         bare = text if self.held else text.lstrip(" \t\r\n")
@@ -52,13 +52,13 @@ def _opens(language: str, after: str) -> bool:
 
 
 class Closing:
-    """What follows the JSON in a fence."""
+    """The text after the JSON in a fence."""
 
     def __init__(self) -> None:
         self._ticks = 0
 
     def feed(self, text: str) -> int | None:
-        """The place of the first character that is not of the fence's end."""
+        """Return the place of the first character that does not belong to the fence's end, or None."""
         for at, char in enumerate(text):
             if char == "`" and self._ticks < 3:
                 self._ticks += 1

@@ -1,13 +1,12 @@
-"""JSON, checked one character after another: RFC 8259 exactly, whatever the chunks.
+"""Incremental JSON parser, exactly RFC 8259, for any cut of the text into chunks.
 
-Rule. `feed` gives the place of the first character after which no continuation is a JSON text; until then one is.
-A lone surrogate escape is a character like others, `NaN` is none, a byte order mark neither; what is nested deeper than
-`DEEPEST` counts as broken.
+`feed` returns the place of the first character after which no continuation is a JSON text. A lone surrogate escape is a
+normal character. `NaN` and a byte order mark are invalid. Nesting deeper than `DEEPEST` counts as broken.
 
-Theory. A pushdown automaton: one method for each state, each takes as many characters as it can at once (regular
-expressions skip the inside of strings and white space) and gives the place where the next state goes on. The stack
-holds one character for each open container; that is all the memory. A `Watch` is told of values, names and, as far as
-it asks for them, of the characters of strings and numbers; it may end the text where its own rules can no longer hold.
+The parser is a pushdown automaton. Each state is a method that takes as many characters as it can (regular expressions
+skip the inside of strings and white space). It returns the place where the next state continues. The only memory is the
+stack, with one character for each open container. A `Watch` is told of values, names and, if it asks for them, the
+characters of strings and numbers. It may end the text as soon as its own rules cannot hold.
 """
 
 import re
@@ -15,7 +14,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias
 
 DEEPEST: Final = 128
-"""How deep containers may be nested."""
+"""Maximum nesting depth of containers."""
 
 Kind: TypeAlias = int
 OBJECT: Final = 1
@@ -25,7 +24,7 @@ NUMBER: Final = 8
 TRUE: Final = 16
 FALSE: Final = 32
 NULL: Final = 64
-"""What a value's first character tells of it; bits, so that sets of kinds are integers."""
+"""The kinds of values, by their first character. They are bits, so that sets of kinds are integers."""
 
 _KINDS = {"{": OBJECT, "[": ARRAY, '"': STRING, "t": TRUE, "f": FALSE, "n": NULL, "-": NUMBER}
 _KINDS |= {digit: NUMBER for digit in "0123456789"}
@@ -53,10 +52,10 @@ _WHOLE_NUMBERS = frozenset({"zero", "whole", "fraction", "power"})
 
 
 class Watch(Protocol):
-    """What else must hold of the text. Each method says whether it still can.
+    """Additional conditions on the text. Each method returns true while they can still hold.
 
-    `texts` and `digits` tell whether the characters of the current string or number matter. The units of a string are
-    UTF-16 code units, escapes resolved.
+    `texts` and `digits` tell if the characters of the current string or number matter. A string's units are UTF-16 code
+    units with escapes resolved.
     """
 
     texts: bool
@@ -75,17 +74,17 @@ class Watch(Protocol):
         """The name of a member ends."""
 
     def narrow(self, low: int, high: int) -> bool:
-        """The string's next unit will be between these."""
+        """The string's next unit will be between `low` and `high`."""
 
     def unit(self, code: int) -> bool:
-        """The string's next unit."""
+        """The string's next unit arrives."""
 
     def digit(self, char: str) -> bool:
-        """The number's next character."""
+        """The number's next character arrives."""
 
 
 class Grammar:
-    """One JSON text, as far as it has come."""
+    """One JSON text, as far as it has arrived."""
 
     def __init__(self, watch: Watch | None = None) -> None:
         self._watch = watch
@@ -100,13 +99,13 @@ class Grammar:
 
     @property
     def complete(self) -> bool:
-        """Whether the text so far (when it is broken: without the character that broke it) is a whole JSON text."""
+        """True if the text so far, without the character that broke it, is a complete JSON text."""
         if self._stack:
             return False
         return self._state == Grammar._tail or (self._in_number() and not self.broken)
 
     def feed(self, text: str) -> int | None:
-        """Take more of the text; gives the place in it of the character that broke it, None while it can be JSON."""
+        """Take more text. Return the place of the character that broke it, or None while it can be JSON."""
         if self.broken:
             return 0
         at, end = 0, len(text)
@@ -117,7 +116,7 @@ class Grammar:
         return None
 
     def finish(self) -> bool:
-        """The text ends here; whether it is whole, and as the watch wants it."""
+        """End the text. Return true if it is complete and satisfies the watch."""
         if self.broken or not self.complete:
             return False
         return self._watch is None or not self._in_number() or self._watch.end()
@@ -155,7 +154,7 @@ class Grammar:
         return at + 1
 
     def _ended(self, at: int) -> int:
-        """A value's last character is behind us."""
+        """Handle the end of a value, after its last character."""
         if self._watch is not None and not self._watch.end():
             return self._break(at)
         self._state = Grammar._after if self._stack else Grammar._tail
@@ -187,7 +186,7 @@ class Grammar:
         return self._watch is None or self._watch.digit(char)
 
     def _number_over(self, at: int) -> int:
-        """A character that is none of the number: it ends the number, and the next state takes it."""
+        """End the number at a character that does not belong to it. The next state takes that character."""
         if self._number_state not in _WHOLE_NUMBERS:
             return self._break(at)
         self._ended(at)

@@ -1,17 +1,20 @@
-"""`on_invalid: retry`: nothing of the answer goes on until all of it was checked.
+"""`on_invalid: retry`: hold the whole answer until it is checked.
 
-Rules. A rejected attempt can be repeated only while the client has nothing of it. So all events but usage and ticks are
-held, of all choices, until every choice asked for has finished, or the answer ends by itself; then all go on in
-their order. An attempt is rejected at the first character after which its content can no longer be right, or when a
-choice that ended by itself does not fit the whole schema. The content of a choice that was cut (its finish is
-`length`, say) cannot be judged and is dropped; a choice that ended in tool calls, or refused, has no answer to judge.
-At an unnatural end of the stream all is dropped but, when somebody cancelled it, the choices that had finished. With
-tools in the request, prose may come before a call: then content is judged at its finish only.
+A rejected attempt can be repeated only while the client has none of it. All events except usage and ticks are therefore
+held, for all choices. When every requested choice has finished, or the answer has ended by itself, all are released in
+order.
 
-The check of a whole answer, and the release of what was held, pause (`Pause`) about every millisecond. An attempt whose
-check costs more than its budget is rejected: what cannot be judged does not go on.
+- An attempt is rejected at the first character after which its content cannot become valid, or when a choice that ended
+  by itself does not fit the schema.
+- The content of a cut choice (with the finish `length`, for example) cannot be checked and is dropped.
+- A choice that ended in tool calls or a refusal has no answer to check.
+- At an unnatural end of the stream, everything is dropped. After a cancel, only the finished choices are kept.
+- With tools in the request, prose may come before a call, so content is checked at its finish only.
 
-`attempts` is for the one who makes them: a policy sees one attempt.
+The check of a whole answer, and the release of held events, pause (`Pause`) about every millisecond. An attempt whose
+check exceeds its budget is rejected, because unchecked content must not pass.
+
+The caller that makes attempts uses `attempts`. A policy sees one attempt.
 """
 
 from collections.abc import Generator, Iterable
@@ -41,10 +44,12 @@ from policies.json_guard.whole import Whole
 from policies.steps import Steps
 
 MAX_HELD = 1_000_000
-"""How many characters (and events) of an answer are held, structure included; a longer one is rejected."""
+"""Maximum number of characters (and events) of an answer that are held, including structure. A longer answer is
+rejected.
+"""
 
 _RELEASED_AT_ONCE: Final = 100
-"""Events that are released before others may run."""
+"""Number of events released before others may run."""
 
 
 class HeldJsonGuard:
@@ -74,7 +79,7 @@ class HeldJsonGuard:
 
     @property
     def held(self) -> int:
-        """See `Chain.held`."""
+        """Count held characters: see `Chain.held`."""
         return self._characters
 
     def request(self, request: Request) -> Steps[Request | Refuse]:
@@ -133,7 +138,7 @@ class HeldJsonGuard:
             yield from self._release()
 
     def _fault(self, finish: Finish) -> Generator[Pause, None, str | None]:
-        """What is wrong with a choice that finished."""
+        """Find the fault of a finished choice."""
         if finish.reason not in NATURAL_REASONS:
             self._cut.add(finish.choice)
             return None
@@ -152,7 +157,7 @@ class HeldJsonGuard:
             yield Pause()
 
     def _end(self, event: End) -> Iterable[Verdict]:
-        if event.kind == "cancel":  # the client is still there: what was judged or cut before ends as it should
+        if event.kind == "cancel":  # the client is still there: choices that finished before end properly
             self._held = [e for e in self._held if getattr(e, "choice", None) in self._finished]
         if event.kind in ("natural", "cancel"):
             yield from self._release()
@@ -160,7 +165,7 @@ class HeldJsonGuard:
         yield event
 
     def _hold(self, event: Event) -> Iterable[Verdict]:
-        """Hold an event; when they are too many the attempt is rejected."""
+        """Hold an event. Reject the attempt if there are too many."""
         last = self._held[-1] if self._held else None
         size = 0
         if isinstance(event, Text):
@@ -207,7 +212,7 @@ class HeldJsonGuard:
 
 
 def _structure(event: Event) -> int:
-    """About how many characters an event has besides its text."""
+    """Estimate the size of an event's structure in characters, without its text."""
     match event:
         case ToolCall():
             return len(repr((event.id, event.name, event.extra)))

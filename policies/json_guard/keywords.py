@@ -1,7 +1,7 @@
-"""JSON Schema's keywords (2020-12): what each one's value must be, and where schemas stand in schemas.
+"""JSON Schema's keywords (2020-12): the valid values of each, and the places of subschemas.
 
-The library that validates whole answers trusts its schema, and its own check of one takes milliseconds: a request's
-schema is checked by this table instead.
+The library that validates whole answers trusts its schema, and its own check of a schema takes milliseconds. A
+request's schema is therefore checked with this table.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 NAMED = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
 
 SIZED = (*LISTS, *NAMED, "dependentRequired", "required", "type")
-"""Keywords, besides `enum`, whose value may have many members or items that the check of it looks at."""
+"""Keywords, besides `enum`, whose check examines many members or items."""
 
 
 def _is_schema(value: Any) -> bool:
@@ -101,7 +101,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def fault(schema: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The first keyword of a schema whose value is not what it must be, and what that is."""
+    """Return the first keyword of a schema with an invalid value and the requirement for it, or None."""
     for keyword, value in schema.items():
         check = _CHECKS.get(keyword)
         if check is not None and not check[0](value):
@@ -110,7 +110,7 @@ def fault(schema: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def subschemas(schema: Mapping[str, Any]) -> Iterator[tuple[str, str | int | None, Any]]:
-    """The schemas right within a well-formed schema, each with its keyword and its name or number there."""
+    """Yield the direct subschemas of a well-formed schema, each with its keyword and its name or number there."""
     for keyword, value in schema.items():
         if keyword in SINGLE:
             yield keyword, None, value
@@ -121,7 +121,7 @@ def subschemas(schema: Mapping[str, Any]) -> Iterator[tuple[str, str | int | Non
 
 
 def width(schema: Mapping[str, Any], sized: Iterable[str]) -> int:
-    """How many members and items the values of these keywords have, well-formed or not."""
+    """Count the members and items of these keywords' values, well-formed or not."""
     found = 0
     for keyword in sized:
         value = schema.get(keyword)
@@ -133,7 +133,7 @@ def width(schema: Mapping[str, Any], sized: Iterable[str]) -> int:
 
 
 def texts(schema: Mapping[str, Any]) -> Iterator[str]:
-    """The names and strings that a well-formed schema holds against an answer."""
+    """Yield the names and strings that a well-formed schema compares with an answer."""
     for keyword in ("properties", "dependentSchemas", "required", "patternProperties"):
         yield from schema.get(keyword, ())
     for name, needed in schema.get("dependentRequired", {}).items():

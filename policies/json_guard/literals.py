@@ -1,8 +1,8 @@
-"""A set of strings, narrowed by one UTF-16 code unit after another to those that a text may still become.
+"""A set of strings, narrowed by each UTF-16 code unit to those that a text may still become.
 
-Units, because JSON may spell a character beyond U+FFFF in two escapes. The set is sorted once; a cursor is a range of
-it and a place in its strings, so a step costs two binary searches whatever the size, or a glance at the one string that
-is left.
+Units are needed because JSON may spell a character beyond U+FFFF in two escapes. The set is sorted once. A cursor is a
+range of the set and a position in its strings. A step therefore costs two binary searches whatever the size, or one
+comparison if a single string is left.
 """
 
 import re
@@ -14,11 +14,11 @@ _BEYOND: Final = re.compile("[\U00010000-\U0010ffff]")
 
 
 def in_units(text: str) -> str:
-    """A text with each character beyond U+FFFF as its two surrogates."""
+    """Replace each character beyond U+FFFF by its two surrogates."""
     if text.isascii() or _BEYOND.search(text) is None:
         return text
     units = text.encode("utf-16-be", "surrogatepass").hex("-", 2)
-    return ("\\u" + units.replace("-", "\\u")).encode().decode("raw_unicode_escape")  # all of it in C
+    return ("\\u" + units.replace("-", "\\u")).encode().decode("raw_unicode_escape")  # runs in C
 
 
 class Literals:
@@ -31,7 +31,7 @@ class Literals:
 
 
 class Cursor:
-    """How far a text has come among the strings. `cost` is about how many steps the next unit takes."""
+    """The position of a text among the strings. `cost` is the approximate number of steps for the next unit."""
 
     __slots__ = ("_at", "_high", "_low", "_strings", "cost")
 
@@ -43,21 +43,21 @@ class Cursor:
         self.cost = self._high.bit_length()
 
     def open(self) -> bool:
-        """Whether a string is left."""
+        """True if a string is left."""
         return self._low < self._high
 
     def narrow(self, low: int, high: int) -> bool:
-        """Whether a string is left whose next unit is between these."""
+        """Return true if a string is left whose next unit is between `low` and `high`."""
         return self._keep(low, high)
 
     def push(self, code: int) -> bool:
-        """Take the next unit; whether a string is left."""
+        """Take the next unit. Return true if a string is left."""
         kept = self._keep(code, code)
         self._at += 1
         return kept
 
     def exact(self) -> str | None:
-        """The string that the text so far is."""
+        """Return the string that equals the text so far, or None."""
         if self._low < self._high and len(self._strings[self._low]) == self._at:
             return self._strings[self._low]
         return None

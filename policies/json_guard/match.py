@@ -1,18 +1,18 @@
-"""A schema's rules, held against a document while it comes: the grammar's watch.
+"""Incremental check of a document against a schema's rules. It is the grammar's watch.
 
-Rule. The document is broken at the first character after which, for some value, every way to satisfy the schema is
-out. Each schema is judged on its own (that one branch of an `anyOf` wants a member that another forbids is not put
-together), so what could be valid is never broken.
+The document is broken at the first character after which some value cannot satisfy the schema in any way. Each schema
+is judged separately. For example, it is not noticed that one branch of an `anyOf` needs a member that another schema
+forbids. So a document that could be valid is never broken.
 
-Theory. Each value that is open has a frame, each frame a cell for each schema that bears on the value: one for each
-schema, however many ways lead to it. A cell can fail by itself, or because none of a group of cells of its frame is
-alive, or because the cell of its current member or item is dead. A failure settles from the innermost frame outwards;
-when the outermost cell is dead, the document is. Values that no schema bears on have an empty frame. Memory: frames
-are as deep as the document, cells at most `MAX_CELLS` for each; a value with more is not watched.
+Each open value has a frame. A frame has one cell for each schema that applies to the value, however many ways lead to
+it. A cell fails by itself, or because no member of a group of cells is alive, or because the cell of its current member
+or item is dead. Failures propagate from the innermost frame outwards. When the outermost cell is dead, the document is
+broken. Values without schemas have an empty frame. Frames are as deep as the document, and each has at most `MAX_CELLS`
+cells. A value with more is not watched.
 
-Work is bounded for each character, whatever schema a client sends: a visit of a cell costs one, each step of a search
-among its strings or numbers another, and each token and each watched character earns `EARNED`. A document that
-overdraws is not watched further (`gave_up`). All of this depends on the text alone, not on its pieces.
+Work is limited for each character, whatever schema a client sends. A visit of a cell costs one step, and so does each
+step of a search among its strings or numbers. Each token and each watched character earns `EARNED` steps. A document
+that overdraws is not watched further (`gave_up`). All of this depends on the text only, not on its pieces.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ _CREDIT = 6_000
 
 
 class Cell:
-    """One schema, at one value."""
+    """One schema at one value."""
 
     __slots__ = ("alive", "child", "cursor", "groups", "met", "node", "number", "ok", "wanted")
 
@@ -40,11 +40,11 @@ class Cell:
         self.ok = True
         self.alive = True
         self.groups: list[tuple[Cell, ...]] = []
-        self.child: Cell | None = None  # of the member or item that is open
-        self.wanted: Child = None  # the schema of the member whose name was read
+        self.child: Cell | None = None  # of the open member or item
+        self.wanted: Child = None  # schema of the member whose name was read
         self.cursor: Cursor | None = None
         self.number: Number | None = None
-        self.met: set[str] | None = None  # the required names that were read, where some are
+        self.met: set[str] | None = None  # the required names that were read, if any are required
 
     def begin(self, kind: Kind) -> None:
         node = self.node
@@ -86,7 +86,7 @@ class Cell:
             self.met.add(name)
 
     def other_name(self) -> None:
-        """The name is none that the schema knows."""
+        """Note a name that the schema does not know."""
         self.cursor = None
         self.ok = self.ok and not self.node.closed
 
@@ -107,7 +107,7 @@ class Cell:
 
 
 class Frame:
-    """A value that is open. `cells` come before those of their groups."""
+    """An open value. `cells` come before the cells of their groups."""
 
     __slots__ = ("cells", "items", "kind")
 
@@ -117,7 +117,10 @@ class Frame:
         self.items = 0
 
     def settle(self, pay: Callable[[int], None]) -> bool:
-        """Whether a cell died. Each pass is paid for: most failures need two, those of a chain of references more."""
+        """Propagate failures between cells. Return true if a cell died.
+
+        Each pass is paid for. Most failures need two passes, and a chain of references needs more.
+        """
         died, again = False, True
         while again:
             again = False
@@ -132,7 +135,7 @@ class Frame:
 
 
 class Matcher:
-    """A schema, watching one document. It implements `grammar.Watch`."""
+    """A schema that watches one document. It implements `grammar.Watch`."""
 
     def __init__(self, schema: Schema) -> None:
         self._nodes = schema.nodes
@@ -235,7 +238,7 @@ class Matcher:
         self.texts = bool(cells)
 
     def _keep(self, failed: list[Cell]) -> bool:
-        """Follow the others; a name that failed may still be one of the others' members."""
+        """Continue with the other cells. A name that failed may still be one of their members."""
         for cell in failed:
             if self._naming:
                 cell.other_name()
@@ -247,7 +250,7 @@ class Matcher:
 
     # ---- frames
     def _open(self) -> Frame:
-        """The frame of the value that begins."""
+        """Open the frame of the value that begins."""
         frame = Frame()
         cells: dict[int, Cell] = {}
         if not self._frames:
@@ -272,7 +275,7 @@ class Matcher:
         return cell
 
     def _expand(self, frame: Frame, cells: dict[int, Cell]) -> None:
-        for cell in frame.cells:  # which grows meanwhile
+        for cell in frame.cells:  # this list grows meanwhile
             groups = cell.node.groups
             if len(groups) <= MAX_CELLS:
                 for group in groups:
@@ -302,14 +305,14 @@ class Matcher:
                 cell.child = None
 
     def _judge(self, frame: Frame) -> bool:
-        """As `_settle`, for free where no cell of the frame failed."""
+        """Do the same as `_settle`, but for free if no cell of the frame failed."""
         for cell in frame.cells:
             if cell.alive and not cell.ok:
                 return self._settle()
         return True
 
     def _settle(self) -> bool:
-        """Let failures spread outwards; whether the document is still possible. Called when a cell failed."""
+        """Propagate failures outwards after a cell failed. Return true if the document can still be valid."""
         for frame in reversed(self._frames):
             if not frame.settle(self._pay):
                 return True

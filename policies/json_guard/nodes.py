@@ -1,8 +1,9 @@
-"""What a stream can decide of each schema: a table of nodes that point to each other by number.
+"""The parts of a schema that a stream can decide: a table of nodes that refer to each other by number.
 
-Rules. Followed are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `prefixItems`,
-`$ref`, `allOf`, `anyOf` and `oneOf` (as `anyOf`: that two branches hold is not held against an answer); other keywords
-are let be here. A node's number is its schema's. References are edges of the table, so recursion costs nothing.
+The stream follows `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `prefixItems`,
+`$ref`, `allOf`, `anyOf` and `oneOf`. `oneOf` is treated as `anyOf`: an answer that fits two branches is not rejected.
+Other keywords are ignored here. A node's number is its schema's. References are edges of the table, so recursion costs
+nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from policies.json_guard.survey import Child, Survey
 from policies.steps import Steps
 
 MAX_NUMBERS: Final = 64
-"""The numbers of an `enum` with more than these are not followed on the stream."""
+"""Maximum number of numbers in an `enum` that the stream follows."""
 
 _NONE: Final[frozenset[str]] = frozenset()
 _ANY = OBJECT | ARRAY | STRING | NUMBER | TRUE | FALSE | NULL
@@ -34,9 +35,9 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What one schema says of a value itself. `groups` are nodes of which one each must hold of the same value.
+    """One schema's own statements about a value. Of each of `groups`, one node must hold for the same value.
 
-    `names` are those that a cursor follows; an object is `closed` when it may have none but `members`.
+    `names` are those that a cursor follows. A `closed` object may have only `members`.
     """
 
     kinds: int = _ANY
@@ -54,7 +55,7 @@ class Node:
 
 
 def nodes(survey: Survey, pace: Pace) -> Steps[tuple[Node, ...]]:
-    """The node of each schema."""
+    """Make the node of each schema."""
     found: list[Node] = []
     for number, schema in enumerate(survey.schemas):
         pace.place = survey.places[number]
@@ -124,7 +125,7 @@ def _allowed(schema: Mapping[str, Any]) -> Iterable[list[Any]]:
 
 
 def _literals(values: Iterable[Any]) -> tuple[int, set[str], set[Target] | None]:
-    """The kinds of these values, the strings and the numbers among them (None: any number may be one)."""
+    """Return the kinds of these values, their strings, and their numbers (None: any number is possible)."""
     kinds = 0
     texts: set[str] = set()
     numbers: list[int | float] = []

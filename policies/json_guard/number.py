@@ -1,11 +1,11 @@
-"""A JSON number, read one character after another: can it still be an integer, can it still be one of these numbers?
+"""Incremental check of a JSON number: can it still be an integer, and can it still be one of given numbers?
 
-Rule. Numbers are what they are in mathematics: `1`, `1.0`, `10e-1` and `0.1E+1` are one number, and `1.5` may still
-become an integer (`1.5e1`). The answer is exact for each prefix.
+Numbers are mathematical: `1`, `1.0`, `10e-1` and `0.1E+1` are one number, and `1.5` may still become an integer
+(`1.5e1`). The result is exact for each prefix.
 
-Theory. A number is sign, digits (without the zeros before and behind them) and a power of ten. Before the exponent a
-prefix can become a number if its digits begin that number's digits: the exponent can then put the point anywhere. The
-`e` fixes the digits, and with them the exponent that is needed. Only counters are kept, never the digits.
+A number is a sign, digits (without the zeros around them) and a power of ten. Before the exponent, a prefix can become
+a number if its digits begin that number's digits, because the exponent can then move the point anywhere. The `e` fixes
+the digits, and so the exponent that is needed. Only counters are kept, never the digits.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 _MAX = 10**9
-"""An exponent beyond this is not followed: no answer has as many digits."""
+"""Limit of an exponent that is followed. No answer has so many digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Target:
 
 
 def target(value: int | float) -> Target:
-    """Raises `ValueError` for an infinity or NaN."""
+    """Convert a number. Raises `ValueError` for infinity and NaN."""
     sign, digits, power = Decimal(repr(value) if isinstance(value, float) else value).as_tuple()
     if not isinstance(power, int):
         raise ValueError("not a finite number")
@@ -44,8 +44,8 @@ class Number:
         self._integer = integer
         self._targets = None if targets is None else [each for each in targets if each.power >= 0 or not integer]
         self._negative = False
-        self._digits = 0  # from the first that is not 0
-        self._zeros = 0  # the last of them that are 0
+        self._digits = 0  # counted from the first that is not 0
+        self._zeros = 0  # trailing zeros
         self._fraction = 0
         self._in_fraction = False
         self._in_exponent = False
@@ -54,11 +54,11 @@ class Number:
 
     @property
     def cost(self) -> int:
-        """About how many steps the next character takes."""
+        """The approximate number of steps for the next character."""
         return 2 + (0 if self._targets is None else len(self._targets))
 
     def push(self, char: str) -> bool:
-        """Take a character of a well-formed number; whether it can still become one of those wanted."""
+        """Take a character of a well-formed number. Return true if it can still become one of the targets."""
         if char in "eE":
             self._in_exponent = True
             self._keep(self._digits_whole)
@@ -74,7 +74,7 @@ class Number:
         return self._possible()
 
     def end(self) -> bool:
-        """Whether the number, ending here, is one of those wanted."""
+        """End the number. Return true if it is one of the targets."""
         if self._integer and self._digits and self._power() + self._zeros < 0:
             return False
         return self._targets is None or any(self._equal(wanted) for wanted in self._targets)
@@ -122,7 +122,7 @@ class Number:
         return self._digits >= len(wanted.digits) and bool(wanted.digits) == bool(self._digits)
 
     def _needed(self, wanted: Target) -> int:
-        """The exponent that makes it the wanted number."""
+        """Return the exponent that makes it equal to `wanted`."""
         return wanted.power - (self._digits - len(wanted.digits)) + self._fraction
 
     def _exponent_fits(self, wanted: Target) -> bool:

@@ -1,8 +1,8 @@
-"""Count the work on what a client or a provider wrote, do it in steps, and keep it off Python's stack.
+"""Count work on client or provider input, do it in steps, and keep it off Python's stack.
 
-Rule: code that walks such structure spends a step for each thing before it looks at it, and yields where the pace says
-so. Work that nests as its structure does is written as tasks. A task yields a further task to get its result, or any
-other value to get that value back. `driven` runs tasks with a stack of its own, so no structure can exhaust Python's.
+Code that walks such input spends a step for each item before it looks at it, and yields when the pace is due. Work that
+nests like its input is written as tasks. A task yields a further task to get its result. It may yield any other value,
+and gets that value back. `driven` runs tasks with a stack of its own, so that no input can exhaust Python's.
 """
 
 from collections.abc import Generator
@@ -16,7 +16,7 @@ SLICE: Final = 500
 """Steps after which others may run."""
 
 MAX_DEPTH: Final = 2000
-"""How deep tasks may nest."""
+"""Maximum nesting depth of tasks."""
 
 Task: TypeAlias = Generator[Any, Any, Any]
 
@@ -26,8 +26,10 @@ class TooDeep(Exception):
 
 
 class Pace:
-    """A budget, and how much was spent of it since others could run. `place` is what is worked on, below `root`; it is
-    named when the budget is used up."""
+    """A budget, and the steps spent since the last pause.
+
+    `place` is the current place below `root`. It is named when the budget is used up.
+    """
 
     __slots__ = ("_root", "_since", "_work", "place")
 
@@ -45,7 +47,7 @@ class Pace:
         self._since += steps
 
     def due(self) -> bool:
-        """Whether it is time to yield."""
+        """Return true if it is time to yield."""
         if self._since < SLICE:
             return False
         self._since = 0
@@ -53,7 +55,7 @@ class Pace:
 
 
 def driven(task: Task, pace: Pace) -> Steps[Any]:
-    """The result of a task, in steps. Raises `TooDeep`."""
+    """Run a task in steps and return its result. Raises `TooDeep`."""
     stack, answer = [task], None
     while stack:
         try:

@@ -1,13 +1,14 @@
-"""A schema's regular expressions, searched in linear time: whoever sends a request writes both the pattern and, through
-the prompt, the text, and `re` would take hours for some pairs.
+"""Linear-time search for a schema's regular expressions.
 
-Rule. What is accepted finds what `re.search` finds, but `$` is the very end (as in JSON Schema's own dialect).
-Look-around, back-references, atomic groups and possessive repeats are refused, and so is what would be too large: how
-large is counted on the syntax tree, before a repeat is written out. Each step is paid for, so a caller can bound the
+The sender of a request writes the pattern and, through the prompt, the text. For some such pairs `re` would take hours.
+
+An accepted pattern finds what `re.search` finds, except that `$` is the very end (as in JSON Schema's dialect).
+Look-around, back-references, atomic groups, possessive repeats, and patterns that would be too large are rejected. The
+size is counted on the syntax tree, before a repeat is expanded. Each step is paid for, so that a caller can limit the
 work.
 
-Theory. `re`'s syntax tree becomes a Thompson automaton; the set of its live states walks over the text. Single
-characters and word boundaries are tested by `re` itself.
+`re`'s syntax tree becomes a Thompson automaton. The set of its live states moves along the text. `re` itself tests
+single characters and word boundaries.
 """
 
 import re
@@ -19,16 +20,18 @@ from typing import Any, Final, TypeAlias
 from policies.steps import Steps
 
 MAX_NODES: Final = 5000
-"""How many states a pattern may have; counted repeats are written out."""
+"""Maximum number of states of a pattern, with counted repeats expanded."""
 
 MAX_LENGTH: Final = 4000
-"""How many characters a pattern may have. `re`'s parser takes a few milliseconds for these; beyond, it is quadratic."""
+"""Maximum number of characters of a pattern. `re`'s parser takes a few milliseconds for these, and quadratic time
+beyond.
+"""
 
 MAX_DEPTH: Final = 100
-"""How deep groups may nest."""
+"""Maximum nesting depth of groups."""
 
 _MAX_VISITS: Final = 4 * MAX_NODES
-"""How many parts may be written out, groups without a state of their own included."""
+"""Maximum number of expanded parts, including groups without a state of their own."""
 
 _SINGLE = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN)
 _REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
@@ -38,7 +41,7 @@ _SLICE = 200
 """States after which a search yields."""
 
 _WARNED = re.compile(r"\[\[|--|&&|~~|\|\|")
-"""What `re`'s parser may warn of, on the process's standard error."""
+"""Syntax for which `re`'s parser may write a warning to the process's standard error."""
 
 _Test: TypeAlias = Callable[[str, int], Any]
 _Node: TypeAlias = tuple[_Test | None, bool, list[int]]  # its test, whether that takes a character, where it leads
@@ -46,11 +49,11 @@ Spend: TypeAlias = Callable[[int], None]
 
 
 class Unsupported(Exception):
-    """A pattern that is not searched for; the message says why."""
+    """A pattern that cannot be searched for. The message says why."""
 
 
 class Pattern:
-    """A regular expression, once its `steps` were taken. `size` is the number of its states."""
+    """A regular expression, ready after its `steps` are done. `size` is the number of its states."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
@@ -59,7 +62,7 @@ class Pattern:
         self.size = 0
 
     def steps(self, spend: Spend) -> Steps[None]:
-        """Make it ready for searches. Raises `Unsupported`."""
+        """Prepare it for searches. Raises `Unsupported`."""
         spend(50 + 2 * min(len(self._pattern), MAX_LENGTH))
         tree = _parsed(self._pattern)
         yield
@@ -74,7 +77,7 @@ class Pattern:
         self.size = len(self._nodes)
 
     def search(self, text: str, spend: Spend) -> Steps[bool]:
-        """Whether it is found in the text. `spend` is told of each step's cost before the next."""
+        """Search a text. `spend` is told the cost of each step in advance."""
         live: set[int] = set()
         since = 0
         for at in range(len(text) + 1):
@@ -108,7 +111,7 @@ class Pattern:
 
 
 def _parsed(pattern: str) -> Any:
-    """`re`'s syntax tree of a pattern."""
+    """Parse a pattern into `re`'s syntax tree."""
     if len(pattern) > MAX_LENGTH:
         raise Unsupported(f"has more than {MAX_LENGTH} characters")
     try:
@@ -126,10 +129,10 @@ def _parsed(pattern: str) -> Any:
 
 
 class _Size:
-    """How large parts of a syntax tree are when they are written out: in states, and in parts that are visited.
+    """The expanded size of parts of a syntax tree, in states and in visited parts.
 
-    `singles` are the tests that they need, each once. `stateless` are the ids of repeats' bodies without a state: these
-    are not written out, however often they are repeated.
+    `singles` are the tests that they need, each once. `stateless` are the IDs of repeated bodies without a state. These
+    are not expanded, however often they are repeated.
     """
 
     def __init__(self) -> None:
@@ -137,7 +140,7 @@ class _Size:
         self.stateless: set[int] = set()
 
     def of(self, items: Any, depth: int) -> tuple[int, int]:
-        """The states and visits of a sequence. Raises `Unsupported`."""
+        """Return the states and visits of a sequence. Raises `Unsupported`."""
         if depth > MAX_DEPTH:
             raise Unsupported(f"nests groups deeper than {MAX_DEPTH}")
         states, visits = 0, 1
@@ -178,7 +181,7 @@ class _Size:
 
 
 class _Writer:
-    """Writes a syntax tree that was measured, back to front: each part is given the node that follows it."""
+    """Writes a measured syntax tree from back to front. Each part gets the node that follows it."""
 
     def __init__(self, nodes: list[_Node], tests: dict[Any, _Test], stateless: set[int]) -> None:
         self._nodes = nodes
@@ -219,12 +222,12 @@ class _Writer:
 
 
 def _key(op: Any, arg: Any) -> Any:
-    """What tells a test from others of its syntax tree."""
+    """Return the identity of a test in its syntax tree."""
     return (op, id(arg)) if isinstance(arg, list) else (op, arg)
 
 
 def _cost(op: Any, arg: Any) -> int:
-    """About how many steps `re` takes to compile a test: beyond Latin-1 it makes a map of all characters."""
+    """Estimate the steps that `re` takes to compile a test. Beyond Latin-1, it builds a map of all characters."""
     if op is not _constants.IN:
         return 20
     ranges = [(member, member) if isinstance(member, int) else member for kind, member in arg if kind in _CHARACTERS]

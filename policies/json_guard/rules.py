@@ -1,4 +1,4 @@
-"""What each schema asks of a whole value: its keywords with their arguments made ready, by the schema's number."""
+"""The rules of each schema for a whole value: its keywords with prepared arguments, by the schema's number."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,15 +15,15 @@ from policies.json_guard.survey import NEVER as NOTHING
 from policies.steps import Steps
 
 MAX_STATES: Final = 20_000
-"""How many states all patterns of a schema may have."""
+"""Maximum number of states of all patterns of a schema."""
 
 _LAST = ("unevaluatedItems", "unevaluatedProperties")
-"""Keywords that judge what no other keyword has evaluated."""
+"""Keywords that apply to the parts that no other keyword has evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """One schema's. `unevaluated`: it has a keyword that judges what the others leave."""
+    """One schema's rules. `unevaluated` means that it has a keyword for the parts that the others leave."""
 
     assertions: tuple[tuple[str, Assertion, Any], ...]
     applicators: tuple[tuple[Applicator, Any], ...] = ()
@@ -31,7 +31,7 @@ class Rules:
 
 
 def rules(survey: Survey, identities: Identities, pace: Pace) -> Steps[tuple[Rules, ...]]:
-    """The rules of each schema. Raises `SchemaError`."""
+    """Make the rules of each schema. Raises `SchemaError`."""
     patterns = yield from _patterns(survey, pace)
     found: list[Rules] = []
     for number, schema in enumerate(survey.schemas):
@@ -102,7 +102,7 @@ def _numbers(values: list[Any], identities: Identities, pace: Pace) -> Steps[fro
 
 
 def _argument(survey: Survey, number: int, patterns: Mapping[str, Pattern], keyword: str) -> Any:
-    """The argument of one of a schema's applicators, made ready."""
+    """Prepare the argument of one of a schema's applicators."""
     schema, child = survey.schemas[number], survey.child
     match keyword:
         case "$ref":

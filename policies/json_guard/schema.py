@@ -1,7 +1,7 @@
-"""A JSON schema, made ready to be held against answers.
+"""A JSON schema, prepared for checks of answers.
 
-`survey` finds what is in it, `nodes` is what a stream decides of it, `rules` what is asked of a whole answer. What only
-the making needs is dropped: a stream may last for an hour.
+`survey` finds its subschemas. `nodes` are what a stream can decide, and `rules` what is checked for a whole answer.
+Data that only the preparation needs is dropped, because a stream may last for an hour.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from policies.steps import Steps
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A schema that can be used. `root` is the whole, by number. `identities` are those of the values in it."""
+    """A prepared schema. `root` is the number of the whole schema. `identities` are those of the values in it."""
 
     root: Child
     nodes: tuple[Node, ...]
@@ -26,7 +26,7 @@ class Schema:
 
 
 def compiled(source: Any, pace: Pace, *, whole: bool) -> Steps[Schema]:
-    """The schema, ready for use; `whole`: against whole answers too. Raises `SchemaError` and `OverBudget`."""
+    """Prepare the schema. `whole` prepares it for whole answers too. Raises `SchemaError` and `OverBudget`."""
     survey = Survey(source, pace)
     yield from survey.steps()
     followed = yield from nodes(survey, pace)

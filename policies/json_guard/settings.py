@@ -1,4 +1,4 @@
-"""`json_guard/<name>` in config.yaml, and what a request asks of its answer."""
+"""`json_guard/<name>` in config.yaml, and a request's requirements for its answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,16 @@ from policies.steps import Steps
 DEFAULT_ATTEMPTS = 2
 
 PLACE = "response_format.json_schema.schema"
-"""Where a request has its schema."""
+"""Place of the schema in a request."""
 
 
 class JsonGuardConfig(BaseModel):
-    """`on_invalid`: `stop` ends the choice at the first character that can no longer be right; `retry` holds the
-    answer back until it is checked whole, and rejects an attempt that fails, up to `attempts` in all; `flag` only
-    reports. `when`: for requests with a JSON `response_format`, or for all. `strip_fence`: take a Markdown fence off.
+    """Configuration of the policy.
+
+    - `on_invalid`: `stop` ends the choice at the first character that cannot be valid. `retry` holds the answer until
+      it is checked whole, and rejects an attempt that fails, up to `attempts` in all. `flag` only reports.
+    - `when`: for requests with a JSON `response_format`, or for all.
+    - `strip_fence`: remove a Markdown fence.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -44,14 +47,17 @@ class JsonGuardConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a request asks: `schema` is None when any JSON will do; `tools` is whether the model may call some."""
+    """A request's requirements. `schema` is None if any JSON is valid. `tools` means that the model may call tools."""
 
     schema: Schema | None = None
     tools: bool = False
 
 
 def asked(body: Mapping[str, Any], context: Context, *, whole: bool) -> Steps[Ask]:
-    """What a request asks; `whole`: the schema is for whole answers too. Raises `SchemaError` and `OverBudget`."""
+    """Read a request's requirements.
+
+    `whole` means that the schema is also for whole answers. Raises `SchemaError` and `OverBudget`.
+    """
     schema: Schema | None = None
     match body.get("response_format"):
         case {"type": "json_schema", "json_schema": {"schema": source}}:
@@ -60,7 +66,7 @@ def asked(body: Mapping[str, Any], context: Context, *, whole: bool) -> Steps[As
 
 
 def _compiled_once(source: Any, context: Context, whole: bool) -> Steps[Schema]:
-    """The schema, made ready once for all attempts of the request."""
+    """Prepare the schema once for all attempts of the request."""
     key = ("json_guard", whole)
     known = context.kept.get(key)
     if known is not None and known[0] is source:
@@ -72,6 +78,6 @@ def _compiled_once(source: Any, context: Context, whole: bool) -> Steps[Schema]:
 
 
 def refusal(error: SchemaError) -> Refuse:
-    """The client is told what to change."""
+    """Make the rejection that tells the client what to change."""
     message = f"{PLACE} cannot be held against the answer: {error}."
     return Refuse(f"{message} The gateway reads JSON Schema 2020-12 in one document.", "invalid_json_schema")

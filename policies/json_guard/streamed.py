@@ -1,14 +1,15 @@
-"""`on_invalid: stop` and `flag`: the answer goes on while it is checked.
+"""`on_invalid: stop` and `flag`: pass the answer on while it is checked.
 
-Rules. Each choice's content is checked on its own; other channels, tool calls and structure pass untouched. At the
-first character after which the content can no longer be what was asked for, `stop` sends what is good before it and
-ends the choice with `content_filter`: a policy cut the answer. (OpenAI's SDK then raises instead of parsing half a
-document; `length` would make clients ask again with a higher limit.) `flag` notes it and sends all. An answer that ends
-by itself before its JSON is whole is noted. Content that is cut at an unnatural end is not judged. Nothing is held
-but the first characters of what may be a Markdown fence. A schema (or part of one) that is not followed is noted as
-`unchecked`.
+Each choice's content is checked separately. Other channels, tool calls and structure pass unchanged. At the first
+character after which the content cannot become valid, `stop` sends the valid part before it and ends the choice with
+`content_filter`, because a policy cut the answer. OpenAI's SDK then raises instead of parsing half a document. With
+`length`, clients would retry with a higher limit. `flag` adds a note and sends everything.
 
-Limit. With tools in the request, what a model says before it calls one is content too, and prose is no JSON: `stop`
+An answer that ends by itself before its JSON is complete gets a note. Content that is cut at an unnatural end is not
+checked. Only the first characters of a possible Markdown fence are held. A schema, or part of one, that is not followed
+is noted as `unchecked`.
+
+Limitation: with tools in the request, a model's words before a call are content too, and prose is not JSON, so `stop`
 cuts it.
 """
 
@@ -95,7 +96,7 @@ class JsonGuard:
         yield event
 
     def _judge(self, finish: Finish) -> Iterable[Verdict]:
-        """Note it if the choice ended by itself and its content is not whole."""
+        """Add a note if the choice ended by itself and its content is incomplete."""
         choice = finish.choice
         answer = self._answer(choice)
         whole, held = answer.finish()

@@ -1,11 +1,11 @@
-"""All schemas within a schema: numbered, found to be well-formed, and of bounded size.
+"""All schemas within a schema: numbered, well-formed, and of limited size.
 
-Rules. JSON Schema 2020-12, self-contained. A schema that is not well-formed, refers to another document or is too large
-is refused with `SchemaError`, which names the place. Places are links to the schema around, so that a long name is not
-copied for each schema below it.
+The dialect is JSON Schema 2020-12, self-contained. A schema that is not well-formed, refers to another document or is
+too large is rejected with a `SchemaError` that names the place. Places are links to the schema around them, so that a
+long name is not copied for each schema below it.
 
-A schema's number is None where everything is allowed. Equal schemas are not one, but a schema that is referred to has
-one number however many references lead to it.
+A schema's number is None if it allows everything. Equal schemas have different numbers. A referenced schema has one
+number for all references.
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ from policies.steps import Steps
 
 MAX_SCHEMAS: Final = 5000
 MAX_LITERALS: Final = 20_000
-"""How many schemas, and how many values of all `enum`s, one schema may hold."""
+"""Maximum number of schemas in one schema, and of values in all its `enum`s."""
 
 MAX_NAMES: Final = 20_000
-"""How many members and items all other keywords' objects and lists may have."""
+"""Maximum number of members and items in the objects and lists of all other keywords."""
 
 MAX_TEXT: Final = 200_000
-"""How many characters all names, and all strings of `enum` and `const`, may have."""
+"""Maximum number of characters in all names and in all strings of `enum` and `const`."""
 
 MAX_KEYWORDS: Final = 1000
 MAX_REFERENCE: Final = 2000
@@ -33,18 +33,18 @@ _MAX_STEP = 40
 _MAX_PLACE = 100
 
 NEVER: Final[Mapping[str, Any]] = {"enum": []}
-"""What the schema `false` means."""
+"""The meaning of the schema `false`."""
 
 Child: TypeAlias = int | None
 
 
 class SchemaError(Exception):
-    """A schema that cannot be used; the message says where and what to do."""
+    """A schema that cannot be used. The message says where and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands in a schema: `steps` below the place around it, or below the schema's root."""
+    """A place in a schema: `steps` below the place around it, or below the schema's root."""
 
     around: "Place | None"
     steps: tuple[str | int, ...]
@@ -62,7 +62,7 @@ class Place:
 
 
 def shown(steps: list[str | int]) -> str:
-    """Steps into a schema as a text of about a hundred characters."""
+    """Format steps into a schema as a text of about a hundred characters."""
     text = "/".join(_shortened(step.removeprefix("#/") if isinstance(step, str) else str(step)) for step in steps)
     return text if len(text) <= _MAX_PLACE else f"{text[: _MAX_PLACE // 2]}…{text[-_MAX_PLACE // 2 :]}"
 
@@ -72,8 +72,11 @@ def _shortened(text: str) -> str:
 
 
 class Survey:
-    """The schemas found so far, by number; `root` is the whole. `targets` are those of references, by the number of
-    the schema that refers. `patterns` are the regular expressions, each with a place where it stands."""
+    """The schemas found so far, by number. `root` is the whole schema.
+
+    `targets` are those of references, by the number of the schema that refers. `patterns` are the regular expressions,
+    each with a place where it stands.
+    """
 
     def __init__(self, source: Any, pace: Pace) -> None:
         if not isinstance(source, dict | bool):
@@ -84,16 +87,16 @@ class Survey:
         self.patterns: dict[str, Place] = {}
         self._source = source
         self._pace = pace
-        self._numbers: dict[int, int] = {}  # of a schema by its id
+        self._numbers: dict[int, int] = {}  # a schema's number by its id()
         self._literals = self._names = self._text = 0
         self.root = self._found(source, Place(None, ()))
 
     def child(self, schema: Any) -> Child:
-        """The number of a schema that was found."""
+        """Return the number of a schema that was found."""
         return None if _allows_all(schema) else self._numbers[id(schema)]
 
     def steps(self) -> Steps[None]:
-        """Find all. Raises `SchemaError`."""
+        """Find all schemas. Raises `SchemaError`."""
         number = 0
         while number < len(self.schemas):
             schema, self._pace.place = self.schemas[number], self.places[number]
@@ -138,7 +141,7 @@ class Survey:
             self.targets[number] = self._found(self._resolve(schema["$ref"], place), Place(None, (schema["$ref"],)))
 
     def _count(self, schema: Mapping[str, Any]) -> None:
-        """Count what the checks of the keywords look at, before they do."""
+        """Count the items that the checks of the keywords will examine."""
         before = self._literals + self._names
         self._literals += keywords.width(schema, ("enum",))
         self._names += keywords.width(schema, keywords.SIZED)

@@ -1,14 +1,14 @@
 """Check a whole answer against the whole schema (JSON Schema 2020-12), in steps and within a budget.
 
-The schema and, through the prompt, the answer are the client's. So patterns are searched in linear time, `enum`,
-`const` and `uniqueItems` look at each value once, and a schema that is held against a value costs a step at least. An
-answer that would take more steps than its budget is rejected. The budget grows with the schema and with the answer.
-Messages name the place in the schema, never the answer's text.
+The client writes the schema and, through the prompt, the answer. Patterns are therefore searched in linear time.
+`enum`, `const` and `uniqueItems` look at each value once. Each schema applied to a value costs at least one step. An
+answer that would exceed its budget is rejected. The budget grows with the schema and with the answer. Messages name the
+place in the schema, never the answer's text.
 
-Theory. `survey` numbers the schemas and `rules` makes their keywords ready. `assertions` are the keywords that look at
-a value alone, `applicators` those that lead to further schemas or look at all of a value. The latter run as tasks (see
-`pace`). So neither a long chain of references nor a deep answer exhausts a stack, and the work can pause anywhere. (The
-`jsonschema` library can do neither, and writes the whole value into each of its errors. It is the tests' oracle.)
+`survey` numbers the schemas and `rules` prepares their keywords. `assertions` are the keywords that look at a value
+alone. `applicators` lead to further schemas or look at the whole value, and run as tasks (see `pace`). So neither a
+long chain of references nor a deep answer exhausts a stack, and the work can pause anywhere. The `jsonschema` library
+can do neither, and writes the whole value into each of its errors. It is the tests' oracle.
 """
 
 import json
@@ -29,15 +29,17 @@ STEPS_EACH: Final = 20
 STEPS_FOR_SCHEMA: Final = 20
 BASE_STEPS: Final = 10_000
 MAX_STEPS: Final = 4_000_000
-"""The budget of an attempt: so many steps for each character of its answers, so many for each schema in the schema, and
-ten thousand more; at most this many, about two seconds of work."""
+"""Maximum budget of an attempt, about two seconds of work.
+
+The budget has a share for each character of its answers and for each subschema, and ten thousand more steps.
+"""
 
 _LARGE = re.compile(r"[0-9](?:(?<![0-9]{2})[0-9]{99}|[eE]\+?0*(?:[2-9][0-9]{2}|[1-9][0-9]{3}))")
-"""Where a number may be too large for a float: all others are below ten to the 300."""
+"""A number that may be too large for a float. All others are below ten to the 300."""
 
 
 class Whole:
-    """What the whole answers of one attempt are held against: a schema made ready for them, or None for any JSON."""
+    """The check of all answers of one attempt: a prepared schema, or None for any JSON."""
 
     def __init__(self, schema: Schema | None) -> None:
         self._schema = schema
@@ -45,7 +47,7 @@ class Whole:
         self._more = MAX_STEPS
 
     def fault(self, text: str) -> Steps[str | None]:
-        """What is wrong with an answer; None when it fits."""
+        """Find the fault of an answer, or None if it fits."""
         try:
             document = _parsed(text)
         except (ValueError, RecursionError):
@@ -68,7 +70,7 @@ class Whole:
 
 
 class _Run:
-    """One answer's way through the rules. It implements `applicators.Run`."""
+    """The check of one answer. It implements `applicators.Run`."""
 
     def __init__(self, schema: Schema, pace: Pace) -> None:
         self._table = schema.rules
@@ -102,7 +104,7 @@ class _Run:
 
 
 def _parsed(text: str) -> Any:
-    """The JSON value. Raises `ValueError`, also for a number that is too large."""
+    """Parse the JSON value. Raises `ValueError`, also for a number that is too large."""
     if _LARGE.search(text) is None:
         return json.loads(text, parse_constant=_real)
     return json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_real)

@@ -1,11 +1,11 @@
 """The address of a request's client, for logs and spans. Pure.
 
-Rule: what a request says of its client counts only as far as proxies vouch for it that the operator has named. Anyone
-can send the headers, so an address that they hold is never used to let somebody in.
+Headers about the client count only as far as trusted proxies vouch for them. Anyone can send these headers, so their
+addresses never grant access.
 
-Theory. Each proxy adds the address that it was called from at the end of `X-Forwarded-For` (or `Forwarded`). So the
-list is read from its end, past the proxies that are trusted; the first other address is the client's. What stands
-before it the client may have written itself.
+Each proxy appends its caller's address to `X-Forwarded-For` (or `Forwarded`). The list is therefore read from its end,
+past the trusted proxies. The first other address is the client's. The client itself may have written the addresses
+before it.
 """
 
 import ipaddress
@@ -18,13 +18,13 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_HOPS: Final = 32
-"""Proxies on the way of a request that are looked at."""
+"""Maximum number of proxies that are examined."""
 
 MAX_HEADER: Final = 8192
-"""Bytes of the headers that are looked at."""
+"""Maximum number of header bytes that are examined."""
 
 MAX_ADDRESS: Final = 64
-"""Characters of an address with its port."""
+"""Maximum number of characters of an address with its port."""
 
 _FOR = re.compile(r'(?:^|[;,])[ \t]*for[ \t]*=[ \t]*("[^"\\]{0,64}"|[^;,"\s]{1,64})', re.IGNORECASE)
 _ELEMENT = re.compile(r'(?:[^,"]|"[^"]*")+')
@@ -32,8 +32,11 @@ _PORT = re.compile(r":[0-9A-Za-z._-]{1,16}$")
 
 
 def client_address(peer: str | None, headers: Iterable[tuple[bytes, bytes]], trusted: tuple[str, ...]) -> str | None:
-    """The address of the client: `peer`'s, who is connected; or, where `trusted` (addresses and networks) has that, the
-    nearest one before it that is not trusted. None: not known."""
+    """Return the address of the client, or None if it is unknown.
+
+    It is the address of `peer`, the connected host. If `trusted` (addresses and networks) contains `peer`, it is the
+    nearest previous address that is not trusted.
+    """
     if peer is None or not trusted:
         return peer
     nearest, networks = _parsed(peer), _networks(trusted)
@@ -54,7 +57,9 @@ def client_address(peer: str | None, headers: Iterable[tuple[bytes, bytes]], tru
 
 
 def _walked(nearest: Address, hops: Iterable[str], networks: Sequence[Network]) -> Address:
-    """The first of `hops`, nearest first, that is not trusted; the last trusted one where another is no address."""
+    """Return the first of `hops`, nearest first, that is not trusted. An invalid address ends the walk at the last
+    trusted one.
+    """
     for count, hop in enumerate(hops):
         address = _parsed(hop) if count < MAX_HOPS else None
         if address is None:
@@ -66,7 +71,7 @@ def _walked(nearest: Address, hops: Iterable[str], networks: Sequence[Network]) 
 
 
 def _text(values: Sequence[bytes]) -> str:
-    """The headers' end, from a whole element on."""
+    """Join the headers, and cut them to their end at an element's boundary."""
     text = b",".join(values)
     if len(text) > MAX_HEADER:
         text = text[-MAX_HEADER:].partition(b",")[2]
@@ -78,14 +83,14 @@ def _x_forwarded_for(text: str) -> Iterator[str]:
 
 
 def _forwarded(text: str) -> Iterator[str]:
-    """RFC 7239: `for=192.0.2.60;proto=http, for="[2001:db8::1]:80"`."""
+    """Parse RFC 7239: `for=192.0.2.60;proto=http, for="[2001:db8::1]:80"`."""
     for element in reversed(_ELEMENT.findall(text)):
         found = _FOR.search(element)
         yield found[1].strip('"') if found else ""
 
 
 def _parsed(text: str) -> Address | None:
-    """An address, which may have a port, and brackets around IPv6."""
+    """Parse an address, which may have a port, and brackets around IPv6."""
     if len(text) > MAX_ADDRESS:
         return None
     if text.startswith("["):

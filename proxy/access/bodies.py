@@ -1,7 +1,8 @@
-"""The memory that requests' bodies take together, in bytes: bounded for all, and for each client.
+"""Memory of all request bodies together, in bytes, limited in total and for each client.
 
-Rule: bytes are taken before, or as soon as, they are held, and given back by the request that took them, whatever ends
-it. Who finds too little is refused at once: waiting would hold what has already come.
+Bytes are reserved before they are held, or as soon as they are. The request that reserved them releases them, however
+it ends. A request without enough memory is rejected at once, because a waiting request would keep the memory that it
+already has.
 """
 
 from proxy.access.slots import Overloaded
@@ -9,7 +10,7 @@ from proxy.errors import InvalidRequest
 
 
 class Bodies:
-    """`most` bytes, of which one client may hold `share`."""
+    """A budget of `most` bytes, of which one client may hold `share`."""
 
     def __init__(self, most: int, share: int) -> None:
         self.held = 0
@@ -18,16 +19,18 @@ class Bodies:
         self._clients: dict[str, int] = {}
 
     def resize(self, most: int, share: int) -> None:
-        """Other bounds from here on. What is held stays."""
+        """Change the limits. Memory that is held stays."""
         self._most, self._share = most, share
 
     def lease(self, client: str) -> "Lease":
-        """A request of `client` begins; it holds nothing yet."""
+        """Open the account of a request of `client`. It holds nothing yet."""
         return Lease(self, client)
 
     def check(self, client: str, more: int, own: int) -> None:
-        """Raises `Overloaded` when `more` bytes are not there for a request that holds `own`, and `InvalidRequest`
-        (413) when they never will be."""
+        """Check that a request that holds `own` bytes can get `more`.
+
+        Raises `Overloaded` if they are not free now, and `InvalidRequest` (413) if they can never be free.
+        """
         if own + more > self._share:
             message = (
                 f"The body and what it is parsed into take more than the {self._share} bytes that the requests of one "
@@ -40,7 +43,7 @@ class Bodies:
             raise _overloaded("Your other requests hold")
 
     def add(self, client: str, more: int) -> None:
-        """Count `more` bytes, or fewer where it is negative."""
+        """Count `more` bytes, which may be negative."""
         self.held += more
         left = self._clients.get(client, 0) + more
         if left > 0:
@@ -50,7 +53,7 @@ class Bodies:
 
 
 class Lease:
-    """What one request holds of the bytes. Give it back with `release`."""
+    """Memory that one request holds. Return it with `release`."""
 
     __slots__ = ("_bodies", "_client", "held")
 
@@ -60,19 +63,20 @@ class Lease:
         self._client = client
 
     def check(self, size: int) -> None:
-        """Whether the request could hold `size` bytes. Raises `Overloaded` and `InvalidRequest` if not."""
+        """Check that the request could hold `size` bytes. Raises `Overloaded` and `InvalidRequest`."""
         self._bodies.check(self._client, size - self.held, self.held)
 
     def hold(self, size: int) -> None:
-        """Hold `size` bytes, in place of those it held. Raises `Overloaded` and `InvalidRequest`; then nothing
-        changes."""
+        """Hold `size` bytes instead of those held so far. Raises `Overloaded` and `InvalidRequest`, and then changes
+        nothing.
+        """
         if size > self.held:
             self.check(size)
         self._bodies.add(self._client, size - self.held)
         self.held = size
 
     def release(self) -> None:
-        """The request holds nothing any more."""
+        """Release all memory of the request."""
         self._bodies.add(self._client, -self.held)
         self.held = 0
 

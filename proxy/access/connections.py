@@ -1,9 +1,9 @@
-"""The connections from clients: how many there may be, and which of them make room for others.
+"""Connections from clients: their limit, and the choice of those that are closed for new ones.
 
-Rule: file descriptors are left for the providers: half of them, but for a few. Where there are as many connections as
-may be, one is closed for each new one: that which has waited longest for a request, or else that whose request has
-been arriving longest. Where all are at work, a new one is refused. The log tells when this begins and when it is over,
-not each connection.
+Half of the file descriptors, apart from a few, are reserved for providers. At the limit, each new connection closes an
+old one: the one that has waited longest for a request, or else the one whose request has been arriving longest. If all
+connections are busy, the new one is rejected. The log reports the beginning and the end of a shortage, not each
+connection.
 """
 
 import errno
@@ -19,46 +19,46 @@ from proxy.access.slots import Overloaded
 log = logging.getLogger("sluice")
 
 RESERVE: Final = 64
-"""File descriptors for what is neither a client nor a provider: listeners, logs, exporters, files that are read."""
+"""File descriptors for everything except clients and providers: listeners, logs, exporters, files."""
 
 MAX_DESCRIPTORS: Final = 2**20
-"""The limit that the process asks for, if the system would give more."""
+"""Maximum limit of descriptors that the process asks the system for."""
 
 FEWEST: Final = 8
-"""Connections that there may be however low the limit of the process is."""
+"""Minimum number of connections, however low the process limit is."""
 
 MAX_LOOKED_AT: Final = 8
-"""The oldest waiting connections among which one is looked for that has nothing left to send."""
+"""Number of oldest waiting connections that are searched for one with nothing left to send."""
 
 ROOM: Final = 0.9
-"""The share of connections below which there is room again."""
+"""Share of connections below which the shortage is over."""
 
 CALM: Final = 10.0
-"""Seconds from when room became short until it is told that there is room again, at the least."""
+"""Minimum seconds from the start of a shortage to the report of its end."""
 
 GRACE: Final = 1.0
-"""Seconds that a connection gets to bring a request's head, or its body, if there is another to close."""
+"""Seconds for a connection to deliver a request's head or body before it may be closed for another."""
 
 MADE_FREE: Final = 16
-"""Connections that are closed when the system has no descriptor left."""
+"""Number of connections closed when the system has no descriptor left."""
 
 
 NO_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
-"""What the system says where the process, or the machine, has no descriptor left."""
+"""Errors that mean: the process or the machine has no descriptor left."""
 
 
 class Closable(Protocol):
-    """A connection."""
+    """A connection that can be closed."""
 
     def abort(self) -> None:
         """Close it at once."""
 
     def idle(self) -> bool:
-        """Whether it has nothing left to send."""
+        """Return true if nothing is left to send."""
 
 
 class Connections:
-    """All connections; at most `most`. `closed` ones made room, `refused` ones were new."""
+    """All connections, at most `most`. `closed` counts closed ones, and `refused` rejected new ones."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -72,47 +72,47 @@ class Connections:
         self._told = (0, 0)
 
     def __len__(self) -> int:
-        """Those that hold a descriptor and were not told to close."""
+        """Count connections with a descriptor that were not told to close."""
         return len(self._all) - len(self._leaving)
 
     def opened(self, connection: Closable) -> bool:
-        """There is a new connection, and it waits for a request. False: there is no room for it."""
+        """Add a new connection, which waits for a request. Return false if there is no room for it."""
         self._all.add(connection)
         excess = len(self) - self.most
         if excess > 0:
             self._is_short(f"the {self.most} that the limit of open files leaves for clients are in use")
             excess -= self._make_room(excess)
-        self._waiting[connection] = time.monotonic()  # even if it is refused: it is the first to go if it stays
+        self._waiting[connection] = time.monotonic()  # even if it is rejected: it is closed first if it stays
         if excess > 0:
             self.refused += 1
         return excess <= 0
 
     def waits(self, connection: Closable) -> None:
-        """It waits for its next request, or for the client to end it."""
+        """Mark that it waits for its next request, or for the client to close."""
         if connection in self._all and connection not in self._leaving:
             self._receiving.pop(connection, None)
             self._waiting.pop(connection, None)
             self._waiting[connection] = time.monotonic()
 
     def receives(self, connection: Closable) -> None:
-        """It has a request's head, and the body is to come."""
+        """Mark that it has a request's head and expects the body."""
         self._waiting.pop(connection, None)
         if connection not in self._leaving:
             self._receiving[connection] = time.monotonic()
 
     def works(self, connection: Closable) -> None:
-        """It has a whole request."""
+        """Mark that it has a complete request."""
         self._receiving.pop(connection, None)
 
     def gone(self, connection: Closable) -> None:
-        """It is closed."""
+        """Mark that it is closed."""
         self._all.discard(connection)
         self._leaving.discard(connection)
         self._waiting.pop(connection, None)
         self._receiving.pop(connection, None)
 
     def look(self) -> None:
-        """Look whether the system has descriptors left, and whether there is room again. To be called now and then."""
+        """Check if descriptors are available and if the shortage is over. Call it periodically."""
         if not _has_descriptors():
             self._is_short("the process has no file descriptor left")
             self._make_room(MADE_FREE)
@@ -130,7 +130,7 @@ class Connections:
             log.warning("connections: %s; idle ones are closed first, then new ones refused: %s", why, remedy)
 
     def _make_room(self, wanted: int) -> int:
-        """Close up to so many that are not at work; how many were."""
+        """Close up to `wanted` connections that are not busy. Return how many were closed."""
         made = 0
         while made < wanted and (those := self._least_wanted()):
             oldest = list(itertools.islice(those, MAX_LOOKED_AT))
@@ -143,7 +143,9 @@ class Connections:
         return made
 
     def _least_wanted(self) -> dict[Closable, float]:
-        """Those that wait; but where all have come just now, those whose requests have been arriving for longer."""
+        """Return the waiting connections. If all of them are new, return those whose requests have been arriving
+        longer.
+        """
         late = time.monotonic() - GRACE
         for those in (self._waiting, self._receiving):
             if those and next(iter(those.values())) <= late:
@@ -152,14 +154,16 @@ class Connections:
 
 
 def no_descriptors() -> Overloaded:
-    """The error of a request for which no connection to its provider could be made."""
+    """Make the error of a request that got no connection to its provider."""
     message = "The gateway has no file descriptor left for a connection to the provider: try again shortly."
     return Overloaded(message, code="no_descriptors", retry_after=1)
 
 
 def raise_limit() -> None:
-    """Let the process have as many descriptors as the system allows. Shells and service managers start processes with
-    fewer, for the sake of old programs."""
+    """Raise the process's limit of descriptors to the system's maximum.
+
+    For the sake of old programs, shells and service managers start processes with a lower limit.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -172,8 +176,10 @@ def raise_limit() -> None:
 
 
 def allowed(max_streams: int) -> int:
-    """How many connections from clients there may be: what the limit of descriptors leaves, and no more than four for
-    each request at once and a thousand."""
+    """Compute the limit of connections from clients.
+
+    It is what the limit of descriptors leaves, but at most four for each concurrent request plus a thousand.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = MAX_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
     return max(FEWEST, min((limit - RESERVE) // 2, 4 * max_streams + 1000))

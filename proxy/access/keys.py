@@ -1,7 +1,7 @@
-"""Who is calling: the key in a request's headers -> a client and what it may do.
+"""Authentication: map the key in a request's headers to a client and its permissions.
 
-Rule: every key is compared, in constant time, whether one has matched or not; keys are held as SHA-256 digests only
-(they are random, so a slow hash would add nothing), and show in no repr, log or error.
+Every key is compared in constant time, even after a match. Keys are stored as SHA-256 digests only. They are random, so
+a slow hash would add nothing. They appear in no repr, log or error.
 """
 
 import fnmatch
@@ -20,23 +20,23 @@ _BARE = re.compile(rb" *([\x21-\x7e]{1,4096}) *")
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who a request comes from. `name` is the key's name in the configuration, `models` are globs over model names."""
+    """The sender of a request. `name` is the key's name in the configuration, and `models` are globs of model names."""
 
     name: str
     admin: bool
     models: tuple[str, ...]
 
     def may_use(self, model: str) -> bool:
-        """Whether the client may use a model of this name."""
+        """Return true if the client may use a model of this name."""
         return any(fnmatch.fnmatchcase(model, glob) for glob in self.models)
 
 
 ANONYMOUS = Client("anonymous", admin=True, models=("*",))
-"""Everyone, when the configuration has no keys."""
+"""Every client, if the configuration has no keys."""
 
 
 class Keyring:
-    """The configured keys; without any it lets everyone in as `ANONYMOUS`."""
+    """The configured keys. Without keys, every client is `ANONYMOUS`."""
 
     __slots__ = ("_clients",)
 
@@ -47,7 +47,10 @@ class Keyring:
         return "Keyring(open)" if self._clients is None else f"Keyring({len(self._clients)} keys)"
 
     def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Client:
-        """The client that a request's headers name (as ASGI gives them: names in lower case). Raises `Unauthorized`."""
+        """Return the client that a request's headers identify.
+
+        `headers` are as in ASGI, with lower-case names. Raises `Unauthorized`.
+        """
         if self._clients is None:
             return ANONYMOUS
         digest = hashlib.sha256(_presented(headers)).digest()
@@ -61,7 +64,7 @@ class Keyring:
 
 
 def _presented(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The key that a request presents: `Authorization: Bearer`, or `x-api-key` where that is not sent."""
+    """Return the key of a request: `Authorization: Bearer`, or `x-api-key` if that is missing."""
     bearers: list[bytes] = []
     bare: list[bytes] = []
     for name, value in headers:

@@ -1,10 +1,11 @@
-"""Where a request comes from: what keeps web pages from using a gateway that they can reach but should not.
+"""Protection from web pages that can reach the gateway but must not use it.
 
-Rules. A page may use the gateway only if its origin is in `server.cors_origins`. Without `auth` the `Host` must be a
-loopback name too, else a page could point a name of its own at 127.0.0.1; and a request must not have been forwarded:
-behind a proxy on the same machine, all the world's requests would come from loopback. Everywhere a body must be said
-to be JSON: a page can send other types without asking first. Pure: headers as ASGI gives them (names in lower case),
-and the configuration.
+A page may use the gateway only if its origin is in `server.cors_origins`. Without `auth`, two more rules apply. The
+`Host` must be a loopback name, because a page could resolve a domain of its own to 127.0.0.1. A request must not be
+forwarded, because behind a proxy on the same machine every request comes from loopback.
+
+A body must be declared as JSON, because a page can send other types without a preflight. Pure: it sees headers as in
+ASGI (lower-case names) and the configuration.
 """
 
 import re
@@ -33,12 +34,14 @@ _SIGNS = frozenset(
     | {b"true-client-ip", b"cf-connecting-ip", b"cf-ray", b"fastly-client-ip", b"fly-client-ip", b"x-azure-clientip"}
     | {b"x-envoy-external-address", b"x-appengine-user-ip", b"x-proxyuser-ip", b"x-amz-cf-id"}
 )
-"""Headers that only proxies, load balancers and content networks add; beside those that begin with `x-forwarded-`."""
+"""Headers that only proxies, load balancers and CDNs add, besides those that begin with `x-forwarded-`."""
 
 
 def check_origin(method: str, headers: Headers, config: Config) -> None:
-    """Refuse a request that a foreign web page may have sent. Raises `Forbidden`, or `InvalidRequest` (415) for a POST
-    whose body is not said to be JSON."""
+    """Reject a request that a foreign web page may have sent.
+
+    Raises `Forbidden`, or `InvalidRequest` (415) for a POST with a body that is not declared as JSON.
+    """
     found = _found(headers)
     if config.auth is None and (sign := forwarded(headers)) is not None:
         raise Forbidden(
@@ -66,8 +69,10 @@ def check_origin(method: str, headers: Headers, config: Config) -> None:
 
 
 def forwarded(headers: Headers) -> str | None:
-    """The header by which a proxy tells that it forwarded the request; None if there is none. A proxy that adds none
-    cannot be told from a client."""
+    """Return the header that shows that a proxy forwarded the request, or None.
+
+    A proxy that adds no such header cannot be distinguished from a client.
+    """
     for name, _ in headers:
         if name in _SIGNS or name.startswith(b"x-forwarded-"):
             return name.decode("latin-1")
@@ -96,7 +101,7 @@ def _is_allowed(origins: Sequence[bytes], allowed: Sequence[str]) -> bool:
 
 
 def _has_body(found: dict[bytes, list[bytes]]) -> bool:
-    """Whether the request has a body, or says what type it has; an unreadable length counts as one."""
+    """Return true if the request has a body or a content type. An unreadable length counts as a body."""
     lengths = found[b"content-length"]
     return bool(found[b"transfer-encoding"] or found[b"content-type"]) or any(
         not size or size.strip(b"0") for size in lengths

@@ -1,8 +1,8 @@
-"""A bounded number of places, with a short and bounded queue for them, shared out among keys.
+"""A limited number of slots with a short, bounded queue, shared fairly among keys.
 
-Rule: of those that wait, the next place goes to the key that has the fewest places; keys that have equally many take
-turns. Within one key, who came first is served first. Waiting takes a bounded time. When the queue is full, a key that
-has at least two more in it than the newcomer's key gives up its latest; otherwise the newcomer is refused at once.
+The next slot goes to the waiting key with the fewest slots. Keys with equally many take turns. Within a key, the first
+request is served first. Waiting time is limited. If the queue is full, a key with at least two more entries than the
+newcomer's key loses its latest entry. Otherwise the newcomer is rejected at once.
 """
 
 import asyncio
@@ -11,18 +11,18 @@ from collections import Counter, deque
 from proxy.errors import GatewayError
 
 Key = str | None
-"""Whose request it is; None where nobody says."""
+"""The key of a request, None if it is unknown."""
 
 
 class Overloaded(GatewayError):
-    """There are as many requests at work, and waiting, as there may be."""
+    """The limits of running and waiting requests are reached."""
 
     status = 503
     code = "overloaded"
 
 
 class Slots:
-    """`most` places; up to `queue` requests wait for one, `seconds` long."""
+    """`most` slots. Up to `queue` requests wait for one, each up to `seconds`."""
 
     def __init__(self, most: int, queue: int, seconds: float) -> None:
         self.most = most
@@ -35,21 +35,21 @@ class Slots:
 
     @property
     def free(self) -> bool:
-        """Whether a place can be had at once."""
+        """Return true if a slot is free now."""
         return self.taken < self.most and not self.waiting
 
     def resize(self, most: int, queue: int, seconds: float) -> None:
-        """Other limits from here on. Who has a place keeps it."""
+        """Change the limits. Requests with a slot keep it."""
         self.most, self._queue, self._seconds = most, queue, seconds
         self._let_in()
 
     def check(self, what: str, key: Key = None) -> None:
-        """Raises `Overloaded` when a request of the key that came now could not even wait for a place."""
+        """Raise `Overloaded` if a request of the key could not even wait now."""
         if not self.free and self.waiting >= self._queue and self._greediest(key) is None:
             raise _overloaded(what)
 
     async def take(self, what: str, key: Key = None) -> None:
-        """Take a place; `give_back` it afterwards. Raises `Overloaded`, whose message says that `what` is full."""
+        """Take a slot. Return it with `give_back`. Raises `Overloaded` with a message that says that `what` is full."""
         if self.free:
             self._enter(key)
             return
@@ -64,7 +64,7 @@ class Slots:
                 await turn
         except BaseException as failure:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.give_back(key)  # the turn came in the same moment: it is the next one's
+                self.give_back(key)  # the slot came at the same moment: pass it on
             else:
                 self._leave(key, turn)
             if isinstance(failure, TimeoutError):
@@ -72,7 +72,7 @@ class Slots:
             raise
 
     def give_back(self, key: Key = None) -> None:
-        """Leave a place that was taken for the same key, to one who waits for it."""
+        """Return a slot of the same key, and give it to a waiting request."""
         self.taken -= 1
         self._held[key] -= 1
         if not self._held[key]:
@@ -80,9 +80,9 @@ class Slots:
         self._let_in()
 
     def forgo(self, taking: asyncio.Task[None], key: Key = None) -> None:
-        """Nobody wants any more what the task of a `take` is to take."""
+        """Give up the slot that the task of a `take` gets or waits for."""
         if not taking.cancel() and not taking.cancelled() and taking.exception() is None:
-            self.give_back(key)  # it came in the same moment
+            self.give_back(key)  # it came at the same moment
 
     def _enter(self, key: Key) -> None:
         self.taken += 1
@@ -94,18 +94,18 @@ class Slots:
             turn = self._turns[key][0]
             self._leave(key, turn)
             if key in self._turns:
-                self._turns[key] = self._turns.pop(key)  # behind the others
+                self._turns[key] = self._turns.pop(key)  # after the others
             if not turn.done():
                 self._enter(key)
                 turn.set_result(None)
 
     def _greediest(self, key: Key) -> deque[asyncio.Future[None]] | None:
-        """The turns of the key that has the most in the queue, if it has at least two more than `key`."""
+        """Return the queue of the key with the most entries, if it has at least two more than `key`."""
         most = max(self._turns.values(), key=len, default=deque())
         return most if len(most) >= len(self._turns.get(key, ())) + 2 else None
 
     def _displace(self, what: str, key: Key) -> None:
-        """Refuse the latest of the greediest key, so that one of `key` can wait."""
+        """Reject the latest request of the key with the most entries, so that one of `key` can wait."""
         turns = self._greediest(key)
         if turns:
             turn = turns.pop()
@@ -114,7 +114,7 @@ class Slots:
                 turn.set_exception(_overloaded(what))
 
     def _leave(self, key: Key, turn: asyncio.Future[None]) -> None:
-        """Take a turn out of the queue, if it is still there."""
+        """Remove an entry from the queue if it is still there."""
         turns = self._turns.get(key, deque())
         if turn in turns:
             turns.remove(turn)

@@ -1,13 +1,13 @@
-"""What a request has used so far, over all its attempts, and what that costs.
+"""Usage and cost of a request over all its attempts.
 
-Rule: one ledger a request, kept by the driver; it outlives chains and attempts. It counts as the answer comes, before
-the policies, because the provider bills what it made, not what went through; and it keeps numbers, never text.
+The driver keeps one ledger for each request. It outlives chains and attempts. It counts events before the policies,
+because the provider bills its own output. It keeps numbers only, never text.
 
-Theory. A provider tells its counts at the end, some of them on the way. An answer that ended by itself has the
-provider's word (`reported`). One that was cut has, for what it produced, the estimate of what came or what the
-provider had told by then, whichever is more (`estimated`): closing a connection just before the last chunk makes
-nothing free. An attempt that the provider refused is not billed, nor one whose request had not begun to go out; one
-that was cut while waiting for an answer is, for its prompt.
+A provider reports its counts at the end, and some of them earlier. A complete answer has the provider's counts
+(`reported`). For a cut answer, the output is the larger of two counts: the estimate of what arrived, and what the
+provider had reported (`estimated`). So closing a connection just before the last chunk makes nothing free. A rejected
+attempt is not billed, and neither is one whose request was not sent. An attempt that was cut while it waited for an
+answer is billed for its prompt.
 """
 
 from collections.abc import Mapping
@@ -23,13 +23,16 @@ from proxy.errors import GatewayError
 Source: TypeAlias = Literal["reported", "estimated"]
 
 _SENT = frozenset({"upstream_died", "upstream_timeout"})
-"""Failures of opening an answer after which the provider may have begun to work."""
+"""Errors of opening an answer after which the provider may have started to work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What was used. `prompt` says where the counts of prompt and cached tokens come from, `completion` those of
-    completion and reasoning tokens. `cost` is None when nobody knows the model's price."""
+    """Usage of one or more attempts.
+
+    `prompt` tells the source of the counts of prompt and cached tokens. `completion` tells that of completion and
+    reasoning tokens. `cost` is None if the model's price is unknown.
+    """
 
     usage: Usage
     prompt: Source
@@ -38,12 +41,12 @@ class Bill:
 
     @property
     def source(self) -> Source:
-        """Where all of it comes from: `reported` only if every part is; that of the cost, too."""
+        """The source of the whole bill and its cost: `reported` only if every part is."""
         return "reported" if (self.prompt, self.completion) == ("reported", "reported") else "estimated"
 
 
 class Ledger:
-    """One request's."""
+    """The ledger of one request."""
 
     def __init__(self) -> None:
         self._body: Mapping[str, Any] = {}
@@ -63,8 +66,11 @@ class Ledger:
         prompt: int | None = None,
         texts: Texts = CONVERSATION,
     ) -> None:
-        """An attempt begins. `body` is what the provider is asked, `price` its model's, `prompt` the estimate of the
-        body's tokens if it is made already, `texts` where the body has them."""
+        """Begin an attempt.
+
+        `body` is the request to the provider, and `price` its model's price. `prompt` is the estimate of the body's
+        tokens, if it was already made. `texts` tells where the body has its texts.
+        """
         self.settle()
         if body is not self._body:
             self._body, self._prompt = body, prompt
@@ -73,23 +79,23 @@ class Ledger:
         self._running = True
 
     def let_go(self) -> None:
-        """Keep no body: no other attempt begins."""
+        """Release the body, because no other attempt begins."""
         if self._running and not (self._last and self._last.prompt):
             self._estimated_prompt()
         self._body = {}
 
     def refused(self, error: GatewayError) -> None:
-        """The attempt was not answered."""
+        """Record that the attempt failed before an answer."""
         if error.code not in _SENT:
             self.unsent()
 
     def unsent(self) -> None:
-        """Nothing of the attempt's request went out, or nothing was made of it."""
+        """Record that no part of the attempt's request was sent or processed."""
         self._running = False
         self._reset()
 
     def saw(self, event: Event) -> None:
-        """Count an event as it came from the provider."""
+        """Count an event from the provider."""
         if isinstance(event, Text):
             if event.channel == "reasoning":
                 self._thoughts += estimate.units(event.text)
@@ -101,21 +107,21 @@ class Ledger:
             self._last = event
 
     def ended(self) -> None:
-        """The provider's answer was read to its end: its counts are final."""
+        """Record that the provider's answer was read to its end. Its counts are final."""
         self._whole = True
 
     def capped(self, tokens: int) -> None:
-        """A cap stopped the answer and counted its `tokens` exactly, thoughts not among them."""
+        """Record that a cap stopped the answer after exactly `tokens` tokens, not including reasoning."""
         self._capped = tokens
 
     @property
     def running(self) -> bool:
-        """Whether an attempt is at work."""
+        """True while an attempt runs."""
         return self._running
 
     @property
     def told(self) -> Usage | None:
-        """What the provider has told of the running attempt."""
+        """Usage that the provider has reported for the running attempt."""
         return self._last
 
     @property
@@ -128,7 +134,7 @@ class Ledger:
         return settled + max(told, estimate.tokens(self._thoughts + self._answer))
 
     def attempt(self) -> Bill:
-        """What the running attempt has used."""
+        """Compute the usage of the running attempt."""
         told = self._last or Usage(0, 0)
         thoughts = estimate.tokens(self._thoughts)
         counted = estimate.tokens(self._thoughts + self._answer) if self._capped is None else thoughts + self._capped
@@ -150,14 +156,14 @@ class Ledger:
         return Bill(usage, "reported" if told.prompt else "estimated", "reported" if final else "estimated", cost)
 
     def settle(self) -> None:
-        """The running attempt is over, if there is one."""
+        """End the running attempt, if there is one."""
         if self._running:
             self._bills.append(self.attempt())
             self._running = False
         self._reset()
 
     def bill(self) -> Bill | None:
-        """What the settled attempts have used together; None when no provider was at work."""
+        """Sum the usage of the settled attempts. Return None if no provider worked."""
         if len(self._bills) < 2:
             return self._bills[0] if self._bills else None
         bills = self._bills

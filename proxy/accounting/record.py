@@ -1,6 +1,7 @@
-"""What is known of a request when it is over, whatever way it ended; told once, to each recorder.
+"""The record of a finished request, sent once to each recorder.
 
-Rule: one record a request, made by the driver's one exit. It holds no text of prompt or answer and no key.
+The driver's only exit makes one record for each request, however it ended. A record holds no text of prompt or answer,
+and no key.
 """
 
 import logging
@@ -28,13 +29,15 @@ Outcome: TypeAlias = Literal[
 ]
 
 MAX_ACTIONS = 32
-"""Policies' actions that one line, or one span, tells apart."""
+"""Maximum number of different policy actions on one access line or span."""
 
 MAX_FAILED = 20
-"""Failed attempts that a line tells of: each model of a request may have so many (`retries.attempts`)."""
+"""Maximum number of failed attempts on an access line. Each model of a request may have so many
+(`retries.attempts`).
+"""
 
 MAX_ID = 128
-"""Characters of a provider's id on the line."""
+"""Maximum number of characters of a provider's ID on the access line."""
 
 access_log = logging.getLogger("sluice.access")
 
@@ -44,10 +47,14 @@ Why: TypeAlias = Literal["initial", "retry", "fallback", "rejected"]
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """One attempt at a target: `provider` is the configured name, `api` its wire format, `model` the provider's name of
-    the model. `reason` is why it was made, `chosen` why at this target. `began` is the monotonic clock; `first_token`
-    and `duration` are seconds from it, None and 0 until known. `status` is the provider's HTTP status, `error` our code
-    for how the attempt failed; None when it did not. `detail` is its reason, for the operator."""
+    """One attempt at a target.
+
+    - `provider` is the configured name, `api` its wire format, `model` the provider's name of the model.
+    - `reason` is why the attempt was made, `chosen` why at this target.
+    - `began` is on the monotonic clock. `first_token` and `duration` are seconds from it, None and 0 until known.
+    - `status` is the provider's HTTP status. `error` is our code for the failure, None without one.
+    - `detail` is the failure's reason for the operator.
+    """
 
     number: int
     provider: str
@@ -69,7 +76,7 @@ class AttemptRecord:
 
 @dataclass(slots=True)
 class Acted:
-    """What one rule of a policy did: the first time, and how often."""
+    """The actions of one policy rule: the first one, and their number."""
 
     first: Note
     count: int
@@ -77,13 +84,18 @@ class Acted:
 
 @dataclass(slots=True)
 class Record:
-    """One request. Times are in seconds; `first_event` and `duration` count from its arrival. `status` is what the
-    client got, None when it left before it got one. `tries` are its attempts, `bill` what all of them have used,
-    None when no provider was at work. `client` is the key's name, `address` the client's IP address, as far as they
-    are known. `version` is the configuration's. `tokenizer` names what a token cap counts with. `operation` is its
-    name in OpenTelemetry. `chunks` are the messages with events that the client of a stream was sent, `longest_gap`
-    the longest time between two of them. `trace_id` and `span_id` are those of the request's span, in hex,
-    `sampled` whether its trace is kept; None without tracing."""
+    """One request. Times are in seconds. `first_event` and `duration` count from its arrival.
+
+    - `status` is the client's, None if the client left before it got one.
+    - `tries` are the attempts. `bill` is their total usage, None if no provider worked.
+    - `client` is the key's name, `address` the client's IP address, if known.
+    - `version` is the configuration's. `tokenizer` names the one that a token cap counts with.
+    - `operation` is its name in OpenTelemetry.
+    - `chunks` counts the messages with events that were sent to a streaming client. `longest_gap` is the longest time
+      between two of them.
+    - `trace_id` and `span_id` are those of the request's span, in hex. `sampled` tells if its trace is kept. Without
+      tracing, all three are None.
+    """
 
     id: str
     model: str
@@ -117,17 +129,19 @@ class Record:
 
     @property
     def usage(self) -> Usage | None:
-        """What all attempts have used."""
+        """The usage of all attempts."""
         return None if self.bill is None else self.bill.usage
 
     @property
     def attempts(self) -> int:
-        """How many attempts were made."""
+        """The number of attempts."""
         return len(self.tries)
 
     def acted(self) -> list[Acted]:
-        """What policies did by policy, rule and action, in the order of the first times. Call it when the request is
-        over: it is counted once, because an answer may have tens of thousands of notes."""
+        """Group the policies' actions by policy, rule and action, in order of first occurrence.
+
+        Call it after the request has ended. It counts once, because an answer may have tens of thousands of notes.
+        """
         if self._acted is None:
             found: dict[tuple[str, str | None, str], Acted] = {}
             for note in self.notes:
@@ -141,12 +155,12 @@ class Record:
         return self._acted
 
     def began(self) -> None:
-        """The client has got its first event."""
+        """Record that the client got its first event."""
         if self.first_event is None:
             self.first_event = time.monotonic() - self.arrived
 
     def ended(self) -> None:
-        """The request is over."""
+        """Record that the request has ended."""
         self.duration = time.monotonic() - self.arrived
 
 
@@ -154,15 +168,17 @@ Recorder: TypeAlias = Callable[[Record], None]
 
 
 def log_access(record: Record) -> None:
-    """One line of JSON for each request, at its end. The log record is made by hand: `info` would look for the line of
-    code that calls it, which costs as much as the rest."""
+    """Log one line of JSON for a finished request.
+
+    The log record is made by hand: `info` would look up the calling line of code, which costs as much as the rest.
+    """
     if access_log.isEnabledFor(logging.INFO):
         text = dumps(access_line(record)).decode()
         access_log.handle(logging.LogRecord(access_log.name, logging.INFO, __file__, 0, text, None, None))
 
 
 def access_line(record: Record) -> dict[str, Any]:
-    """The fields of the access line; those that are not known are left out."""
+    """Build the fields of the access line. Unknown fields are left out."""
     line: dict[str, Any] = {
         "ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "level": "info",
@@ -199,20 +215,22 @@ def access_line(record: Record) -> dict[str, Any]:
 
 
 def _failed(record: Record) -> list[str]:
-    """The attempts that failed, each as its target, our code and the provider's status."""
+    """List the failed attempts, each with its target, our code and the provider's status."""
     failed = [tried for tried in record.tries if tried.error is not None][:MAX_FAILED]
     return [" ".join(filter(None, (f"{t.provider}/{t.model}", t.error, str(t.status or "")))) for t in failed]
 
 
 def _acted(record: Record) -> dict[str, int]:
-    """What policies did, as `policy rule action` to how often; the first `MAX_ACTIONS` of them."""
+    """Count the policies' actions by `policy rule action`, for the first `MAX_ACTIONS` of them."""
     acted = record.acted()[:MAX_ACTIONS]
     return {" ".join(filter(None, (one.first.policy, one.first.rule, one.first.action))): one.count for one in acted}
 
 
 def _used(bill: Bill | None) -> dict[str, Any]:
-    """Tokens and dollars, and where each count comes from: cached tokens are part of the prompt's, reasoning tokens of
-    the completion's."""
+    """Build the fields for tokens and dollars, with the source of each count.
+
+    Cached tokens are part of the prompt's, and reasoning tokens part of the completion's.
+    """
     if bill is None:
         return {}
     usage = bill.usage

@@ -1,7 +1,7 @@
-"""What has become of the requests since the process began, in numbers; for the operator's status and report.
+"""Totals of all requests since the process started, for the operator's status and report.
 
-Rule: bounded, whatever configurations come and go, and without texts: past `MAX_RULES` rules the rest is counted as
-one.
+Their size is limited, whatever configurations come and go, and they hold no text. Past `MAX_RULES` rules, the rest is
+counted as one.
 """
 
 import time
@@ -14,15 +14,17 @@ from proxy.accounting.record import Record
 MAX_RULES = 2000
 
 Rule: TypeAlias = tuple[str, str, str]
-"""A policy's id, its rule ("" for a policy without rules), and what the rule did; `would_redact` and the like in shadow
-mode."""
+"""A policy's ID, its rule ("" for a policy without rules), and the rule's action.
+
+In shadow mode the action is `would_redact` or similar.
+"""
 
 OTHERS: Rule = ("(others)", "", "")
 
 
 @dataclass(slots=True)
 class Counts:
-    """How often a rule acted, in how many requests, and when last (seconds since the epoch)."""
+    """A rule's number of actions and of requests, and the last time in seconds since the epoch."""
 
     times: int = 0
     requests: int = 0
@@ -31,8 +33,10 @@ class Counts:
 
 @dataclass(slots=True)
 class Totals:
-    """`since` is in seconds since the epoch, `cost` in USD; it leaves out the `unpriced`, answered requests of which
-    nobody knows the price."""
+    """Totals. `since` is in seconds since the epoch. `cost` is in USD.
+
+    `cost` leaves out the `unpriced` requests, which were answered but have no known price.
+    """
 
     since: float = field(default_factory=time.time)
     requests: int = 0
@@ -45,7 +49,7 @@ class Totals:
     rules: dict[Rule, Counts] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
-        """A request is over."""
+        """Add a finished request."""
         self.requests += 1
         self.attempts += record.attempts
         self.outcomes[record.outcome] += 1

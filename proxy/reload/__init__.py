@@ -1,3 +1,5 @@
-"""A configuration that changes while the gateway runs. `reloader` reads it and lets new requests begin with it,
-`watch` tells when its files change, `restart` knows what a running gateway cannot change, `state` is what others see
-of it."""
+"""Reload of the configuration while the gateway runs.
+
+`reloader` reads it and makes new requests use it. `watch` detects changes of its files. `restart` knows the settings
+that a running gateway cannot change. `state` is the part that others see.
+"""

@@ -1,8 +1,7 @@
-"""Reading the configuration again, and letting new requests begin with it.
+"""Read the configuration again, and make new requests use it.
 
-Rules. A new version is read, checked and compiled in a thread, whole, before anyone sees it; then it takes the place of
-the old one in one step. A file that is not right changes nothing but what is known of it (`State`). One attempt runs at
-a time, and each reads the files as they are then.
+A thread reads, checks and compiles a new version completely before it is published. Then it replaces the old one in one
+step. An invalid file changes only the `State`. One attempt runs at a time, and each attempt reads the current files.
 """
 
 import asyncio
@@ -32,24 +31,26 @@ log = logging.getLogger("sluice")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a configuration comes from: its file, and the values of the command line for its section `server`."""
+    """The source of a configuration: its file, and the command line's values for its section `server`."""
 
     path: str | os.PathLike[str]
     server: Mapping[str, Any] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def files(self) -> tuple[Path, ...]:
-        """The file and those that it names, as far as it can be read."""
+        """The file and the files that it names, as far as it can be read."""
         return files_of(self.path, self.environ)
 
 
 def _nothing(apis: Iterable[str]) -> None:
-    """No wire format needs preparing."""
+    """Prepare no wire format."""
 
 
 class Reloader:
-    """Reloads `gateway` from `origin`. `warm` does, in a thread, what the first request in a wire format would wait
-    for."""
+    """Reloads `gateway` from `origin`.
+
+    `warm` runs in a thread. It prepares the wire formats, so that the first request does not wait for them.
+    """
 
     def __init__(self, gateway: Gateway, origin: Origin, warm: Callable[[Iterable[str]], None] = _nothing) -> None:
         self.state = State()
@@ -61,7 +62,7 @@ class Reloader:
         self._read_last = ""
 
     async def reload(self, cause: Cause) -> Result:
-        """Use the files as they are now, if they are right and not in use already."""
+        """Use the current files if they are valid and not in use already."""
         why = "the files changed" if cause == "watch" else cause
         async with self._turn:
             try:
@@ -84,11 +85,11 @@ class Reloader:
         await Watcher(self.origin.files, functools.partial(self.reload, "watch"), self._troubled).run()
 
     def hang_up(self) -> None:
-        """SIGHUP came."""
+        """Reload after SIGHUP."""
         spawn(self.reload("SIGHUP"))
 
     def _read(self) -> Version | None:
-        """The files' version, ready to serve; None for the one in use."""
+        """Read the files. Return their version, ready to serve, or None if it is already in use."""
         current, origin = self._gateway.version, self.origin
         self._read_last = version_of(origin.path, origin.environ)
         if self._read_last == current.id:
@@ -103,7 +104,7 @@ class Reloader:
         before = self._gateway.version.id
         had_keys = self._gateway.config.auth is not None
         self._gateway.use(version)
-        gc.collect()  # automata are cycles, and `sluice serve` lets the collector run too seldom to find them
+        gc.collect()  # automata are cycles, and `sluice serve` collects too rarely to free them
         state = self.state
         state.loads += 1
         state.loaded_at, state.loaded_by = time.time(), cause

@@ -1,4 +1,4 @@
-"""What a running gateway cannot change: these settings take effect after a restart, and are said to."""
+"""Settings that a running gateway cannot change. They take effect after a restart, and the gateway says so."""
 
 from collections.abc import Mapping
 from operator import attrgetter
@@ -12,23 +12,27 @@ from proxy.telemetry.service import FIXED
 Fixed: TypeAlias = Mapping[str, Any]
 
 SETTINGS = ("server.host", "server.port", "simulator", *(f"telemetry.{key}" for key in FIXED))
-"""All others follow the version that a request begins with."""
+"""Settings that need a restart. All others follow the version with which a request begins."""
 
 
 def fixed(config: Config) -> Fixed:
-    """The settings with which a process that is started with `config` stays. Nothing else of it is kept: the compiled
-    rules of a first version would never be freed."""
+    """Return the values that a process started with `config` keeps.
+
+    Nothing else of it is kept, or the compiled rules of the first version would never be freed.
+    """
     return {name: attrgetter(name)(config) for name in SETTINGS}
 
 
 def pending(started: Fixed, config: Config) -> tuple[str, ...]:
-    """The settings in which `config` differs from what the process was started with."""
+    """List the settings in which `config` differs from the start of the process."""
     return tuple(name for name, value in fixed(config).items() if value != started[name])
 
 
 def check(started: Fixed, config: Config, file: str) -> None:
-    """Raises `ConfigError` for a configuration that is right but not for the address at which this process listens:
-    without keys that must be loopback, and a new `server.host` does not move it."""
+    """Raise `ConfigError` for a valid configuration that is not safe at the address at which this process listens.
+
+    Without keys, the address must be loopback, and a new `server.host` does not change it.
+    """
     host = started["server.host"]
     if config.auth is None and not is_loopback(host):
         message = f"cannot be taken out while the gateway listens on {host}: restart it"

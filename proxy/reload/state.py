@@ -1,6 +1,6 @@
-"""What is known of the configuration's loading: for the probes, the operator's status, and metrics.
+"""State of the configuration's loading, for probes, the operator's status, and metrics.
 
-Rule: it holds what a refusal says, which repeats no value of the file; no part of a configuration.
+It holds the messages of a rejection, which repeat no values of the file. It holds no part of a configuration.
 """
 
 import time
@@ -8,19 +8,25 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Result: TypeAlias = Literal["loaded", "unchanged", "refused"]
-"""What became of an attempt to load: requests begin with a new version; the file is the one in use; it is not right,
-and the version in use stays."""
+"""The result of a load.
+
+`loaded`: new requests use the new version. `unchanged`: the file is already in use. `refused`: the file is invalid, and
+the version in use stays.
+"""
 
 MAX_PROBLEMS = 100
 
 Cause: TypeAlias = Literal["start", "watch", "SIGHUP", "POST /admin/reload"]
-"""Why a configuration was read: the process began, its files changed, somebody asked."""
+"""The reason for reading a configuration: start, changed files, or a request by an operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A file that was not taken. `at` is in seconds since the epoch; `problems` are at most `MAX_PROBLEMS`, each
-    `file:line:column path: message`; `version` is the refused content's."""
+    """A rejected file.
+
+    `at` is in seconds since the epoch. `problems` are at most `MAX_PROBLEMS` lines `file:line:column path: message`.
+    `version` is that of the rejected content.
+    """
 
     at: float
     problems: tuple[str, ...]
@@ -29,11 +35,15 @@ class Refusal:
 
 @dataclass(slots=True)
 class State:
-    """`loaded_at` is when the version in use was taken, in seconds since the epoch, `loaded_by` why. `loads` and
-    `refusals` count since the start; a content that is refused again is not counted again. `refused` is the newest
-    file's refusal, None once a right one was read. `opened`: a reload has taken the keys out. `pending` are the
-    settings that the newest file changes and that take effect after a restart. `trouble` says why changes of the files
-    are noticed late, None while they are noticed at once."""
+    """The state of loading. Times are in seconds since the epoch.
+
+    - `loaded_at` is when the version in use was loaded, `loaded_by` why.
+    - `loads` and `refusals` count since the start. Content that is rejected again is not counted again.
+    - `refused` is the newest file's rejection, None after a valid file was read.
+    - `opened` means that a reload has removed the keys.
+    - `pending` are the settings that the newest file changes and that take effect after a restart.
+    - `trouble` says why changes of the files are noticed late, None while they are noticed at once.
+    """
 
     loaded_at: float = field(default_factory=time.time)
     loaded_by: Cause = "start"

@@ -1,9 +1,9 @@
-"""Telling when files change.
+"""Detect changes of files.
 
-Theory. Directories are watched, not files: an editor saves by a rename, and Kubernetes swaps the symlink `..data`
-beside the files, so that a watched file would be one that nobody sees any more. What an event says is not looked at: it
-wakes a comparison of what the paths lead to now (device, inode, size, times). The comparison is made once a second
-without an event, too: for file systems that tell of no changes (network mounts), and directories that were away.
+Directories are watched, not files. An editor saves by a rename, and Kubernetes swaps the symlink `..data` beside the
+files, so a watched file would be a stale one. An event's content is ignored: it only triggers a comparison of the files
+that the paths lead to (device, inode, size, times). The comparison also runs once a second without an event. This
+covers file systems without events (network mounts), and directories that were missing.
 """
 
 import asyncio
@@ -18,20 +18,22 @@ from watchfiles import awatch
 log = logging.getLogger("sluice")
 
 QUIET = 50
-"""Milliseconds without a change after which a series of them is over: who writes a file in pieces is let finish."""
+"""Milliseconds without a change that end a series of changes. A program that writes a file in pieces can finish."""
 
 MAX_SERIES = 400
-"""Milliseconds after which a series is taken for over anyway."""
+"""Milliseconds after which a series is over in any case."""
 
 EVERY = 1000
-"""Milliseconds between two comparisons when nothing was told."""
+"""Milliseconds between two comparisons without events."""
 
 Look: TypeAlias = tuple[tuple[int, ...] | None, ...]
 
 
 class Watcher:
-    """Calls `changed` when what `files` gives has changed, and once at the beginning. `troubled` is told why changes
-    are noticed late, None once they are noticed at once again."""
+    """Calls `changed` when the files that `files` returns have changed, and once at the start.
+
+    `troubled` gets the reason why changes are noticed late, and None when they are noticed at once again.
+    """
 
     def __init__(
         self,
@@ -51,12 +53,12 @@ class Watcher:
             try:
                 await self._compare()
                 await self._watch(await asyncio.to_thread(self._folders))
-            except Exception as failure:  # the library's own kinds too: without events there is still the comparison
+            except Exception as failure:  # includes the library's own errors: the comparison works without events
                 self._troubled(f"{type(failure).__name__}: {getattr(failure, 'strerror', None) or failure}")
                 await asyncio.sleep(EVERY / 1000)
 
     async def _watch(self, folders: dict[Path, Look]) -> None:
-        """Watch as long as the folders stay those that they are."""
+        """Watch while the folders stay the same."""
         notices = awatch(
             *folders,
             watch_filter=None,
@@ -68,7 +70,7 @@ class Watcher:
         )
         async with contextlib.aclosing(notices):
             self._troubled(None)
-            await self._compare()  # what changed before the watch began
+            await self._compare()  # find changes from before the watch began
             async for _ in notices:
                 await self._compare()
                 if await asyncio.to_thread(self._folders) != folders:
@@ -77,12 +79,16 @@ class Watcher:
     async def _compare(self) -> None:
         while not self._known or await asyncio.to_thread(_look, self._known) != self._seen:
             self._known = await asyncio.to_thread(self._files)
-            self._seen = await asyncio.to_thread(_look, self._known)  # before they are read: a later change is seen
+            self._seen = await asyncio.to_thread(
+                _look, self._known
+            )  # before they are read, so that a later change is noticed
             await self._changed()
-            self._known = await asyncio.to_thread(self._files)  # others, if the files changed between those two
+            self._known = await asyncio.to_thread(self._files)  # these differ if the files changed in between
 
     def _folders(self) -> dict[Path, Look]:
-        """The folders of the files, and of what those lead to; with what they are. Raises OSError when one is gone."""
+        """Return the folders of the files and of their symlink targets, with their identity. Raises OSError if one is
+        missing.
+        """
         folders = {file.absolute().parent for file in self._known} | {file.resolve().parent for file in self._known}
         return {folder: (_identity(folder),) for folder in sorted(folders)}
 

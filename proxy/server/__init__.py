@@ -1,10 +1,13 @@
-"""uvicorn as a streaming gateway needs it: clients that leave are noticed, slow and silent ones are dropped, signals
-drain.
+"""uvicorn, adapted to a streaming gateway: it notices clients that leave, drops slow and silent ones, and drains on
+signals.
 
-What stock uvicorn (0.54) does otherwise: after a pipelined request it stops reading, so it never learns that the client
-left; half-sent requests and unread responses hold a connection for ever; request heads are unbounded; a request that
-offers an upgrade (Java's client offers HTTP/2) loses its body; SIGTERM closes the listener at once and the process ends
-by the signal.
+Stock uvicorn (0.54) differs in these points:
+
+- After a pipelined request it stops reading, so it does not notice that the client left.
+- Half-sent requests and unread responses occupy a connection forever.
+- Request heads have no size limit.
+- A request that offers an upgrade loses its body. (Java's client offers HTTP/2.)
+- SIGTERM closes the listener at once, and the signal ends the process.
 """
 
 from proxy.server.lifecycle import Server as Server

@@ -1,21 +1,23 @@
-"""Bounds on the bytes of a request that are neither parsed headers nor its body. Pure.
+"""Limits on the bytes of a request that are neither parsed headers nor its body. Pure.
 
-The parser keeps a header until it is complete, skips the extensions of chunks, and skips leading zeros of their sizes:
-all without a bound of its own. Rule: bytes that bring no body are counted as they arrive, whatever they are.
+The parser keeps a header until it is complete. It skips the extensions of chunks and the leading zeros of their sizes.
+It limits none of these. All bytes that bring no body are therefore counted as they arrive.
 """
 
 from typing import Final
 
 MAX_FRAMING: Final = 64 * 1024
-"""Bytes between the pieces of a chunked body, before they are held against the size of the body."""
+"""Bytes allowed between the pieces of a chunked body before they are compared with the size of the body."""
 
 FRAMING_PER_BYTE: Final = 4
-"""The further bytes of framing that each byte of a body brings: less than a chunk for each byte needs."""
+"""Additional bytes of framing allowed for each byte of a body. A chunk for each byte needs more than this."""
 
 
 class Framing:
-    """Counts for one connection. `barren` bytes came since the last byte of a body, or since a part of the request
-    ended."""
+    """Counter of framing bytes for one connection.
+
+    `barren` counts the bytes since the last byte of a body, or since a part of the request ended.
+    """
 
     __slots__ = ("_body", "_fed", "_framing", "_turned", "barren")
 
@@ -27,16 +29,18 @@ class Framing:
         self._framing = 0
 
     def turn(self) -> None:
-        """A part of the request has begun or ended within the bytes at hand. What of them belongs to which part is not
-        known, so they do not count."""
+        """Mark that a part of the request began or ended within the current bytes.
+
+        These bytes do not count, because it is unknown which part they belong to.
+        """
         self._turned = True
 
     def body(self, size: int) -> None:
-        """Some of the bytes at hand are the request's body."""
+        """Count `size` of the current bytes as the request's body."""
         self._fed += size
 
     def received(self, size: int) -> None:
-        """The parser has read the bytes at hand."""
+        """Count the current bytes, after the parser has read them."""
         fed, self._fed = self._fed, 0
         if self._turned:
             self._turned = False
@@ -48,5 +52,5 @@ class Framing:
 
     @property
     def too_much(self) -> bool:
-        """Whether the framing is out of proportion to the body."""
+        """Return true if the framing is out of proportion to the body."""
         return self._framing > MAX_FRAMING + FRAMING_PER_BYTE * self._body

@@ -1,6 +1,6 @@
-"""The rules for a request's head that the parser leaves open. Pure.
+"""Checks of a request's head that the parser does not make. Pure.
 
-Rule: a head that two servers could read differently is refused, because one of them may stand in front of this one.
+A head that two servers could read differently is rejected, because another server may stand in front of this one.
 """
 
 import re
@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from proxy.errors import InvalidRequest
 
 MAX_HEADERS = 128
-"""Header lines of a request, its trailers counted with them."""
+"""Maximum number of header lines of a request, including its trailers."""
 
 _HOST = re.compile(rb"(?:\[[0-9A-Za-z:.]{2,64}\]|[A-Za-z0-9._~%!$&'()*+;=-]{0,255})(?::[0-9]{0,5})?")
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)([/?].*)?", re.IGNORECASE | re.DOTALL)
 
 
 def origin_form(method: bytes, version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """The target of a request without scheme and host. `headers` have names in lower case. Raises `InvalidRequest` for
-    a head that is not clear."""
+    """Return the target of a request without scheme and host.
+
+    `headers` have lower-case names. Raises `InvalidRequest` if the head is ambiguous.
+    """
     if version not in ("1.0", "1.1"):
         message = f"HTTP/{version} is not spoken here: send the request as HTTP/1.1."
         raise InvalidRequest(message, status=505, code="http_version_not_supported")
@@ -42,7 +44,7 @@ def _check_codings(version: str, codings: Sequence[bytes]) -> None:
     if version == "1.0":
         raise _unclear("HTTP/1.0 has no Transfer-Encoding: send a Content-Length, or speak HTTP/1.1")
     if len(codings) != 1 or codings[0].strip(b" \t").lower() != b"chunked":
-        message = "The only transfer coding that is taken is one `Transfer-Encoding: chunked`: send no other."
+        message = "The only supported transfer coding is one `Transfer-Encoding: chunked`: send no other."
         raise InvalidRequest(message, status=501, code="unsupported_transfer_coding")
 
 
@@ -50,7 +52,7 @@ def _check_host(version: str, hosts: Sequence[bytes]) -> None:
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise _unclear("it must have one Host header: send exactly one")
     if hosts and not _HOST.fullmatch(hosts[0]):
-        raise _unclear("its Host header is no host name or address: correct it")
+        raise _unclear("its Host header is not a host name or address: correct it")
 
 
 def _without_host(method: bytes, target: bytes, hosts: Sequence[bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""The server's start and end: it listens, and drains on a signal."""
+"""Start and end of the server: it listens, and drains on a signal."""
 
 import asyncio
 import contextlib
@@ -16,17 +16,20 @@ from proxy.server.protocol import Protocol
 log = logging.getLogger("sluice")
 
 TICKS = 10
-"""Tenths of a second between looks at the connections."""
+"""Tenths of a second between two checks of the connections."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn with a drain: on SIGTERM `/readyz` turns 503 so that no new requests are sent here, after `NOTICE`
-    seconds the listener closes, streams get `drain_seconds` to end, then an error event. After a second signal they get
-    that at once. `begun` is called with the address once it listens."""
+    """A uvicorn server that drains.
+
+    On SIGTERM, `/readyz` turns 503, so that no new requests are routed here. After `NOTICE` seconds the listener
+    closes. Streams get `drain_seconds` to end, then an error event. A second signal sends the error event at once.
+    `begun` is called with the address when the server listens.
+    """
 
     NOTICE = 2.0
     LAST_WORD = 0.5
-    """Seconds for the error event to go out to clients that are slow to take it."""
+    """Seconds for slow clients to receive the error event."""
 
     def __init__(self, config: uvicorn.Config, gateway: Gateway, begun: Callable[[str], None]) -> None:
         super().__init__(config)
@@ -84,7 +87,7 @@ class Server(uvicorn.Server):
         await self._streams_end(self.LAST_WORD)
         self.config.timeout_graceful_shutdown = 1
         await super().shutdown(sockets)
-        if self.force_exit:  # uvicorn would leave the application without its shutdown, to die with a stack trace
+        if self.force_exit:  # uvicorn would skip the application's shutdown, and exit with a stack trace
             await self.lifespan.shutdown()
 
     async def _streams_end(self, seconds: float, *, unless_forced: bool = False) -> None:
@@ -97,8 +100,10 @@ class Server(uvicorn.Server):
 def make_server(
     app: Any, gateway: Gateway, limits: Limits | None = None, begun: Callable[[str], None] = lambda url: None
 ) -> Server:
-    """A server for `app`, which serves `gateway`; run it with `await server.serve()`. `limits` None: those of the
-    configuration in use. `begun` is called with the address once it listens."""
+    """Make a server for `app`, which serves `gateway`. Run it with `await server.serve()`.
+
+    `limits` None means those of the configuration in use. `begun` is called with the address when the server listens.
+    """
     config = gateway.config
 
     def protocol(**uvicorn_arguments: Any) -> Protocol:
@@ -116,7 +121,7 @@ def make_server(
         lifespan="on",
         access_log=False,
         log_config=None,
-        proxy_headers=False,  # nothing here goes by them, and it would be one more layer for each chunk
+        proxy_headers=False,  # unused here, and one more layer for each chunk
         server_header=False,
         date_header=False,
         timeout_keep_alive=75,

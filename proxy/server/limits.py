@@ -1,19 +1,24 @@
-"""The bounds on a connection from a client."""
+"""Limits of a connection from a client."""
 
 from dataclasses import dataclass
 from typing import Final
 
 BODY_RATE: Final = 32 * 1024
-"""Bytes of a body that bring it another second: so a large one may come over a slow line, and one that only trickles
-ends soon."""
+"""Bytes of a body that extend its deadline by a second. A large body may use a slow line, but one that
+trickles is cut.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on a connection. Times are in seconds. `head`: from a request's first byte to its whole head. `body`: for
-    the whole body, and one second more for each `BODY_RATE` bytes that came. `silence`: between two pieces of a body,
-    and for a body that nobody wants to end. `write`: for the client to take more of a finished response; one whose
-    system answers nothing has twice that. `head_bytes` bounds request line and headers."""
+    """Limits of a connection. Times are in seconds.
+
+    - `head`: from a request's first byte to its complete head.
+    - `body`: for the whole body, plus one second for each `BODY_RATE` bytes received.
+    - `silence`: between two pieces of a body, and for the rest of a body that is discarded.
+    - `write`: for the client to read more of a finished response. A client whose system does not answer has twice that.
+    - `head_bytes`: the size of the request line and headers.
+    """
 
     head: float = 20
     body: float = 60

@@ -1,4 +1,4 @@
-"""One connection from a client, over uvicorn's protocol."""
+"""One connection from a client, on top of uvicorn's protocol."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,16 +22,17 @@ from proxy.streaming.response import CONNECTION
 class Protocol(HttpToolsProtocol):
     """One connection.
 
-    A request that comes before the last one was answered (pipelining) is dropped and the connection closed behind the
-    answer, as HTTP allows: its client sends it again. A half-closed connection counts as a client that left.
+    A request that arrives before the previous one was answered (pipelining) is dropped. The connection then closes
+    after the answer, as HTTP allows, and the client sends the request again. A half-closed connection counts as a
+    client that left.
 
-    A response that ends the connection before the request has come in full is followed by the end of our side alone,
-    and the rest of the request is discarded for a while: a plain close would reset the connection, and take the
-    response from a client that is still sending.
+    A response may end the connection before the request has arrived completely. Then only our side is closed, and the
+    rest of the request is discarded for a while. A full close would reset the connection, and a client that is still
+    sending would lose the response.
     """
 
     PARTING = 1.0
-    """Seconds that a client gets to take a refusal for which there was no connection left."""
+    """Seconds for a client to read a rejection that was sent because no connection was free."""
 
     def __init__(self, *, limits: Limits, connections: Connections, **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
@@ -43,14 +44,14 @@ class Protocol(HttpToolsProtocol):
         self._head_lines = 0
         self._framing = Framing()
         self._fault: InvalidRequest | None = None
-        """What is wrong with the request, where the parser does not say it."""
+        """The error in the request, if the parser does not report it."""
         self._body_until = 0.0
         self._discarding_input = False
-        """Whether what still comes is discarded: the connection ends behind the response at hand."""
+        """True if incoming data is discarded, because the connection ends after the current response."""
         self._deadline: asyncio.TimerHandle | None = None
         self._left = 0
 
-    # ---- the transport's side
+    # ---- calls from the transport
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         enable_dead_peer_detection(transport.get_extra_info("socket"), self._limits.write)
@@ -80,7 +81,9 @@ class Protocol(HttpToolsProtocol):
             self._refuse(self._oversized())
         elif self._busy() and self.cycle.more_body:
             self._expect_body()
-        elif self._deadline is None and not self._busy():  # neither a request nor idle: the rest of a body, empty lines
+        elif (
+            self._deadline is None and not self._busy()
+        ):  # neither a request nor idle: the rest of a body, or empty lines
             self._expect(self._limits.head, self._slow)
 
     def eof_received(self) -> None:
@@ -90,13 +93,13 @@ class Protocol(HttpToolsProtocol):
         self._others.gone(self)
         self._expect_nothing()
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()  # nothing may hold on to the connection: no timer, no reference cycle
+        self._unset_keepalive_if_required()  # let the connection be freed: no timer, no reference cycle
         if self.scope is not None:
             self.scope["extensions"] = {}
         if self.cycle is not None:
             self.cycle.transport = self.transport
 
-    # ---- the parser's side
+    # ---- calls from the parser
     def on_message_begin(self) -> None:
         if self._discarding_input:
             return
@@ -121,7 +124,7 @@ class Protocol(HttpToolsProtocol):
         self._head_lines += 1
         if self._head_lines > MAX_HEADERS:
             raise self._wrong(self._oversized())
-        if self._part == "head":  # a trailer is dropped: it would pass for a header, such as one with a key
+        if self._part == "head":  # drop a trailer: it could pass for a header, such as one with a key
             self._count_head(len(name) + len(value))
             super().on_header(name, value)
 
@@ -163,7 +166,7 @@ class Protocol(HttpToolsProtocol):
             self._await_reader()
 
     def _wrong(self, fault: InvalidRequest) -> httptools.HttpParserError:
-        """Stops the parser when it is raised in one of its callbacks."""
+        """Return the exception that stops the parser when one of its callbacks raises it."""
         self._fault = fault
         return httptools.HttpParserError(fault.message)
 
@@ -184,8 +187,9 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, unchunked(app, cycle) if self.scope["http_version"] == "1.0" else app)
 
     def _decline_upgrade(self, rest: bytes) -> None:
-        """Go on in HTTP/1.1. The parser has taken the head for all of the request: another is set to behind a head with
-        the same framing, and reads on."""
+        """Continue in HTTP/1.1. The parser took the head as the whole request, so a new parser gets a head with the
+        same framing and reads on.
+        """
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         if self._declared() and not self._discarding_input:
@@ -195,20 +199,20 @@ class Protocol(HttpToolsProtocol):
         self.data_received(rest)
 
     def _declared(self) -> bytes:
-        """The header that says where the request's body ends; empty if it has none."""
+        """Return the header that declares the body's length, or nothing if there is none."""
         framing = {b"content-length", b"transfer-encoding"}
         lines = [name + b": " + value for name, value in self.headers if name in framing and value.strip(b"0")]
         return b"\r\n".join(lines)
 
-    # ---- what the application asks of it
+    # ---- calls from the application
     def abort(self) -> None:
-        """The client is gone, or to be gone: tell the application at once and drop what the client has not taken."""
+        """Drop the client: tell the application at once, and discard unsent data."""
         self._mark_disconnected()
         if self.transport is not None:
             self.transport.abort()
 
     def write(self, data: bytes) -> bool:
-        """See `Connection.write`. uvicorn's own `send` does the same, with much around it."""
+        """Write data: see `Connection.write`. uvicorn's own `send` does the same with much overhead."""
         cycle = self.cycle
         if self.flow.write_paused or cycle.disconnected or cycle.response_complete or not cycle.chunked_encoding:
             return False
@@ -216,16 +220,19 @@ class Protocol(HttpToolsProtocol):
         return True
 
     def unread(self) -> int:
-        """See `Connection.unread`. The kernel's part is counted too: it holds megabytes for a slow client, and our own
-        does not move while that empties."""
+        """Count unread bytes: see `Connection.unread`.
+
+        This includes the kernel's buffer. It holds megabytes for a slow client, and our own buffer does not change
+        while it empties.
+        """
         return self.transport.get_write_buffer_size() + unacknowledged(self.transport.get_extra_info("socket"))
 
     def idle(self) -> bool:
-        """See `Closable.idle`."""
+        """Return true if nothing is left to send: see `Closable.idle`."""
         return bool(self.transport.get_write_buffer_size() == 0)
 
     def end(self) -> None:
-        """Close behind what was written."""
+        """Close after the data that was written."""
         self._discarding_input = True
         if self.cycle is not None and not self.cycle.more_body:
             self.transport.close()
@@ -234,7 +241,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.write_eof()
             self._expect(self._limits.silence, self.abort)
 
-    # ---- deadlines and refusals
+    # ---- deadlines and rejections
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
@@ -244,11 +251,11 @@ class Protocol(HttpToolsProtocol):
             raise self._wrong(self._oversized())
 
     def _expect_body(self) -> None:
-        """More of the body is due soon, and all of it in time."""
+        """Set the deadlines for the next piece of the body and for the whole body."""
         self._expect(min(self._limits.silence, self._body_until - self.loop.time()), self._slow)
 
     def _expect(self, seconds: float, overdue: Callable[[], None]) -> None:
-        """Something is due from the client within `seconds`, else `overdue` is called."""
+        """Call `overdue` unless the client delivers within `seconds`."""
         self._expect_nothing()
         self._deadline = self.loop.call_later(seconds, overdue)
 
@@ -258,7 +265,7 @@ class Protocol(HttpToolsProtocol):
             self._deadline = None
 
     def _slow(self) -> None:
-        """A request did not come in time, if there is one at all."""
+        """Reject a request that did not arrive in time, if there is one."""
         if self._head_bytes or self._busy():
             late = "The request's body (timeouts.body)" if self._part == "body" else "The request"
             message = f"{late} did not arrive in time: send it again."
@@ -267,7 +274,7 @@ class Protocol(HttpToolsProtocol):
             self.abort()
 
     def _await_reader(self) -> None:
-        """The client is to take what is left of its response, and may be slow as long as it takes some of it."""
+        """Wait for the client to read the rest of its response. It may be slow as long as it makes progress."""
         self._left = self.unread()
         self._expect(self._limits.write, self._unread)
 
@@ -282,7 +289,7 @@ class Protocol(HttpToolsProtocol):
             self._expect(self._limits.head, self._slow)
 
     def _refuse(self, error: GatewayError) -> None:
-        """Answer a request that never became one, if nothing was answered yet, and close."""
+        """Answer a request that was not accepted, unless it was already answered, and close."""
         answered = self.cycle is not None and self.cycle.response_started
         if answered and (self._busy() or self._part == "body"):
             self.abort()
@@ -307,7 +314,7 @@ class Protocol(HttpToolsProtocol):
 
 
 class _ResponseTransport:
-    """A connection's transport as a response sees it: its end is ours to choose."""
+    """A connection's transport as a response sees it. The protocol decides about its end."""
 
     __slots__ = ("close", "is_closing", "write")
 

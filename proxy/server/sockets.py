@@ -1,4 +1,4 @@
-"""What the kernel is told of a connection to a client, and asked of it."""
+"""Kernel settings and queries for a connection to a client."""
 
 import fcntl
 import socket
@@ -7,9 +7,11 @@ import termios
 
 
 def enable_dead_peer_detection(sock: socket.socket, seconds: float) -> None:
-    """Have the kernel end a connection whose client answers nothing for twice so many seconds: neither what was sent
-    to it nor, in silence, the probes that begin after half of them. Twice, because a client that answers and does not
-    read is ours to drop, after `seconds`, and the kernel must not be first."""
+    """Let the kernel end a connection whose client answers nothing for twice `seconds`.
+
+    This covers sent data, and the probes that begin after half of `seconds` in silence. The kernel waits twice as long
+    because the gateway itself drops, after `seconds`, a client that answers but does not read.
+    """
     options = [
         ("TCP_USER_TIMEOUT", int(seconds * 2000)),
         ("TCP_KEEPIDLE", max(1, int(seconds))),
@@ -18,12 +20,12 @@ def enable_dead_peer_detection(sock: socket.socket, seconds: float) -> None:
     ]
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in options:
-        if hasattr(socket, name):  # not every system has each
+        if hasattr(socket, name):  # some systems lack some of them
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def unacknowledged(sock: socket.socket) -> int:
-    """Bytes that the kernel has for the other side and that it has not taken; 0 where the system does not tell."""
+    """Count the bytes in the kernel that the other side has not acknowledged. Returns 0 if the system does not tell."""
     try:
         return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
     except OSError:

@@ -1,4 +1,4 @@
-"""Responses to HTTP/1.0 clients, which know no chunks."""
+"""Responses to HTTP/1.0 clients, which do not support chunks."""
 
 import sys
 from typing import Any
@@ -9,8 +9,10 @@ from proxy.streaming.response import Message, Receive, Scope, Send
 
 
 def unchunked(app: Any, cycle: RequestResponseCycle) -> Any:
-    """`app` for an HTTP/1.0 client: a response without a length goes out as it is and ends with the connection.
-    uvicorn would send it in chunks. `cycle` is the request's."""
+    """Wrap `app` for an HTTP/1.0 client: a response without a length is sent as it is and ends with the connection.
+
+    uvicorn would send it in chunks. `cycle` is the request's.
+    """
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         endless = False

@@ -1,4 +1,4 @@
-"""A stand-in for OpenAI, Anthropic and Gemini over real HTTP: for demos, tests, benchmarks and faults.
+"""Simulator of OpenAI, Anthropic and Gemini over real HTTP, for demos, tests, benchmarks and faults.
 
     async with Simulator() as sim:
         sim.answers["my-model"] = Answer("Hello", pace=0.02, fault=InjectedFault("drop", after=3))
@@ -6,9 +6,9 @@
         call = await sim.next_call()
         await call.left()  # the client's close, as the provider sees it
 
-The map: `answers` (what is said) and `asks` (what was asked) know no provider; `models` and `names` choose an answer by
-the model's name; `formats` tell it in a provider's wire format, from the `pieces` it was cut into; `script` fixes bytes
-and times; `playback`, `connection` and `server` carry it out; `calls` are the record; `control` is the same over HTTP.
+The modules: `answers` (what is said) and `asks` (what was asked) know no provider. `models` and `names` choose an
+answer by the model's name. `pieces` cuts it, and `formats` write it in a provider's wire format. `script` fixes bytes
+and times. `playback`, `connection` and `server` send it. `calls` is the record. `control` does the same over HTTP.
 """
 
 from proxy.simulator.answers import Answer, InjectedFault, Tokens, ToolUse

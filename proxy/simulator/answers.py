@@ -1,7 +1,7 @@
-"""What the simulator is to answer: one description, told in three providers' formats.
+"""Answers of the simulator: one description for the formats of three providers.
 
-Rule: an `Answer` is a value and says everything: what is said, how it is cut and paced, and what goes wrong. It knows
-no provider and no socket. Times are seconds, sizes characters (of text) or bytes (of TCP writes).
+An `Answer` is a value that says everything: the text, its pieces and pace, and the faults. It knows no provider and no
+socket. Times are seconds. Sizes are characters (of text) or bytes (of TCP writes).
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,23 @@ FaultKind: TypeAlias = Literal["status", "stall", "drop", "reset", "error", "eof
 _NEEDS_A_STREAM = frozenset({"error", "eof", "malformed"})
 
 CHARACTERS_A_TOKEN = 4
-"""The simulator's tokenizer: deterministic, and simple enough to do in one's head in a test."""
+"""The simulator's tokenizer. It is deterministic, and simple enough for mental arithmetic in a test."""
 
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """What goes wrong, and where.
+    """A fault and its place.
 
-    `after` None is before the response's head; 0 is after the head, before the first event; k is after k pieces of
-    text (all, when there are fewer). Kinds: `status` (an HTTP error with `status`, and `Retry-After` in seconds if
-    given), `stall` (silence for ever), `drop` (the connection is closed), `reset` (TCP RST), `error` (the provider's
-    own error event for `status`), `eof` (the body ends well, the answer does not), `malformed` (an event that is no
-    JSON; then all goes on). `times`: only the first so many calls of this model fail.
+    `after` None is before the response's head, and 0 is between the head and the first event. k is after k pieces of
+    text, or after all if there are fewer. `times` limits the fault to the first calls of this model. The kinds are:
+
+    - `status`: an HTTP error with `status`, and `Retry-After` in seconds if given
+    - `stall`: silence forever
+    - `drop`: the connection is closed
+    - `reset`: TCP RST
+    - `error`: the provider's own error event for `status`
+    - `eof`: the body ends properly, but the answer is incomplete
+    - `malformed`: an event that is not JSON, after which the answer continues
     """
 
     kind: FaultKind
@@ -51,7 +56,7 @@ class InjectedFault:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """A tool call of the answer; `arguments` is JSON text. Gemini can only tell arguments that are a JSON object."""
+    """A tool call of the answer. `arguments` is JSON text. Gemini supports only arguments that are a JSON object."""
 
     name: str
     arguments: str = "{}"
@@ -69,15 +74,17 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer. A plain `Answer("text")` comes four characters a piece, as fast as the client reads.
+    """One answer. A plain `Answer("text")` comes in pieces of four characters, as fast as the client reads.
 
-    What is said: `text` (one for all choices, or one for each), `reasoning`, `refusal`, `tools` (calls, in parallel);
-    `choices` None gives as many as the request asked; `finish` None is `tool_calls` with tools, else `stop`; `tokens`
-    None are counted (`CHARACTERS_A_TOKEN`); `tells_usage` False leaves usage out.
-    How it is cut: `chunk` characters a piece (0: whole); with a `seed`, random sizes from 1 to twice that. `batch`
-    pieces a write; `cut` bytes a TCP write wherever that falls (0: whole writes).
-    When it comes: `head_delay` before the head, `first_delay` before the first piece, `pace` between pieces,
-    `drip` between TCP writes of `cut` bytes (of one, when `cut` is 0).
+    Content: `text` (one for all choices, or one for each), `reasoning`, `refusal`, `tools` (parallel calls). `choices`
+    None means as many as requested. `finish` None means `tool_calls` with tools, else `stop`. `tokens` None means
+    counted (`CHARACTERS_A_TOKEN`). `tells_usage` False leaves usage out.
+
+    Cutting: `chunk` characters a piece (0: one piece). With a `seed`, sizes are random from 1 to twice that. `batch`
+    pieces a write. `cut` bytes a TCP write, at any place (0: whole writes).
+
+    Times: `head_delay` before the head, `first_delay` before the first piece, `pace` between pieces. `drip` between TCP
+    writes of `cut` bytes (of one byte if `cut` is 0).
     """
 
     text: str | tuple[str, ...] = ""
@@ -107,11 +114,11 @@ class Answer:
 
     @property
     def write_size(self) -> int:
-        """Bytes a TCP write; 0 for whole writes."""
+        """Bytes of each TCP write. 0 means whole writes."""
         return self.cut or (1 if self.drip else 0)
 
     def text_of(self, choice: int) -> str:
-        """The text of one choice; the last text given serves all further choices."""
+        """Return the text of one choice. The last given text serves all further choices."""
         if isinstance(self.text, str):
             return self.text
         return self.text[min(choice, len(self.text) - 1)] if self.text else ""
@@ -125,7 +132,7 @@ _READER = TypeAdapter(Answer)
 
 
 def read_answer(value: Any) -> Answer:
-    """An answer from JSON data, its members those of `Answer`. Raises ValueError naming each wrong one."""
+    """Read an answer from JSON data, with the members of `Answer`. Raises ValueError that names each wrong one."""
     try:
         return _READER.validate_python(value)
     except ValidationError as error:
@@ -136,5 +143,5 @@ def read_answer(value: Any) -> Answer:
 
 
 def tokens_in(text: str) -> int:
-    """The simulator's count of the tokens in a text."""
+    """Count the tokens of a text in the simulator's way."""
     return -(-len(text) // CHARACTERS_A_TOKEN)

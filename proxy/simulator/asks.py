@@ -1,6 +1,6 @@
-"""What a client asked, whatever provider's format it spoke: what an answer is chosen and shaped by.
+"""The client's request in neutral terms, whatever provider's format it has. An answer is chosen and shaped by it.
 
-Rule: formats read a body into an `Ask` or raise `Refused`; nothing else looks into a provider's request.
+Formats read a body into an `Ask` or raise `Refused`. No other code looks into a provider's request.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ Provider: TypeAlias = Literal["openai", "anthropic", "gemini"]
 
 
 class Refused(Exception):
-    """A request that the real provider would refuse: HTTP `status` and a message in its own words, where known.
+    """A request that the real provider would reject: HTTP `status` and a message, in the provider's words where known.
 
-    `kind` is the error's type where the status alone does not give it; `param` the field at fault (OpenAI tells it).
+    `kind` is the error's type if the status does not imply it. `param` is the wrong field (OpenAI reports it).
     """
 
     def __init__(self, status: int, message: str, *, kind: str | None = None, param: str | None = None) -> None:

@@ -1,7 +1,7 @@
-"""What the simulator knows of the calls it got: for tests, the provider's side of the story.
+"""Record of the calls that the simulator received: the provider's side in tests.
 
-Rule: a call is noted when its request is complete, whatever becomes of it. `closed_by_client` is set at the moment when
-the simulator notices that the client went before the answer had ended; never when the simulator itself ended it.
+A call is noted when its request is complete, whatever becomes of it. `closed_by_client` is set when the simulator
+notices that the client left before the answer ended. It is never set if the simulator ended the answer.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ _MAX_BYTES = 64 * 1024 * 1024
 
 @dataclass(slots=True, repr=False, eq=False)
 class Call:
-    """One call. Times are the event loop's; None while it has not come to that.
+    """One call. Times are the event loop's, None until they are known.
 
-    `chunks_sent` counts pieces of text, `bytes_sent` what was handed to the socket. `connection` numbers the client's
-    connections, so that reuse shows. `outcome` is None while the call runs.
+    `chunks_sent` counts pieces of text, `bytes_sent` the bytes handed to the socket. `connection` numbers the client's
+    connections, to show reuse. `outcome` is None while the call runs.
     """
 
     number: int
@@ -53,12 +53,12 @@ class Call:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The request's headers, names in lower case."""
+        """The request's headers, with lower-case names."""
         return dict(self.request.headers)
 
     @property
     def body(self) -> Any:
-        """The request's body, parsed; None when it is no JSON."""
+        """The request's body, parsed. None if it is not JSON."""
         try:
             return json.loads(self.request.body)
         except (ValueError, RecursionError):
@@ -66,32 +66,33 @@ class Call:
 
     @property
     def text_sent(self) -> str:
-        """The text of all pieces sent so far, in their order."""
+        """The text of all pieces sent so far, in order."""
         if self._script is None:
             return self._text
         return "".join(piece.text for piece in self._script.pieces[: self.chunks_sent])
 
     async def left(self, timeout: float = 2) -> float:
-        """Wait until the client has left before the end of the answer; gives the loop's time of that. Raises
-        TimeoutError."""
+        """Wait until the client leaves before the end of the answer. Return the loop's time of that. Raises
+        TimeoutError.
+        """
         async with asyncio.timeout(timeout):
             await self.closed_by_client.wait()
         assert self.left_at is not None
         return self.left_at
 
     async def end(self, timeout: float = 2) -> Outcome:
-        """Wait until the call is over, one way or another; gives its outcome. Raises TimeoutError."""
+        """Wait until the call is over and return its outcome. Raises TimeoutError."""
         async with asyncio.timeout(timeout):
             await self.ended.wait()
         assert self.outcome is not None
         return self.outcome
 
     def begin(self, script: Script) -> None:
-        """The answer is known and begins."""
+        """Record the script of the answer that begins."""
         self._script = script
 
     def close(self, now: float, outcome: Outcome) -> None:
-        """The call is over. The script is let go: it may be large, and calls are kept."""
+        """Record the end. Release the script, because it may be large and calls are kept."""
         self._text, self._script = self.text_sent, None
         self.outcome = outcome
         self.finished = now
@@ -101,7 +102,7 @@ class Call:
         self.ended.set()
 
     def summary(self) -> dict[str, Any]:
-        """The call as JSON data, its times as Unix time, keys hidden."""
+        """Return the call as JSON data. Times are Unix times, and keys are hidden."""
         shift = self._wall - self.started
 
         def wall(moment: float | None) -> float | None:
@@ -127,14 +128,14 @@ class Call:
 
 
 class Calls(deque[Call]):
-    """The last calls, oldest first, bounded in number and in the bytes of their requests."""
+    """The latest calls, oldest first, limited in number and in the bytes of their requests."""
 
     def __init__(self, keep: int) -> None:
         super().__init__(maxlen=keep)
         self._bytes = 0
 
     def note(self, call: Call) -> None:
-        """Keep a call, and let the oldest go where a bound is met."""
+        """Keep a call, and drop the oldest ones at a limit."""
         if len(self) == self.maxlen:
             self._drop()
         self.append(call)
@@ -143,7 +144,7 @@ class Calls(deque[Call]):
             self._drop()
 
     def forget(self) -> None:
-        """Let all calls go."""
+        """Drop all calls."""
         self.clear()
         self._bytes = 0
 

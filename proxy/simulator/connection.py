@@ -1,7 +1,8 @@
-"""One client connection: requests in, scripts played out.
+"""One client connection: it reads requests and plays scripts.
 
-Rule: it always reads, also while it writes and while the socket takes no more, so that a client's close is noticed at
-once; a half-close counts. Answers go out in the order of the requests; a client that sends too many ahead is cut off.
+It always reads, even while it writes and while the socket is full, so that it notices a client's close at once. A
+half-close counts as a close. Answers are sent in the order of the requests. A client that sends too many requests ahead
+is cut off.
 """
 
 import asyncio
@@ -23,7 +24,9 @@ Respond = Callable[["Connection", Request], tuple[Script, Call | None, bytes]]
 
 
 class Connection(asyncio.Protocol):
-    """The server's side of a connection. `respond` gives a request's script, the call's record, and the answer's id."""
+    """The server's side of a connection. `respond` returns a request's script, the call's record, and the
+    answer's ID.
+    """
 
     def __init__(self, number: int, respond: Respond, lost: Callable[["Connection"], None]) -> None:
         self.number = number
@@ -37,7 +40,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        # Zero: "paused" then means that the socket has not taken all, which is what a finished answer needs to know.
+        # Zero: "paused" then means that the socket has not taken all data, which a finished answer needs to know.
         self.transport.set_write_buffer_limits(high=0)
 
     def data_received(self, data: bytes) -> None:
@@ -71,7 +74,7 @@ class Connection(asyncio.Protocol):
             self._playing.resume()
 
     def abort(self) -> None:
-        """Close at once, whatever is going on."""
+        """Close at once, whatever is in progress."""
         self._client_left()
         self.transport.abort()
 
@@ -102,7 +105,7 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
 
     def _refuse(self, error: BadRequest) -> None:
-        """Say what is wrong and close; in mid-answer nothing can be said."""
+        """Report the error and close. In the middle of an answer, nothing can be reported."""
         if self._playing is not None:
             self.abort()
             return
@@ -113,7 +116,7 @@ class Connection(asyncio.Protocol):
         self.transport.close()
 
     def _reset(self) -> None:
-        """Close with RST: a socket that lingers for no time sends one."""
+        """Close with RST: a socket with a linger time of zero sends one."""
         self._closing = True
         sock = cast(socket.socket, self.transport.get_extra_info("socket"))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)

@@ -1,11 +1,11 @@
-"""What the simulator says of itself, and its remote control for tests in other processes.
+"""Remote control of the simulator, for tests in other processes.
 
-`GET /_sim/calls` gives the last calls (`?last=N`), `DELETE` forgets them. `POST /_sim/answers` sets answers:
-`{"model": {…members of Answer…}, "other": [{…}, {…}]}`; `null` takes a model's answer away. `GET /v1/models` lists the
-models, `GET /` those and the options of their names.
+`GET /_sim/calls` lists the latest calls (`?last=N`), and `DELETE` drops them. `POST /_sim/answers` sets answers:
+`{"model": {…members of Answer…}, "other": [{…}, {…}]}`. `null` removes a model's answer. `GET /v1/models` lists the
+models. `GET /` lists the models and the options of their names.
 
-Rule: a page in a browser must not use it. `refused_page` refuses a request with an `Origin`. On a loopback address it
-also refuses a `Host` that is no loopback name: a page could point a name of its own at 127.0.0.1.
+Web pages must not use it. `refused_page` rejects a request with an `Origin`. On a loopback address it also rejects a
+`Host` that is not a loopback name, because a page could resolve a domain of its own to 127.0.0.1.
 """
 
 import ipaddress
@@ -27,7 +27,7 @@ _HOST = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::[0-9]{1,
 
 
 def respond(simulator: "Simulator", request: Request) -> Script:
-    """The response to a request that is none to a provider."""
+    """Return the response to a request that is not a provider's call."""
     match request.method, request.path:
         case "GET", "/v1/models":
             return _told(200, {"object": "list", "data": [_model(name) for name in MODELS]})
@@ -46,9 +46,10 @@ def respond(simulator: "Simulator", request: Request) -> Script:
 
 
 def refused_page(request: Request, listens_at: str) -> Script | None:
-    """The refusal of a request that a web page may have sent, or None. `listens_at` is the simulator's own address.
+    """Return the rejection of a request that a web page may have sent, or None. `listens_at` is the simulator's
+    address.
 
-    The control routes answer to loopback names even where the simulator was told to listen on another address.
+    The control routes answer to loopback names even if the simulator listens on another address.
     """
     if "origin" in request.headers:
         return _told(403, {"error": "The simulator is not for web pages: send no Origin header."})
@@ -59,7 +60,7 @@ def refused_page(request: Request, listens_at: str) -> Script | None:
 
 
 def _is_local(host: str) -> bool:
-    """Say whether a `Host` names this machine: the gateway's own rule for requests without keys."""
+    """Return true if a `Host` names this machine, by the gateway's own rule for requests without keys."""
     match = _HOST.fullmatch(host)
     if match is None:
         return False
@@ -83,7 +84,7 @@ def _calls(simulator: "Simulator", request: Request) -> Script:
 
 
 def _set_answers(simulator: "Simulator", request: Request) -> Script:
-    """All answers, or none when one of them is wrong."""
+    """Set all answers, or none if one of them is invalid."""
     try:
         given = json.loads(request.body)
         answers = {

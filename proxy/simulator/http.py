@@ -1,7 +1,7 @@
-"""HTTP/1.1 by hand, as much of it as a simulator of faults needs: requests parsed, responses as bytes.
+"""Minimal HTTP/1.1, as much as a simulator of faults needs: parsed requests, responses as bytes.
 
-Rule: no sockets. Everything read is bounded; a request that breaks a bound, or is none, is a `BadRequest` and the end
-of its connection.
+It uses no sockets. All input is limited. A request that exceeds a limit or is invalid raises `BadRequest`, which ends
+its connection.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class BadRequest(Exception):
-    """What came is no request that the simulator takes: HTTP `status` and a message."""
+    """Input that is not a request that the simulator accepts: HTTP `status` and a message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -42,20 +42,22 @@ class Request:
 
 
 def head(status: int, headers: Mapping[str, str]) -> bytes:
-    """A response's head."""
+    """Build a response's head."""
     phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Status"
     lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 
 def chunk(data: bytes) -> bytes:
-    """One chunk of a chunked body; nothing for no data, as an empty chunk ends the body."""
+    """Build one chunk of a chunked body. No data gives nothing, because an empty chunk would end the body."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 class RequestReader:
-    """Requests out of a connection's bytes, however they are cut. `wants_continue` is set while a client waits for
-    `100 Continue`."""
+    """Reads requests from a connection's bytes, however they are cut.
+
+    `wants_continue` is set while a client waits for `100 Continue`.
+    """
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
@@ -63,7 +65,7 @@ class RequestReader:
         self.wants_continue = False
 
     def feed(self, data: bytes) -> list[Request]:
-        """The requests that these bytes complete. Raises `BadRequest`, after which the reader is spent."""
+        """Return the requests that these bytes complete. Raises `BadRequest`, after which the reader is unusable."""
         self._ready = []
         try:
             self._parser.feed_data(data)

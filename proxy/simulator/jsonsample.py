@@ -1,8 +1,8 @@
-"""A value for a JSON schema: what a model answers when JSON is wanted, and what it calls a tool with.
+"""Sample values for a JSON schema, for JSON answers and tool arguments.
 
-Rule: deterministic, always finite, and valid for the schemas that clients commonly send (objects, arrays, enums,
-`anyOf`, `$ref`; Gemini's upper-case types too). Strings are sentences of the answer's text, so that policies find the
-same in JSON as in prose.
+They are deterministic, finite, and valid for the schemas that clients commonly send (objects, arrays, enums, `anyOf`,
+`$ref`, and Gemini's upper-case types). Strings are sentences of the answer's text, so that policies find the same in
+JSON as in prose.
 """
 
 import re
@@ -14,7 +14,7 @@ _MAX_DEPTH = 12
 
 
 def sample(schema: Mapping[str, Any], text: str) -> Any:
-    """A value that the schema allows; its strings are taken from `text`, a sentence each."""
+    """Return a value that the schema allows. Its strings are sentences of `text`."""
     sentences = [part for part in re.split(r"(?<=[.。!?:])\s*", text) if part] or ["sample"]
     if not schema:
         return {"answer": text}

@@ -1,8 +1,8 @@
-"""The models that the simulator has, and what each answers to a request.
+"""The simulator's models and their answers.
 
-Rule: a model's name is all that a client has to choose with (a gateway forwards few headers), so each model is a row
-here and `names` adds options to it. A model reacts as a real one would: it calls a tool that it must call, tells its
-results, gives JSON when JSON is asked, and stops at the limit.
+A client can choose only by the model's name, because a gateway forwards few headers. Each model is therefore a row
+here, and `names` adds options to it. A model reacts like a real one. It calls a tool if it must, reports its results,
+gives JSON on request, and stops at the limit.
 """
 
 import json
@@ -21,7 +21,7 @@ _PARALLEL_CALLS = 2
 
 
 def repeated(text: str, tokens: int) -> str:
-    """The text said again and again until it is `tokens` long. Raises ValueError beyond `MAX_TOKENS`."""
+    """Repeat a text until it has `tokens` tokens. Raises ValueError above `MAX_TOKENS`."""
     if not 0 <= tokens <= MAX_TOKENS:
         raise ValueError(f"a text has at most {MAX_TOKENS} tokens")
     length = tokens * CHARACTERS_A_TOKEN
@@ -41,14 +41,14 @@ MODELS: dict[str, Callable[[Ask], Answer]] = {
     "sim-long": lambda ask: Answer(repeated(samples.LONG, LONG_TOKENS)),
     "sim-echo": lambda ask: Answer(ask.prompt),
 }
-"""A model's name and how it answers. `sim-echo` says the last user message."""
+"""The models by name, each with its answer. `sim-echo` repeats the last user message."""
 
 DEFAULT = "sim"
-"""The model that answers for all names that are not the simulator's own: it stands in for any."""
+"""The model for all names that are not the simulator's own."""
 
 
 def react(answer: Answer, ask: Ask) -> Answer:
-    """The answer as this request shapes it: tool results told, tools called, JSON given, thoughts shown."""
+    """Shape the answer for the request: report tool results, call tools, give JSON, show thoughts."""
     if ask.tool_results:
         answer = replace(answer, text=f"The tool said: {' | '.join(ask.tool_results)}. {answer.text}", tools=())
     elif ask.tools and (ask.forced or ask.tool_choice == "required"):
@@ -64,7 +64,7 @@ def react(answer: Answer, ask: Ask) -> Answer:
 
 
 def limited(answer: Answer, ask: Ask) -> Answer:
-    """The answer cut at the request's limit, as a provider cuts it; tool calls are left whole."""
+    """Cut the answer at the request's limit, as a provider does. Tool calls stay whole."""
     text = str(answer.text)
     if ask.max_tokens is None or tokens_in(answer.reasoning) + tokens_in(text) <= ask.max_tokens:
         return answer
@@ -74,7 +74,7 @@ def limited(answer: Answer, ask: Ask) -> Answer:
 
 
 def _calls(ask: Ask) -> tuple[ToolUse, ...]:
-    """The forced tool, or the first ones given: two at once unless the request forbids that."""
+    """Return the forced tool, or the first ones: two at once unless the request forbids that."""
     if ask.tool_choice == "none":
         return ()
     wanted = [tool for tool in ask.tools if tool.name == ask.tool_choice] if ask.forced else ask.tools

@@ -1,7 +1,7 @@
-"""The grammar of model names: `sim-chat.pace-20.chunk-4.after-3-drop`.
+"""Grammar of model names: `sim-chat.pace-20.chunk-4.after-3-drop`.
 
-Rule: a model, then options, with dots between them; an option is its name and values, with hyphens between. Only
-characters that model names may hold. The header `x-sim: pace=20; after=3-drop` says the same; with JSON in it, it
+A name is a model and options, separated by dots. An option is a name and values, separated by hyphens. Model names may
+contain all of these characters. The header `x-sim: pace=20; after=3-drop` means the same. With JSON in it, the header
 gives the members of an `Answer`. An unknown model or option is an error that lists the known ones.
 """
 
@@ -21,12 +21,12 @@ _FINISHES = {"filter": "content_filter", "tools": "tool_calls"}
 
 
 class BadName(ValueError):
-    """A name or header that the grammar does not know; the message says what it knows."""
+    """A name or header outside the grammar. The message lists the known names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option of the grammar: what its value means, and how it changes an answer."""
+    """An option of the grammar: the meaning of its value, and its effect on an answer."""
 
     meaning: str
     apply: Callable[[Answer, str], Answer]
@@ -45,7 +45,7 @@ def _changed(answer: Answer, members: dict[str, Any]) -> Answer:
 
 
 def _fault(answer: Answer, **members: Any) -> Answer:
-    """Change the answer's fault, or give it one: options come in any order."""
+    """Change the answer's fault or add one, because options come in any order."""
     return replace(answer, fault=replace(answer.fault or InjectedFault("stall"), **members))
 
 
@@ -92,7 +92,9 @@ OPTIONS: dict[str, Option] = {
 
 
 def parse(name: str) -> tuple[str, list[tuple[str, str]]]:
-    """A model's name as (model, options); any name that is not the simulator's stands for `DEFAULT`. Raises BadName."""
+    """Parse a model's name into (model, options). A name that is not the simulator's means `DEFAULT`. Raises
+    BadName.
+    """
     if not _OURS.match(name):
         return DEFAULT, []
     model, *options = name.split(".")
@@ -103,7 +105,7 @@ def parse(name: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def parse_header(header: str | None) -> tuple[list[tuple[str, str]], dict[str, Any]]:
-    """An `x-sim` header as (options, members of `Answer`). Raises BadName."""
+    """Parse an `x-sim` header into (options, members of `Answer`). Raises BadName."""
     if not header:
         return [], {}
     if not header.lstrip().startswith("{"):
@@ -118,7 +120,7 @@ def parse_header(header: str | None) -> tuple[list[tuple[str, str]], dict[str, A
 
 
 def apply(answer: Answer, options: list[tuple[str, str]]) -> Answer:
-    """The answer with the options applied, in their order. Raises BadName."""
+    """Apply the options to the answer, in order. Raises BadName."""
     for key, value in options:
         option = OPTIONS.get(key)
         if option is None:

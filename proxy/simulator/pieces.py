@@ -1,7 +1,7 @@
-"""An answer cut into the pieces in which it is told, and its tokens counted.
+"""Pieces of an answer, and its token counts.
 
-Rule: the same answer gives the same pieces in every format and on every call; only whether tool calls come whole is the
-format's. Choices take turns, piece by piece, as they do on a real wire.
+The same answer gives the same pieces in every format and on every call, except that some formats send tool calls whole.
+Choices alternate piece by piece, as on a real wire.
 """
 
 import random
@@ -18,8 +18,11 @@ Channel: TypeAlias = Literal["reasoning", "content", "refusal", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of one text of one choice. `tool` is the call's place among the choice's calls; `opens` is set on the
-    first piece of a call, `closes` on the last of any text."""
+    """A piece of one text of one choice.
+
+    `tool` is the call's index among the choice's calls. `opens` is set on the first piece of a call, `closes` on the
+    last piece of any text.
+    """
 
     choice: int
     channel: Channel
@@ -30,13 +33,13 @@ class Piece:
 
 
 def pieces_of(answer: Answer, choices: int, *, whole_calls: bool = False) -> tuple[Piece, ...]:
-    """All pieces of an answer, in the order in which they are told."""
+    """Cut an answer into pieces, in the order of sending."""
     told = [list(_choice(answer, choice, whole_calls)) for choice in range(choices)]
     return tuple(piece for piece in chain.from_iterable(zip_longest(*told)) if piece is not None)
 
 
 def tokens_of(answer: Answer, ask: Ask, choices: int) -> Tokens:
-    """The answer's own counts, or counted from its text."""
+    """Return the answer's own token counts, or count its text."""
     if answer.tokens:
         return answer.tokens
     reasoning = tokens_in(answer.reasoning) * choices

@@ -1,8 +1,7 @@
-"""One response being played on one connection.
+"""Playback of one response on one connection.
 
-Rule: one timer a stream, on an absolute schedule, no task and no await; while the socket takes no more, nothing is
-written (`pause`, `resume`). What became due meanwhile goes out together. A write costs a timer, a `replace` and a
-system call.
+Each stream has one timer on an absolute schedule, and no task or await. Nothing is written while the socket is full
+(`pause`, `resume`), and the overdue steps then go out together. A write costs a timer, a `replace` and a system call.
 """
 
 import asyncio
@@ -17,14 +16,16 @@ _TURN = 64 * 1024
 """Bytes written before other connections get their turn."""
 
 _EARLY = 0.001
-"""Seconds by which a step may come early: uvloop's clock counts milliseconds, and a timer that fires half of one too
-soon must not wait again."""
+"""Seconds by which a step may come early.
+
+uvloop's clock counts milliseconds. A timer that fires half a millisecond too soon must not wait again.
+"""
 
 
 class Playback:
-    """Plays a script; calls `over` when all of it was handed to the socket and the socket has taken it.
+    """Plays a script. Calls `over` when the socket has taken all of it.
 
-    `call` is kept up to date, and closed. A stalled script is never over by itself.
+    It updates and closes `call`. A stalled script never ends by itself.
     """
 
     __slots__ = (
@@ -64,7 +65,7 @@ class Playback:
         self._ended = False
 
     def run(self) -> None:
-        """Write all that is due, then wait for the next step's time, the socket, or the next turn."""
+        """Write everything that is due, then wait for the next step's time, the socket, or the next turn."""
         self._timer = None
         written = 0
         while not self._paused and not self._ended:
@@ -85,22 +86,22 @@ class Playback:
                 written += self._step()
 
     def pause(self) -> None:
-        """The socket takes no more for now."""
+        """Pause, because the socket is full."""
         self._paused = True
         self._cancel_timer()
 
     def resume(self) -> None:
-        """The socket has taken all that was written."""
+        """Resume, because the socket has taken all data."""
         self._paused = False
         if not self._ended and self._timer is None:
             self._timer = self._loop.call_soon(self.run)
 
     def client_left(self) -> None:
-        """The client is gone."""
+        """Stop, because the client left."""
         self._end("client_left")
 
     def _step(self) -> int:
-        """Write the next step, and with it the further ones that are due as well."""
+        """Write the next step, and all further steps that are due."""
         steps = self._script.steps
         step = steps[self._next]
         self._next += 1
@@ -136,7 +137,7 @@ class Playback:
         return len(data)
 
     def _finish(self) -> None:
-        """All was written and taken: do what the script says of the connection."""
+        """Handle the connection as the script says, after the socket has taken everything."""
         if self._script.then == "stall":
             self._paused = True
             return

@@ -1,7 +1,7 @@
-"""The texts that the simulator says.
+"""Sample texts of the simulator.
 
-Rule: all people, numbers and keys in them are made up: addresses at example.com, card and IBAN numbers from public test
-ranges, an identity number whose check digit fits but which stands for nobody, keys that say that they are none.
+All people, numbers and keys in them are made up: addresses at example.com, card and IBAN numbers from public test
+ranges, an identity number with a valid check digit that belongs to nobody, and keys that say that they are fake.
 """
 
 GREETING = "Hello! I am Sluice's simulator: I stand in for a provider, and nothing here costs anything. "

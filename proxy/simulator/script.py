@@ -1,7 +1,7 @@
-"""What goes over the wire for one request, decided before the first byte: bytes, times, and how the connection ends.
+"""The complete plan of a response, fixed before the first byte: bytes, times, and the connection's end.
 
-Rule: building a script is pure; playing it decides nothing. A script is made once for each (format, answer, terms) and
-shared by all streams that play it, so `STAMP` stands where a stream's own id goes.
+Building a script is pure, and playing it decides nothing. A script is made once for each (format, answer, terms) and
+shared by all streams that play it. `STAMP` marks the place of a stream's own ID.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ _STAMP_TEXT = STAMP.decode()
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Bytes to write `at` seconds after the request; they bring the count of pieces told to `told`."""
+    """Bytes to write `at` seconds after the request. `told` is the number of pieces sent with them."""
 
     at: float
     data: bytes
@@ -35,9 +35,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """All steps of a response, then what becomes of the connection, and what is noted on the call's record.
+    """All steps of a response, the connection's end, and notes for the call's record.
 
-    `cut` is the size of a TCP write, 0 for whole ones; `drip` are the seconds between those.
+    `cut` is the size of a TCP write, 0 for whole writes. `drip` is the seconds between TCP writes.
     """
 
     steps: tuple[Step, ...]
@@ -49,14 +49,14 @@ class Script:
 
 
 def plain(status: int, body: bytes, headers: Mapping[str, str] | None = None, *, at: float = 0) -> Script:
-    """A whole response in one write."""
+    """Make a whole response in one write."""
     told = {"content-type": _JSON, "content-length": str(len(body)), **(headers or {})}
     outcome: Outcome = "completed" if status < 400 else "refused" if status < 500 else "failed"
     return Script((Step(at, head(status, told) + body),), outcome=outcome)
 
 
 def refusal(provider: str, refused: Refused, *, retry_after: int | None = None, at: float = 0) -> Script:
-    """An error in the provider's own shape."""
+    """Make an error in the provider's own shape."""
     form = FORMATS[provider]
     headers = form.headers(_STAMP_TEXT)
     if retry_after is not None:
@@ -65,7 +65,7 @@ def refusal(provider: str, refused: Refused, *, retry_after: int | None = None, 
 
 
 def script_of(provider: str, answer: Answer, terms: Terms, stream: bool) -> Script:
-    """The script of an answer with its fault."""
+    """Make the script of an answer with its fault."""
     fault = answer.fault
     if fault is None or fault.after is not None:
         return _streamed(FORMATS[provider], answer, terms) if stream else _whole(provider, answer, terms)
@@ -111,7 +111,7 @@ def _end_of(fault: InjectedFault | None) -> tuple[Then, Outcome]:
 
 
 def _paced(chunks: tuple[bytes, ...], answer: Answer, start: float, told: int = 0) -> Iterator[Step]:
-    """One step for each write of `batch` pieces, on an absolute schedule: pace does not drift."""
+    """Yield one step for each write of `batch` pieces, on an absolute schedule, so that the pace does not drift."""
     for first in range(0, len(chunks), answer.batch):
         together = chunks[first : first + answer.batch]
         data = b"".join(chunk(events) for events in together)
@@ -119,7 +119,7 @@ def _paced(chunks: tuple[bytes, ...], answer: Answer, start: float, told: int = 
 
 
 def _whole(provider: str, answer: Answer, terms: Terms) -> Script:
-    """The answer in one body, when all of it would have been told; a fault cuts the body in half."""
+    """Make the answer in one body, sent when all of it would have been streamed. A fault cuts the body in half."""
     form, fault = FORMATS[provider], answer.fault
     body = form.whole(answer, terms)
     pieces = pieces_of(answer, terms.choices)

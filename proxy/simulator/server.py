@@ -1,7 +1,7 @@
-"""The simulator as a server: requests to scripts, calls on record.
+"""The simulator as a server: it maps requests to scripts, and records calls.
 
-Rule: one process, one event loop, loopback. Everything about a response is decided here, synchronously, before its
-first byte; `connection` and `playback` only carry it out.
+It is one process with one event loop on loopback. A response is decided here, synchronously, before its first byte.
+`connection` and `playback` only send it.
 """
 
 import asyncio
@@ -28,18 +28,19 @@ from proxy.simulator.pieces import tokens_of
 from proxy.simulator.script import Script, refusal, script_of
 
 Given: TypeAlias = Answer | Sequence[Answer] | Callable[[Ask], Answer]
-"""What a test gives for a model: an answer, answers one after the other (the last serves all further calls), or a
-function of the request."""
+"""A test's setting for a model: an answer, several answers in turn (the last one repeats), or a function of the
+request.
+"""
 
 _SCRIPTS_KEPT = 64
 _CREATED_STEP = 60
 
 
 class Simulator:
-    """A stand-in for OpenAI, Anthropic and Gemini on one port.
+    """A simulator of OpenAI, Anthropic and Gemini on one port.
 
-    `async with Simulator() as sim:` serves on a free port of 127.0.0.1: `sim.url` is "http://127.0.0.1:port". `answers`
-    says what a model answers, exactly as given; models that are not in it answer by their name (see `names`).
+    `async with Simulator() as sim:` serves on a free port of 127.0.0.1. `sim.url` is "http://127.0.0.1:port". `answers`
+    maps models to exact answers. Other models answer by their name (see `names`).
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, *, keep: int = 10_000) -> None:
@@ -63,11 +64,11 @@ class Simulator:
 
     @property
     def connections(self) -> int:
-        """How many client connections are open."""
+        """Number of open client connections."""
         return len(self._connections)
 
     async def start(self) -> None:
-        """Listen. Raises OSError when the port is taken."""
+        """Listen. Raises OSError if the port is in use."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connection, self.host, self.port, backlog=2048)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -94,7 +95,9 @@ class Simulator:
         await self.stop()
 
     async def next_call(self, timeout: float = 2) -> Call:
-        """The next call that was not yet taken by this method; waits for one. Raises TimeoutError."""
+        """Return the next call that this method has not returned yet. Wait for one if necessary. Raises
+        TimeoutError.
+        """
         async with asyncio.timeout(timeout):
             while not self._untaken:
                 self._arrived.clear()
@@ -102,7 +105,7 @@ class Simulator:
         return self._untaken.popleft()
 
     def forget(self) -> None:
-        """Let all calls go, and count the calls of each model from the start again."""
+        """Drop all calls, and reset the call counts of the models."""
         self.calls.forget()
         self._untaken.clear()
         self._answered.clear()
@@ -163,7 +166,7 @@ class Simulator:
         return self._script_of(provider, answer, terms, ask.stream)
 
     def _choose(self, ask: Ask, header: str | None) -> Answer:
-        """The answer given for the model, or the one that its name says, shaped by the request."""
+        """Return the answer set for the model, or the one that its name describes, shaped by the request."""
         asked, members = names.parse_header(header)
         given = self.answers.get(ask.model)
         if given is not None:
@@ -181,7 +184,7 @@ class Simulator:
         return given[min(self._answered.get(ask.model, 0), len(given) - 1)]
 
     def _with_fault(self, answer: Answer, model: str) -> Answer:
-        """The answer, without its fault when that has befallen enough calls; counts the call."""
+        """Count the call. Return the answer, without its fault if the fault has happened often enough."""
         earlier = self._answered.get(model, 0)
         self._answered[model] = earlier + 1
         fault = answer.fault

@@ -1,8 +1,8 @@
-"""What the gateway knows of a provider's model: its price, its limits, its tokenizer.
+"""Known facts about a provider's model: its price, its limits, its tokenizer.
 
-Rule: the configuration's `prices` go before LiteLLM's table. In the table a model is looked for under `provider/model`
-and, for the three providers that name models of their own, under the model's name alone: a model that some other server
-calls `gpt-4o` has no price but the one that is given.
+The configuration's `prices` override LiteLLM's table. The table is searched for `provider/model`. For the three
+providers that name models of their own, it is also searched for the model's name alone. Another server's `gpt-4o` has
+no price unless one is configured.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _UNKNOWN = table.Entry(None, None, reasons=True)
 
 
 def target(prices: Mapping[str, Prices], provider: str, api: Api, model: str) -> Target:
-    """What is known of `model` at the provider called `provider`, which speaks `api`."""
+    """Look up `model` at the configured provider called `provider`, with the wire format `api`."""
     known = entry(provider, model) or _UNKNOWN
     given = pattern_for(Wildcards(prices), provider, model)
     return Target(
@@ -33,19 +33,19 @@ def target(prices: Mapping[str, Prices], provider: str, api: Api, model: str) ->
 
 @lru_cache(maxsize=4096)
 def entry(provider: str, model: str) -> table.Entry | None:
-    """What LiteLLM's table says of a model; None if nothing."""
+    """Return a model's entry in LiteLLM's table, or None."""
     return next((found for name in _names(provider, model) if (found := table.find(name))), None)
 
 
 def has_price(given: Wildcards, provider: str, model: str) -> bool:
-    """Whether a model has a price, `given` being the names under `prices`."""
+    """Return true if a model has a price. `given` are the names under `prices`."""
     if pattern_for(given, provider, model) is not None:
         return True
     return any(entry.price is not None for name in _names(provider, model) if (entry := table.find(name)))
 
 
 def pattern_for(given: Wildcards, provider: str, model: str) -> str | None:
-    """The entry of `prices` for a model: an exact one, else the one with the most characters around its `*`."""
+    """Return the entry of `prices` for a model: an exact one, else the one with the most characters around its `*`."""
     names = (f"{provider}/{model}", model)
     exact = [name for name in names if name in given]
     found = exact or [pattern for name in names for pattern, _ in given.taking(name)]
@@ -53,7 +53,7 @@ def pattern_for(given: Wildcards, provider: str, model: str) -> str | None:
 
 
 def _names(provider: str, model: str) -> list[str]:
-    """Where the table may have a model, best first."""
+    """List the names that the table may use for a model, best first."""
     base = ":".join(model.split(":")[:2]) if model.startswith("ft:") else model
     facts = FORMATS.get(provider)
     return [f"{provider}/{base}", base] if facts is not None and facts.own_models else [f"{provider}/{base}"]

@@ -1,8 +1,8 @@
-"""LiteLLM's table of models: prices, the longest prompt and answer, what a model can do.
+"""LiteLLM's table of models: prices, maximum lengths of prompt and answer, capabilities.
 
-Rule: the table is the file that comes with LiteLLM, read once, at the first look-up; nothing is fetched. Its prices are
-dollars a token, ours dollars a million. Prices that depend on the time of day, on batches or on service tiers are left
-out: requests here are plain ones.
+The table is the file that comes with LiteLLM, read once at the first look-up. Nothing is fetched. Its prices are
+dollars per token, ours dollars per million tokens. Prices for times of day, batches or service tiers are ignored,
+because requests here use none of them.
 """
 
 import functools
@@ -40,7 +40,7 @@ _ABILITIES: Mapping[str, Ability] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the table says of a model. `max_input` and `max_output` are in tokens; None is unknown."""
+    """The table's facts about a model. `max_input` and `max_output` are in tokens, None if unknown."""
 
     price: Price | None
     max_output: int | None
@@ -50,7 +50,7 @@ class Entry:
 
 
 def find(name: str) -> Entry | None:
-    """The entry called `name`, such as `gpt-4o-mini` or `gemini/gemini-2.5-flash`."""
+    """Return the entry of a name such as `gpt-4o-mini` or `gemini/gemini-2.5-flash`."""
     return _table().get(name)
 
 

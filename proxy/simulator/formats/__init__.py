@@ -1,4 +1,4 @@
-"""The three wire formats: requests read as the real provider reads them, answers told as it tells them."""
+"""The three wire formats. They read requests and write answers as the real providers do."""
 
 import re
 
@@ -27,7 +27,7 @@ _PATHS = (
 
 
 def provider_of(method: str, path: str) -> str | None:
-    """Whose format a request is in, by its path; None when it is none of a provider's calls."""
+    """Return the provider of a request's path, or None if no provider has such a path."""
     if method != "POST":
         return None
     return next((provider for provider, pattern in _PATHS if pattern.fullmatch(path)), None)

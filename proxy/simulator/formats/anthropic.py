@@ -1,7 +1,7 @@
-"""Anthropic's messages.
+"""Anthropic's Messages API.
 
-Rule: events, their names, padding and pings are the real API's. One choice only; each text is a content block of
-its own, and a thinking block is signed, so that a changed one is noticed when it comes back.
+Events, their names, padding and pings are those of the real API. There is one choice. Each text is a content block of
+its own. A thinking block is signed, so that a changed one is detected when a client returns it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -98,13 +98,15 @@ class Anthropic:
 
 
 def _event(data: dict[str, Any], at: int) -> bytes:
-    """One event, its data padded with a few blanks as the real API does."""
+    """Encode one event, padded with a few blanks as in the real API."""
     text = encode(data)
     return b"event: %s\ndata: %s%s}\n\n" % (data["type"].encode(), text[:-1], b" " * (at * 7 % 16))
 
 
 def _chunks(pieces: tuple[Piece, ...], answer: Answer) -> Iterator[bytes]:
-    """One entry a piece: block starts, signatures and block stops go with the piece before or after them."""
+    """Yield one entry for each piece. Block starts, signatures and block stops go with the piece before or
+    after them.
+    """
     block, opened, pinged = -1, False, False
     for at, piece in enumerate(pieces):
         told = b""
@@ -168,7 +170,7 @@ def _stop_reason(answer: Answer) -> str:
 
 
 def _usage(terms: Terms, output: int) -> dict[str, int]:
-    """Input tokens without the cached ones, as Anthropic counts."""
+    """Build usage. Input tokens exclude the cached ones, as Anthropic counts."""
     return {
         "input_tokens": terms.tokens.prompt - terms.tokens.cached,
         "cache_creation_input_tokens": 0,

@@ -1,6 +1,6 @@
-"""What Anthropic refuses in a messages request, in its own words where they are known.
+"""Validation of a Messages request as by Anthropic, with its messages where known.
 
-Rule: as strict as the real API where a gateway can go wrong: unknown members, limits, the order of roles, tool results
+It is as strict as the real API where a gateway can go wrong: unknown members, limits, the order of roles, tool results
 without their calls, and thinking blocks whose signature does not fit their text.
 """
 
@@ -19,13 +19,13 @@ _MIN_BUDGET = 1024
 
 
 def signature(thinking: str) -> str:
-    """The simulator's signature of a thinking block: fits this text only."""
+    """Return the simulator's signature of a thinking block. It fits this text only."""
     digest = hashlib.sha256(b"simulator:" + thinking.encode("utf-8", "surrogatepass")).digest()
     return base64.b64encode(b"\x12" + digest + digest).decode()
 
 
 def check(body: Any) -> None:
-    """Raise `Refused` (400) for a request that the API refuses."""
+    """Raise `Refused` (400) for a request that the API rejects."""
     require(isinstance(body, dict), "The request body is not valid JSON: send a JSON object.")
     for name in ("model", "max_tokens", "messages"):
         require(name in body, f"{name}: Field required")
@@ -132,7 +132,7 @@ def _check_content(content: Any, at: str, *, last: bool) -> None:
 
 
 def _check_tool_results(messages: list[dict[str, Any]]) -> None:
-    """Results stand in the user message right after their calls, and every call has one."""
+    """Check that results stand in the user message right after their calls, and that every call has one."""
     calls: list[str] = []
     for at, message in enumerate(messages):
         results = _ids(message, "tool_result", "tool_use_id")
@@ -154,7 +154,7 @@ def _ids(message: dict[str, Any], kind: str, member: str) -> list[str]:
 
 
 def _check_thinking_kept(body: dict[str, Any]) -> None:
-    """While a model that thinks waits for tool results, its turn begins with its thinking."""
+    """Check that a thinking model's turn begins with its thinking while it waits for tool results."""
     messages = body["messages"]
     thinks = (body.get("thinking") or {}).get("type") == "enabled"
     if not thinks or not _ids(messages[-1], "tool_result", "tool_use_id"):

@@ -1,10 +1,10 @@
-"""What a provider's format is.
+"""The interface of a provider's format.
 
-Rule: formats are pure. They check a request as strictly as the real provider does, so that a request that the provider
-would refuse fails here too, and they tell answers byte for byte in its style (spacing, line ends, order of members).
+Formats are pure. They check a request as strictly as the real provider, so that a request that the provider would
+reject fails here too. They write answers in the provider's style, byte for byte (spacing, line ends, order of members).
 
-What differs between two tellings of the same answer (its id) is left out of the bytes: `STAMP` stands in its place and
-is exchanged when a piece is sent, so that the bytes are made once and shared by all streams. No JSON text can hold it.
+An answer's ID differs between two calls, so it is left out of the bytes. `STAMP` stands in its place and is replaced
+when a piece is sent. The bytes are therefore made once and shared by all streams. No JSON text can contain `STAMP`.
 """
 
 import json
@@ -19,10 +19,10 @@ from proxy.simulator.asks import Ask, Refused
 from proxy.simulator.pieces import Piece
 
 STAMP = b"\x01" * 24
-"""Where an answer's id goes: raw control characters, which JSON text escapes. As long as what replaces it."""
+"""The place of an answer's ID: raw control characters, which JSON text escapes. As long as its replacement."""
 
 PLACEHOLDER = secrets.token_hex(12)
-"""The id that encoders write, to be made `STAMP` by `encode`. Random, so that no text holds it."""
+"""The ID that encoders write, and that `encode` turns into `STAMP`. It is random, so that no text contains it."""
 
 COMPACT = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 SPACED = JSONEncoder(ensure_ascii=False)
@@ -30,7 +30,7 @@ SPACED = JSONEncoder(ensure_ascii=False)
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an encoder needs to know of a request. `now` is the Unix time for `created`."""
+    """Facts about a request that an encoder needs. `now` is the Unix time for `created`."""
 
     model: str
     choices: int
@@ -59,32 +59,32 @@ class Format(Protocol):
     """The content type of a stream."""
 
     def check_key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
-        """Raise `Refused` for a missing or bad key, or a missing obligatory header."""
+        """Raise `Refused` for a missing or wrong key, or for a missing required header."""
 
     def read(self, body: Any, path: str, query: Mapping[str, str]) -> Ask:
-        """Read a parsed request; raise `Refused` where the real provider would."""
+        """Read a parsed request. Raise `Refused` where the real provider would reject it."""
 
     def stream(self, answer: Answer, terms: Terms) -> Telling:
-        """The answer as events."""
+        """Encode the answer as events."""
 
     def whole(self, answer: Answer, terms: Terms) -> bytes:
-        """The answer as one JSON body."""
+        """Encode the answer as one JSON body."""
 
     def error(self, refused: Refused, retry_after: int | None = None) -> bytes:
-        """An error's JSON body."""
+        """Encode an error's JSON body."""
 
     def error_event(self, refused: Refused) -> bytes:
-        """The same in mid-stream."""
+        """Encode an error in the middle of a stream."""
 
     def malformed(self) -> bytes:
-        """An event that is no JSON."""
+        """Return an event that is not JSON."""
 
     def headers(self, stamp: str) -> dict[str, str]:
-        """The provider's own response headers, with the answer's id."""
+        """Return the provider's own response headers, with the answer's ID."""
 
 
 def encode(value: Any, style: JSONEncoder = COMPACT) -> bytes:
-    """JSON text in UTF-8, as providers write it, with `STAMP` for `PLACEHOLDER`; lone surrogates as escapes."""
+    """Encode JSON in UTF-8 as providers do, with `STAMP` for `PLACEHOLDER`. Lone surrogates become escapes."""
     try:
         data = style.encode(value).encode()
     except UnicodeEncodeError:
@@ -93,12 +93,12 @@ def encode(value: Any, style: JSONEncoder = COMPACT) -> bytes:
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a text, for lists of names too long to quote each."""
+    """Split a text into its words, for lists of names that are too long to quote each."""
     return frozenset(text.split())
 
 
 def text_in(content: Any) -> str:
-    """All text in a message's content or a list of parts, joined."""
+    """Join all text in a message's content or a list of parts."""
     match content:
         case str():
             return content
@@ -112,6 +112,6 @@ def text_in(content: Any) -> str:
 
 
 def require(condition: object, message: str, *, status: int = 400, param: str | None = None) -> None:
-    """Refuse the request unless the condition holds."""
+    """Reject the request unless the condition holds."""
     if not condition:
         raise Refused(status, message, param=param)

@@ -1,7 +1,7 @@
 """Gemini's generateContent and streamGenerateContent.
 
-Rule: lines end in CR LF, a blank follows colons, as on the real wire; `usageMetadata` comes with every chunk and grows.
-Function calls come whole. Reasoning is told as parts with `thought`.
+As on the real wire, lines end in CR LF and a blank follows colons. `usageMetadata` comes with every chunk and grows.
+Function calls come complete. Reasoning comes as parts with `thought`.
 """
 
 from collections.abc import Mapping
@@ -138,7 +138,7 @@ def _part(piece: Piece, answer: Answer) -> dict[str, Any]:
 
 
 def _call(index: int, answer: Answer) -> dict[str, Any]:
-    """A function call; the first is signed when there were thoughts, as by the models that reason."""
+    """Build a function call. After thoughts, the first one is signed, as by the models that reason."""
     call = answer.tools[index]
     part: dict[str, Any] = {"functionCall": {"name": call.name, "args": as_object(call.arguments)}}
     return part | ({"thoughtSignature": "c2ltdWxhdG9y"} if answer.reasoning and index == 0 else {})

@@ -1,8 +1,8 @@
-"""What Gemini refuses in a generateContent request, in its own words where they are known.
+"""Validation of a generateContent request as by Gemini, with its messages where known.
 
-Rule: as strict as the real API where a gateway can go wrong: unknown members at any level that we check, empty
-contents, parts without data, function responses that do not fit their calls. Member names may be in camel or
-snake case, as for all of Google's JSON.
+It is as strict as the real API where a gateway can go wrong: unknown members at any checked level, empty contents,
+parts without data, function responses that do not fit their calls. Member names may be in camel or snake case, as in
+all of Google's JSON.
 """
 
 import base64
@@ -28,17 +28,17 @@ _MAX_CANDIDATES = 8
 
 
 def camel_keys(value: dict[str, Any]) -> dict[str, Any]:
-    """The object with its own member names in camel case."""
+    """Return the object with its own member names in camel case."""
     return {re.sub(r"_([a-z])", lambda found: found[1].upper(), name).lstrip("_"): v for name, v in value.items()}
 
 
 def generation(body: dict[str, Any]) -> dict[str, Any]:
-    """The request's generation settings, names in camel case."""
+    """Return the request's generation settings, with names in camel case."""
     return camel_keys(body.get("generationConfig") or {})
 
 
 def check(body: Any) -> None:
-    """Raise `Refused` (400) for a request that the API refuses."""
+    """Raise `Refused` (400) for a request that the API rejects."""
     require(isinstance(body, dict), "Invalid JSON payload received. Send a JSON object.")
     body = camel_keys(body)
     _known(body, _KNOWN, "")
@@ -112,7 +112,7 @@ def _check_tools(tools: Any) -> None:
 
 
 def _check_responses(contents: list[dict[str, Any]]) -> None:
-    """A turn with function calls is followed by one with as many responses."""
+    """Check that a turn with as many responses follows a turn with function calls."""
     calls = 0
     for turn in contents:
         parts = [camel_keys(part) for part in turn["parts"]]

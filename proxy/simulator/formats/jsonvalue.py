@@ -1,11 +1,13 @@
-"""JSON text of tool arguments as the object that Anthropic and Gemini tell."""
+"""JSON text of tool arguments as the object that Anthropic and Gemini send."""
 
 import json
 from typing import Any
 
 
 def as_object(text: str) -> dict[str, Any]:
-    """The JSON object in a text; what is none becomes the one member `value`, as these formats have objects only."""
+    """Return the JSON object in a text. Any other value becomes the member `value`, because these formats need an
+    object.
+    """
     try:
         value = json.loads(text)
     except ValueError:

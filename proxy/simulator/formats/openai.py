@@ -1,7 +1,7 @@
-"""OpenAI's chat completions.
+"""OpenAI's Chat Completions API.
 
-Rule: the chunk's members, their order and the places of `null` are the real API's, with `reasoning_content` as
-OpenAI-format servers of reasoning models spell it.
+The chunk's members, their order and the places of `null` are those of the real API. `reasoning_content` is spelled as
+by OpenAI-format servers of reasoning models.
 """
 
 from collections.abc import Mapping, Sequence
@@ -149,7 +149,7 @@ def _whole_choice(answer: Answer, choice: int, logprobs: bool) -> dict[str, Any]
 
 
 def _logprobs(content: Sequence[str] = (), refusal: Sequence[str] = ()) -> dict[str, Any]:
-    """As if each piece were one token."""
+    """Build logprobs, with each piece as one token."""
     lists = {"content": content, "refusal": refusal}
     return {name: [_logged(text) for text in texts if text] or None for name, texts in lists.items()}
 

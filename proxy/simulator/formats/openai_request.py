@@ -1,6 +1,6 @@
-"""What OpenAI refuses in a chat-completions request, in its own words where they are known.
+"""Validation of a Chat Completions request as by OpenAI, with its messages where known.
 
-Rule: only what every OpenAI-format server refuses; unknown members are let through, as many servers define their own.
+It rejects only what every OpenAI-format server rejects. Unknown members pass, because many servers define their own.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _MAX_CHOICES = 128
 
 
 def check(body: Any) -> None:
-    """Raise `Refused` (400) for a request that the API refuses."""
+    """Raise `Refused` (400) for a request that the API rejects."""
     require(isinstance(body, dict), "We could not parse the JSON body of your request: send a JSON object.")
     require(isinstance(body.get("model"), str) and body["model"], "you must provide a model parameter")
     messages = body.get("messages")
@@ -49,7 +49,7 @@ def _check_message(message: Any, at: str) -> None:
 
 
 def _check_tool_answers(messages: list[dict[str, Any]]) -> None:
-    """Each tool call is answered by a tool message that follows, and each tool message answers one."""
+    """Check that a tool message follows for each tool call, and that each tool message answers one."""
     open_calls: set[str] = set()
     for message in messages:
         if message["role"] == "tool":
