@@ -33,7 +33,7 @@ def test_policies_that_no_model_uses_are_told() -> None:
 
 def test_a_model_whose_own_policies_leave_the_default_ones_out_is_told() -> None:
     [hint] = told(", policies: [token_cap/c]")
-    assert hint.startswith("one: default_policies (redact/a) do not act on it")
+    assert hint.startswith("one: default_policies (redact/a) do not apply to it")
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_file_without_its_option_is_told_how_to_give_it(command: list[str]) ->
 
 def test_a_text_without_quotes_is_told() -> None:
     result = CliRunner().invoke(main, ["try", "--policy", "redact/pii", "Mail", "amy@corp.tw"])
-    assert result.exit_code == 2 and "put a text with spaces in quotes" in result.stderr
+    assert result.exit_code == 2 and "put text with spaces in quotes" in result.stderr
 
 
 def test_check_takes_its_file_with_the_option_too(file: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_providers_error_in_it_is_told() -> None:
 
 
 def test_a_recording_of_no_known_format_is_refused() -> None:
-    with pytest.raises(Unplayable, match="name it with --format"):
+    with pytest.raises(Unplayable, match="give it with --format"):
         decoded(b"data: not json\n\ndata: {}\n\n", None, guarded=False)
 
 

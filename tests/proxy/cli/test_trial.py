@@ -83,7 +83,7 @@ def test_a_block_is_told(config: Path) -> None:
     result = tried(config, "--model", "all", "This is a bomb and more of it")
     assert result.stdout == "This is a \n"
     assert "finish_reason content_filter, stopped by redact/b" in result.stderr
-    assert "were not read: the provider's connection would be closed" in result.stderr
+    assert "were not read. The gateway would close the provider's connection" in result.stderr
 
 
 def test_a_cap_stops_at_the_models_own_tokens(config: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_cap_stops_at_the_models_own_tokens(config: Path) -> None:
 def test_an_answer_that_is_cut_lets_nothing_half_matched_out(config: Path) -> None:
     result = tried(config, "--policy", "redact/a", "--cut", "Mail amy@cor")
     assert result.stdout == "Mail \n"
-    assert "the client gets an error event and no [DONE]" in result.stderr
+    assert "The client gets an error event and no [DONE]" in result.stderr
 
 
 def test_steps_show_each_piece(config: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_recordings_other_texts_are_told_apart(config: Path) -> None:
 
 def test_a_providers_error_in_a_recording_is_told(config: Path) -> None:
     data = sse({"choices": []}, {"error": {"message": "Overloaded, try later", "code": 503}})
-    assert "The provider's error: Overloaded, try later" in tried(config, "--model", "all", stdin=data).stderr
+    assert "Provider error: Overloaded, try later" in tried(config, "--model", "all", stdin=data).stderr
 
 
 def test_a_json_request_is_guarded_as_one(config: Path) -> None:
@@ -164,7 +164,7 @@ def test_what_the_provider_would_get_of_a_request(config: Path) -> None:
     result = tried(config, "--policy", "redact/asked", "--request", "I am amy@corp.tw")
     assert result.stdout == "I am [EMAIL]\n"
     blocked = tried(config, "--policy", "redact/asked", "--request", "I never do")
-    assert blocked.stdout == "" and "refused with status 400" in blocked.stderr
+    assert blocked.stdout == "" and "rejected with status 400" in blocked.stderr
     told = json.loads(tried(config, "--policy", "redact/asked", "--request", "--json", "a@b.cc").stdout)
     assert told["body"]["messages"] == [{"role": "user", "content": "[EMAIL]"}]
 
