@@ -1,2 +1,3 @@
-"""Benchmarks: CPU, latency and memory of the gateway beside nginx, over real sockets. `scripts/bench --help` lists
-them."""
+"""Benchmarks of the gateway beside nginx: CPU, latency and memory over real sockets. `scripts/bench --help`
+lists them.
+"""

@@ -1,4 +1,4 @@
-"""The benchmarks' command line."""
+"""Command line of the benchmarks."""
 
 import pathlib
 import sys
@@ -45,7 +45,7 @@ def main() -> None:
 def gateway_command(
     out: pathlib.Path, rounds: int, sustain: bool, telemetry: bool, only: tuple[str, ...], **load: int
 ) -> None:
-    """CPU, latency and memory of Sluice beside nginx and LiteLLM's proxy."""
+    """Measure CPU, latency and memory of Sluice beside nginx and LiteLLM's proxy."""
     sys.exit(gateway.run(gateway.Plan(measure.Load(**load), rounds, sustain, telemetry, only), out))
 
 
@@ -54,21 +54,21 @@ def gateway_command(
 @click.option("--scale", default=1.0, show_default=True, help="Longer or shorter runs.")
 @_out
 def growth_command(sections: tuple[str, ...], scale: float, out: pathlib.Path) -> None:
-    """How cost grows with chunks' size, streams, rules and prompts: all of these, or those named."""
+    """Measure how cost grows with chunk size, streams, rules and prompts: all sections, or those named."""
     sys.exit(growth.grow(sections, out, scale))
 
 
 @main.command("cancel")
 @click.option("--rounds", default=10, show_default=True, help="Runs of each cell.")
 def cancel_command(rounds: int) -> None:
-    """How soon a client's leaving closes the provider's connection."""
+    """Measure the time from a client's disconnect to the close of the provider's connection."""
     sys.exit(cancel.run(rounds))
 
 
 @main.command("leaks")
 @click.argument("places", nargs=-1, type=click.Choice([place.name for place in leak_cases.PLACES]))
 def leaks_command(places: tuple[str, ...]) -> None:
-    """Secrets let out by Sluice, LiteLLM's proxy and LLM-Shield-Proxy, field by field."""
+    """Search the answers of Sluice, LiteLLM's proxy and LLM-Shield-Proxy for secrets, field by field."""
     sys.exit(leaks.run(places))
 
 
@@ -78,14 +78,16 @@ def leaks_command(places: tuple[str, ...]) -> None:
 @click.option("--seed", default=1, show_default=True, help="Of the faults and of the clients.")
 @click.option("--attack", default=0.0, show_default=True, help="The share of requests that are attacks.")
 def soak_command(seconds: int, streams: int, seed: int, attack: float) -> None:
-    """Many failing and leaving streams for a long time; exits with 1 if anything is wrong."""
+    """Run many failing and leaving streams for a long time. Exit code 1 if anything is wrong."""
     sys.exit(soak.run(soak.Plan(seconds, streams, seed, attack)))
 
 
 @main.command("redact")
 @click.argument("sections", nargs=-1, type=click.Choice([*redact.SECTIONS, "peers"]))
 def redact_command(sections: tuple[str, ...]) -> None:
-    """What the redaction engine costs, how much it holds, and what its peers cost: all sections, or those named."""
+    """Measure the redaction engine's cost, the text that it holds, and its peers' cost: all sections, or
+    those named.
+    """
     redact.run([section for section in sections or redact.SECTIONS if section != "peers"])
     if not sections or "peers" in sections:
         redact_peers.peers()
@@ -93,13 +95,13 @@ def redact_command(sections: tuple[str, ...]) -> None:
 
 @main.command("telemetry")
 def telemetry_command() -> None:
-    """What a request's spans and metrics cost."""
+    """Measure the cost of a request's spans and metrics."""
     telemetry.run()
 
 
 @main.command("caps")
 def caps_command() -> None:
-    """What caps, json_guard and the count of usage cost a chunk."""
+    """Measure the cost of caps, json_guard and usage counting for each chunk."""
     caps.run()
 
 

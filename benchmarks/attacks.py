@@ -1,7 +1,7 @@
-"""What a hostile client sends, of every kind that once stopped or filled the gateway: one attack at a time, at random.
+"""Attacks by a hostile client, of every kind that once stopped or filled the gateway, one at a time, at random.
 
-Rule: an attack is one request and takes at most `PATIENCE` seconds of its own. What the gateway answers is counted, not
-judged, but for two answers that are wrong to anything: none at all, and a failure of the gateway itself (500).
+An attack is one request and takes at most `PATIENCE` seconds. The gateway's answers are counted, not judged, with two
+exceptions that are always wrong: no answer at all, and a failure of the gateway itself (500).
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from benchmarks.hostile import MODES
 from tests.end_to_end.wire import Client, client, post, responses
 
 PATIENCE: Final = 45.0
-"""Seconds after which an answer counts as missing: more than the `timeouts.total` of the soak."""
+"""Seconds after which an answer counts as missing, longer than the `timeouts.total` of the soak."""
 
 KEY: Final = "soak-attackers-key"
 _AUTH: Final = f"authorization: Bearer {KEY}"
@@ -28,7 +28,7 @@ Body = dict[str, Any]
 
 @dataclass(slots=True)
 class Attacks:
-    """`ends` counts what came of them by kind and end, `wrong` says what must not have been."""
+    """`ends` counts the results by kind and end. `wrong` lists forbidden results."""
 
     random: random.Random
     ends: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -50,7 +50,7 @@ class Attacks:
             self.wrong.append(f"attack {name}: {end}")
 
     def report(self) -> str:
-        """The kinds and their ends, a line for each kind."""
+        """Format the kinds and their ends, a line for each kind."""
         lines = []
         for name in KINDS:
             ends = {end: count for (kind, end), count in self.ends.items() if kind == name}
@@ -62,7 +62,7 @@ class Attacks:
 def _end(wire: bytes) -> str:
     try:
         found = responses(wire) if wire else []
-    except Exception as failure:  # a response that no client could read; httptools' errors have no common base
+    except Exception as failure:  # an unreadable response: httptools' errors have no common base
         return f"unreadable: {type(failure).__name__}"
     if not found:
         return "closed"
@@ -79,7 +79,7 @@ def _user(text: str) -> Body:
 
 
 def _chain(depth: int) -> Body:
-    """A schema of a few hundred bytes that stands for 2 to the power of `depth`."""
+    """Make a schema of a few hundred bytes that expands to 2 to the power of `depth`."""
     definitions: Body = {"d0": {"type": "string"}}
     for number in range(1, depth):
         reference = {"$ref": f"#/$defs/d{number - 1}"}
@@ -252,7 +252,7 @@ async def _two_at_once(attacker: Client, draw: Draw) -> None:
 
 
 async def _unread(attacker: Client, draw: Draw) -> None:
-    """Ask, and take nothing."""
+    """Send a request and read nothing."""
     await attacker.send(_ordinary())
     await asyncio.sleep(draw.uniform(1, 10))
     attacker.reset()

@@ -1,6 +1,6 @@
-"""The floor: uvicorn and aiohttp with a raw ASGI endpoint that passes bytes through, without parsing anything.
+"""The minimum cost: uvicorn and aiohttp with a raw ASGI endpoint that forwards bytes without parsing.
 
-Run as `python -m benchmarks.bare UPSTREAM PORT`; what the gateway costs above it is what it does.
+Run it as `python -m benchmarks.bare UPSTREAM PORT`. The gateway's own cost is the difference.
 """
 
 import sys
@@ -11,7 +11,7 @@ import uvicorn
 
 
 class Bare:
-    """Passes the body of each POST on, and the response back."""
+    """Forwards the body of each POST, and the response back."""
 
     def __init__(self, upstream: str) -> None:
         self._upstream = upstream

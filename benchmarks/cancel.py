@@ -1,8 +1,8 @@
-"""`scripts/bench cancel`: the milliseconds from a client's leaving to the close of the provider's connection.
+"""`scripts/bench cancel`: milliseconds from a client's disconnect to the close of the provider's connection.
 
-Method. Client, gateway and simulator are in one process, on real sockets; each cell of the tests' cancel matrix is run
-a number of times. The clock runs from before the client's system call until the simulator's side has seen its own
-connection close, so the simulator's own share is in the figure.
+Client, gateway and simulator are in one process, on real sockets. Each cell of the tests' cancel matrix runs a number
+of times. The clock runs from before the client's system call until the simulator has seen its own connection close, so
+the figure includes the simulator's share.
 """
 
 import statistics
@@ -16,11 +16,11 @@ from tests.end_to_end.running import Running, running
 from tests.end_to_end.wire import client, until
 
 GOAL = 50
-"""Milliseconds within which a provider's connection is to be closed."""
+"""Maximum milliseconds until a provider's connection is closed."""
 
 
 def run(rounds: int) -> int:
-    """Measure and print a table; the exit code is 1 when a cell misses the goal."""
+    """Measure and print a table. The exit code is 1 if a cell misses the goal."""
     litellm.warm(PROVIDERS)
     cells = uvloop.run(_measured(rounds))
     print(_table(cells, rounds))
@@ -36,7 +36,7 @@ async def _measured(rounds: int) -> dict[Cell, list[float]]:
     async with running(MATRIX_CONFIG) as gateway:
         shrink_send_buffers(gateway)
         for provider in PROVIDERS:
-            await _once(gateway, "in mid-stream", "close", provider)  # what is slow the first time only
+            await _once(gateway, "in mid-stream", "close", provider)  # warm up
             for state in STATES:
                 for way in WAYS:
                     times = [await _once(gateway, state, way, provider) for _ in range(rounds)]
@@ -45,7 +45,7 @@ async def _measured(rounds: int) -> dict[Cell, list[float]]:
 
 
 async def _once(gateway: Running, state: str, way: str, provider: str) -> float:
-    """Milliseconds of one run."""
+    """Return the milliseconds of one run."""
     count = len(gateway.records)
     async with client(gateway.port, receive_buffer=SMALL if state == "in a blocked write" else None) as leaver:
         call = await STATES[state](gateway, leaver, provider)

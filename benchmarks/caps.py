@@ -1,7 +1,7 @@
-"""What the caps, json_guard and the ledger cost: `scripts/bench caps`.
+"""Cost of the caps, json_guard and the ledger: `scripts/bench caps`.
 
-CPU time of this process in microseconds for each chunk of four characters, the least of five passes; each pass has a
-policy of its own. `near` are the chunks of the last sixteen tokens before a cap, where the tokenizer is asked.
+Figures are CPU time of this process in microseconds for each chunk of four characters, the minimum of five passes. Each
+pass has a new policy. `near` are the chunks of the last sixteen tokens before a cap, where the tokenizer is asked.
 """
 
 import json
@@ -39,7 +39,7 @@ _SCHEMA = {
 
 
 def policy(kind: str, body: dict[str, Any] | None = None, **config: Any) -> Policy:
-    """A policy that has seen its request."""
+    """Make a policy that has seen its request."""
     context = Context(
         model="bench",
         clock=time.monotonic,
@@ -54,7 +54,7 @@ def policy(kind: str, body: dict[str, Any] | None = None, **config: Any) -> Poli
 
 
 def measured(make: Callable[[], Callable[[Event], object]], text: str, skip: int = 0) -> float:
-    """Microseconds a chunk for the chunks of `text` from the character `skip` on."""
+    """Measure microseconds per chunk for the chunks of `text` from the character `skip` on."""
     events: list[Event] = [Text(0, "content", piece) for piece in chunks(text)]
     before, after = events[: skip // 4], events[skip // 4 :]
     return min(_pass(make(), before, after) for _ in range(PASSES)) / len(after) * 1e6
@@ -67,13 +67,13 @@ def _pass(feed: Callable[[Event], object], before: Sequence[Event], after: Seque
 
 
 def eager(made: Policy) -> Callable[[Event], object]:
-    """Its `feed`, read to the end."""
+    """Return its `feed`, read to the end."""
     feed = made.feed
     return lambda event: list(feed(event))
 
 
 def near(text: str) -> tuple[Callable[[], Callable[[Event], object]], str, int]:
-    """A cap, the text up to it, and where its last tokens begin."""
+    """Return a cap, the text up to it, and the start of its last tokens."""
     tokenizer = tokenizers.load("o200k_base")
     most = 500
     end = tokenizer.cut(text, most)

@@ -1,6 +1,6 @@
-"""Charts as SVG, written by hand: no plotting library for two kinds of picture.
+"""Charts as hand-written SVG. Two kinds of picture need no plotting library.
 
-Rule: a chart shows the figures of its table and nothing else; it reads on light and dark ground alike.
+A chart shows only the figures of its table. It is readable on light and dark backgrounds.
 """
 
 import math
@@ -16,7 +16,7 @@ _THEIRS: Final = "#9ca3af"
 
 
 def bars(title: str, rows: Sequence[tuple[str, float, str]], ours: str) -> str:
-    """Horizontal bars from (name, value, the value as told); names that begin with `ours` are in colour."""
+    """Draw horizontal bars from (name, value, formatted value). Names that begin with `ours` are coloured."""
     left, top, step = 290, 44, 26
     most = max(value for _, value, _ in rows)
     room = _WIDTH - left - 120
@@ -34,7 +34,7 @@ Points = Sequence[tuple[float, float]]
 
 
 def lines(title: str, across: str, series: Mapping[str, Points]) -> str:
-    """Lines over a logarithmic axis from one, with a logarithmic scale upwards; each point is marked."""
+    """Draw lines over logarithmic axes, from one on the horizontal axis. Each point is marked."""
     left, top, right, bottom = 70, 44, 640, 330
     points = [point for line in series.values() for point in line]
     x_low, x_high = _decades([max(1.0, x) for x, _ in points])
@@ -66,7 +66,7 @@ def _line(name: str, places: Sequence[tuple[float, float]], colour: str, x: floa
 
 
 def _decades(values: Sequence[float]) -> tuple[int, int]:
-    """The powers of ten that all values lie between."""
+    """Return the powers of ten that enclose all values."""
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     return low, max(high, low + 1)
 

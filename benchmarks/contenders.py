@@ -1,6 +1,6 @@
-"""Who stands beside whom in `scripts/bench gateway`, and how each is set up.
+"""The servers that `scripts/bench gateway` compares, and their setup.
 
-Rule: all answer in OpenAI's format to the same request; what differs is what is between client and provider.
+All answer the same request in OpenAI's format. They differ only in the server between client and provider.
 """
 
 import contextlib
@@ -17,14 +17,19 @@ from benchmarks.servers import Process, bare, gateway, nginx, otlp_sink
 
 PATH = "/v1/chat/completions"
 Run = Callable[[str], contextlib.AbstractContextManager[Process | None]]
-"""Starts the contender before an upstream's URL; None where that itself is measured. Raises `Missing` where it cannot
-be had."""
+"""Starts the contender in front of an upstream's URL. Yields None if the upstream itself is measured.
+
+Raises `Missing` if it is not available.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A server under measurement; `prefix` stands before the simulator's model names, `sustained` says whether the most
-    streams of a core are sought too."""
+    """A server under measurement.
+
+    `prefix` precedes the simulator's model names. `sustained` means that the maximum number of streams on a core is
+    measured too.
+    """
 
     name: str
     run: Run
@@ -33,7 +38,7 @@ class Contender:
 
 
 def ask(url: str, model: str, *, stream: bool = True, prompt: str = "hello") -> Ask:
-    """A chat completion."""
+    """Make a chat completion request."""
     body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": prompt}]}
     return Ask(url, PATH, {"authorization": f"Bearer {peers.KEY}"}, body)
 
@@ -47,7 +52,7 @@ policies:
 
 
 def everything() -> str:
-    """All entities, 100 patterns, 10,000 words in `words.txt`, a token cap that is never reached."""
+    """Configure all entities, 100 patterns, 10,000 words in `words.txt`, and a token cap that is never reached."""
     rules = [{"name": name, "entity": name} for name in ("pii", "secrets", "dangerous_code")]
     rules += [{"name": str(rule["name"]), "regex": str(rule["regex"])} for rule in custom(100)]
     rules.append({"name": "words", "words_file": "words.txt"})
@@ -56,13 +61,13 @@ def everything() -> str:
 
 
 def words() -> dict[str, str]:
-    """The file of 10,000 words."""
+    """Make the file of 10,000 words."""
     return {"words.txt": "\n".join(made_up_words(10_000))}
 
 
 @contextlib.contextmanager
 def with_everything(upstream: str, telemetry: bool = False) -> Iterator[Process]:
-    """Sluice with everything; with `telemetry`, every request is traced to a live OTLP sink as well."""
+    """Start Sluice with everything. With `telemetry`, every request is also traced to a live OTLP sink."""
     if not telemetry:
         with gateway(upstream, everything(), files=words()) as server:
             yield server
@@ -78,7 +83,7 @@ LITELLM_FILTER = [peers.prebuilt(name) for name in ("email", "visa", "us_ssn", "
 
 
 def contenders(telemetry: bool) -> list[Contender]:
-    """All but `direct`, in the order of the table."""
+    """List all contenders except `direct`, in the order of the table."""
     litellm = LITELLM.replace("litellm[proxy]==", "LiteLLM ")
     default = partial(gateway, extra=DEFAULT_POLICIES)
     full = partial(with_everything, telemetry=telemetry)

@@ -1,7 +1,7 @@
-"""The peers' own virtual environments: made once, under `.bench/` (or the folder that SLUICE_BENCH names).
+"""The peers' own virtual environments, made once under `.bench/` (or the folder in SLUICE_BENCH).
 
-Rule: a peer's version is pinned here and nowhere else, its packages never come near ours, and a peer that cannot be
-installed is said to be missing; it is never left out silently.
+A peer's version is pinned only here, and its packages stay apart from ours. A peer that cannot be installed is reported
+as missing, never left out silently.
 """
 
 import os
@@ -15,12 +15,14 @@ SHIELD = "llm-shield-proxy==1.7.0"
 
 
 class Missing(Exception):
-    """A peer that is not installed and cannot be; the message says what was tried."""
+    """A peer is not installed and cannot be. The message says what was tried."""
 
 
 def environment(requirement: str) -> pathlib.Path:
-    """The `bin` folder of a virtual environment that holds `requirement` alone. Made when needed: some minutes the
-    first time. Raises Missing."""
+    """Return the `bin` folder of a virtual environment that contains only `requirement`.
+
+    It is made on first use, which takes some minutes. Raises Missing.
+    """
     name = requirement.replace("[", "-").replace("]", "").replace("==", "-")
     folder = FOLDER / name
     done = folder / "installed"

@@ -1,5 +1,6 @@
-"""What the soak's providers do: answers with the asker's own words in them, a third of which fail, in every way that
-the simulator knows."""
+"""The soak's provider answers. They repeat the client's own words, and a third of them fail in every way that the
+simulator supports.
+"""
 
 import random
 from collections import Counter
@@ -9,31 +10,31 @@ from proxy.simulator.answers import FaultKind, InjectedFault
 from proxy.simulator.asks import Ask
 
 SHARE = 1 / 3
-"""Of the calls, those that fail."""
+"""Share of calls that fail."""
 
 STATUSES = (400, 401, 403, 404, 408, 409, 429, 500, 502, 503, 504, 529)
 WORDS = 40
 """Words of an answer, each a piece or two."""
 
 MAX_PROMPT = 100
-"""Characters of a prompt that are repeated: those of attacks have millions."""
+"""Maximum number of repeated characters of a prompt. Prompts of attacks have millions."""
 
 SLOW = "slow"
-"""A prompt that takes longer than any limit of time."""
+"""A prompt that takes longer than any time limit."""
 
 _EARLY: tuple[FaultKind, ...] = ("stall", "drop", "reset")
 _LATE: tuple[FaultKind, ...] = ("stall", "drop", "reset", "error", "eof", "malformed")
 
 
 class Faults:
-    """Answers calls, failing at random. `met` counts what was done, by its name."""
+    """Answers calls, failing at random. `met` counts the faults by name."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self.met: Counter[str] = Counter()
 
     def answer(self, ask: Ask) -> Answer:
-        """The answer to one call."""
+        """Answer one call."""
         draw = self._random
         if ask.prompt == SLOW:
             return Answer("late", head_delay=60)
@@ -68,12 +69,12 @@ class Faults:
 
 
 def said(prompt: str) -> str:
-    """What is answered to a prompt: its words over and over, numbered in letters, with an address to be redacted."""
+    """Return the answer to a prompt: its words repeated, numbered in letters, with an address to redact."""
     return " ".join(f"{prompt}-{_letters(n)}" + (f" ann{_letters(n)}@example.com" * (n % 7 == 3)) for n in range(WORDS))
 
 
 def redacted(prompt: str) -> str:
-    """The same as it must reach the client."""
+    """Return the answer as it must reach the client."""
     return " ".join(f"{prompt}-{_letters(n)}" + " [EMAIL]" * (n % 7 == 3) for n in range(WORDS))
 
 

@@ -1,10 +1,9 @@
-"""`scripts/bench gateway`: what Sluice costs beside nginx and LiteLLM's proxy passing the same streams, in one run.
+"""`scripts/bench gateway`: cost of Sluice beside nginx and LiteLLM's proxy for the same streams, in one run.
 
-Method. The upstream is `paced` in a process of its own, the load generator is this process; neither is the limit at the
-rates that are measured, and `direct` shows what they do without anything between. In each round every contender is
-started anew, measured and ended, one after the other, so that what else the machine does falls on all of them; a figure
-is the median of the rounds. Added times are less those of `direct` in the same rounds. Machines are noisy: compare
-within one run, by ratio.
+The upstream is `paced` in a process of its own, and the load generator is this process. Neither is the bottleneck at
+the measured rates. `direct` shows their figures without a server in between. In each round every contender is started,
+measured and ended in turn, so that other load on the machine affects all of them. A figure is the median of the rounds.
+Added times are relative to `direct` in the same rounds. Machines are noisy: compare within one run, by ratio.
 """
 
 import contextlib
@@ -22,16 +21,19 @@ from benchmarks.measure import RATE, STALL, Figures, Load, measured, sustained
 from benchmarks.servers import Process, paced
 
 BASE = "nginx"
-"""What ratios are taken to."""
+"""The base of ratios."""
 
 _LATE = 0.1
-"""The part of the run's time by which a server that keeps up may be late."""
+"""Share of the run's time by which a server that keeps up may be late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run does: the load, how many rounds, whether the most streams of a core are sought, telemetry, and which
-    contenders (all whose name holds one of `only`; nginx and `direct` always)."""
+    """The settings of a run.
+
+    They are the load, the number of rounds, the search for the maximum streams of a core, telemetry, and the contenders
+    (all with one of `only` in their name, and always nginx and `direct`).
+    """
 
     load: Load
     rounds: int = 3
@@ -42,29 +44,30 @@ class Plan:
 
 @dataclass(slots=True)
 class Row:
-    """One contender's figures: those of each round, and the most streams of one core where they were sought."""
+    """One contender's figures of each round, and the maximum streams of one core if measured."""
 
     name: str
     rounds: list[Figures] = field(default_factory=list)
     streams: int | None = None
 
     def median(self, measure: str) -> float | None:
-        """The median of the rounds; None where this is not measured here."""
+        """Return the median of the rounds, or None if it is not measured here."""
         values = [figures[measure] for figures in self.rounds if measure in figures]
         return statistics.median(values) if values else None
 
     def spread(self, measure: str) -> tuple[float, float]:
-        """The least and the most of the rounds."""
+        """Return the minimum and the maximum of the rounds."""
         values = [figures[measure] for figures in self.rounds]
         return min(values), max(values)
 
 
-DIRECT = Contender("direct", lambda upstream: contextlib.nullcontext())  # the upstream itself, which is running
+DIRECT = Contender("direct", lambda upstream: contextlib.nullcontext())  # the running upstream itself
 
 
 def run(plan: Plan, out: pathlib.Path) -> int:
-    """Measure, print the table, and write it and a chart into the folder `out`; the exit code is 1 when a contender
-    failed."""
+    """Measure, print the table, and write it and a chart into the folder `out`. The exit code is 1 if a contender
+    failed.
+    """
     chosen = [one for one in contenders(plan.telemetry) if _wanted(one.name, plan.only)]
     rows = {one.name: Row(one.name) for one in (DIRECT, *chosen)}
     failed: set[str] = set()
@@ -93,7 +96,7 @@ def _wanted(name: str, only: Sequence[str]) -> bool:
 
 
 def _round(contender: Contender, upstream: Process, plan: Plan, row: Row, *, last: bool) -> None:
-    """Start it, measure it, end it."""
+    """Start a contender, measure it, and end it."""
     with contender.run(upstream.url) as server:
         own = server is not None
         row.rounds.append(measured(contender, server or upstream, plan.load, own=own))
@@ -102,7 +105,7 @@ def _round(contender: Contender, upstream: Process, plan: Plan, row: Row, *, las
 
 
 def table(rows: Sequence[Row], plan: Plan) -> str:
-    """The figures as Markdown: medians, CPU with its least and most."""
+    """Format the figures as Markdown: medians, and the range of CPU."""
     load = plan.load
     lines = [
         f"{load.streams} streams of {load.rate} chunks/s for {load.seconds} s, {os.cpu_count()} cores, "
@@ -154,7 +157,7 @@ def _told(value: float | None, form: str) -> str:
 
 
 def chart(rows: Sequence[Row], load: Load) -> str:
-    """CPU a chunk as bars."""
+    """Draw CPU per chunk as bars."""
     base = next((row.median("cpu") for row in rows if row.name.startswith(BASE)), None)
     told = []
     for row in rows:

@@ -1,8 +1,8 @@
-"""`scripts/bench growth`: how Sluice's cost grows with the size of chunks, the number of streams, rules and prompts.
+"""`scripts/bench growth`: growth of Sluice's cost with the size of chunks, the number of streams, rules and prompts.
 
-Method. As in `scripts/bench gateway`; each curve varies one thing and keeps the rest. CPU is told less what one request
-costs without its chunks, which is measured with the same number of streams of one chunk. A curve is linear where cost
-per unit stays the same; the table names the unit, the chart shows the curves.
+The method is that of `scripts/bench gateway`. Each curve varies one quantity and keeps the rest. CPU excludes a
+request's cost without its chunks, which is measured with the same number of streams of one chunk. A curve is linear
+where the cost per unit stays the same. The table names the unit, and the chart shows the curves.
 """
 
 import json
@@ -25,17 +25,17 @@ STREAMS: Final = (1, 10, 100, 500, 1_000, 2_000)
 RULES: Final = (0, 10, 100, 1_000, 10_000)
 PROMPTS: Final = (1_000, 10_000, 100_000, 500_000, 1_000_000, 2_000_000)
 CHUNKS_A_SECOND: Final = 2_000
-"""Of all streams together, whatever their number."""
+"""Chunks per second of all streams together, whatever their number."""
 _SECONDS: Final = 5
 _FEWEST: Final = 20
-"""Chunks of a stream at least: with less, what opening it costs, which is taken off, hides what they do."""
+"""Minimum number of chunks of a stream. With fewer, the cost of opening it, which is subtracted, would hide theirs."""
 _PROMPT_TRIES: Final = 15
 _MODEL: Final = "openai-sim-long"
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points of one measure: what varied -> its value; `unit` is what a value is told in."""
+    """Points of one measure: the varied quantity and its value. `unit` is the unit of the value."""
 
     name: str
     unit: str
@@ -52,7 +52,7 @@ class Section:
 
 
 def chunk_sizes(upstream: Process, scale: float) -> list[Curve]:
-    """CPU a chunk by its size: 50 streams of 20 chunks/s, with no policy and with the default ones."""
+    """Measure CPU per chunk by its size: 50 streams of 20 chunks/s, with no policy and with the default ones."""
     curves = []
     for name, extra in (("no policy", ""), ("default policies", DEFAULT_POLICIES)):
         points = []
@@ -66,8 +66,10 @@ def chunk_sizes(upstream: Process, scale: float) -> list[Curve]:
 
 
 def streams(upstream: Process, scale: float) -> list[Curve]:
-    """CPU a chunk and the p99 of gaps beyond the pace, by the number of streams that share 2,000 chunks/s. No policy:
-    one that holds words would lengthen the gaps by the pace."""
+    """Measure CPU per chunk, and the 99th percentile of gaps beyond the pace, by the number of streams.
+
+    The streams share 2,000 chunks/s and have no policy. A policy that holds words would lengthen the gaps by the pace.
+    """
     cpu, gaps = [], []
     with gateway(upstream.url) as server:
         for count in STREAMS:
@@ -82,7 +84,7 @@ def streams(upstream: Process, scale: float) -> list[Curve]:
 
 
 def rules(upstream: Process, scale: float) -> list[Curve]:
-    """CPU a chunk, start-up and memory by the number of rules: patterns, and words of one list."""
+    """Measure CPU per chunk, start-up and memory by the number of rules: patterns, and words of one list."""
     curves = []
     for name, make in (("patterns", _patterns), ("words", _words)):
         cpu, ready = [], []
@@ -96,7 +98,7 @@ def rules(upstream: Process, scale: float) -> list[Curve]:
 
 
 def prompts(upstream: Process, scale: float) -> list[Curve]:
-    """Time to the first token by the size of the prompt, with and without the gateway."""
+    """Measure the time to the first token by the size of the prompt, with and without the gateway."""
     curves = []
     with gateway(upstream.url, DEFAULT_POLICIES) as server:
         for name, url, model in (("direct", upstream.url, "sim-long"), ("Sluice", server.url, _MODEL)):
@@ -119,9 +121,10 @@ SECTIONS: Final = {
 
 
 def grow(sections: Sequence[str], out: pathlib.Path, scale: float) -> int:
-    """Measure the sections (all when none is named), print tables, write a chart for each into the folder `out`.
+    """Measure the sections (all if none is named), print tables, and write a chart for each into the folder `out`.
 
-    `scale` 1 is five seconds a point. The exit code is 0."""
+    With `scale` 1, a point takes five seconds. The exit code is 0.
+    """
     out.mkdir(parents=True, exist_ok=True)
     with paced() as upstream:
         for name in sections or SECTIONS:
@@ -135,7 +138,9 @@ def grow(sections: Sequence[str], out: pathlib.Path, scale: float) -> int:
 
 
 def _cpu(server: Process, model: str, count: int, chunks: int) -> float:
-    """CPU µs of the server for each of `chunks` chunks of `count` streams, without what opening a stream costs."""
+    """Measure the server's CPU µs for each of `chunks` chunks of `count` streams, without the cost of
+    opening a stream.
+    """
     spread = max(0.5, count / 200)
     alone = model.rpartition(".tokens-")[0].replace(".pace-", ".pace-1.seed-") + ".tokens-1"
     run(load(ask(server.url, alone), count, spread=spread))  # warm
@@ -151,7 +156,9 @@ def _cpu(server: Process, model: str, count: int, chunks: int) -> float:
 
 
 def _wait_until_quiet(server: Process) -> None:
-    """What a server still does for its start is not the streams'. Gives up after ten seconds."""
+    """Wait until a server has finished its start-up work, which is not part of the streams. Gives up after
+    ten seconds.
+    """
     for _ in range(50):
         before = server.cpu()
         time.sleep(0.2)

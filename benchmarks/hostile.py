@@ -1,7 +1,7 @@
-"""A provider that means harm: OpenAI's format, and with it whatever could hang, fill or mix up a gateway.
+"""A hostile provider in OpenAI's format, with everything that could block, fill or confuse a gateway.
 
-Rule: the model's name says what it does. Only `plain` is also asked by ordinary clients: its answers are right, but now
-and then it sends on a connection what belongs to no request, so that the next client must not get it.
+The model's name chooses the attack. Only `plain` is also used by ordinary clients. Its answers are right, but sometimes
+it sends bytes on a connection that belong to no request. The next client must not receive them.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ _PLAIN_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 _DONE: Final = b"data: [DONE]\n\n"
 POISON: Final = "poisoned-by-another"
 MAX_SECONDS: Final = 20.0
-"""Seconds that an endless mode goes on."""
+"""Maximum seconds of an endless mode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One call: its parsed body, the way to answer it, and the words of an answer to it."""
+    """One call: its parsed body, its connection, and the words of an answer to it."""
 
     body: Any
     reader: asyncio.StreamReader
@@ -36,14 +36,17 @@ class Asked:
     random: random.Random
 
     async def write(self, data: bytes) -> None:
-        """Send bytes as they are. Raises `OSError` when the gateway has gone away."""
-        if self.writer.transport.is_closing():  # uvloop would raise what is no `OSError`
+        """Send bytes as they are. Raises `OSError` if the gateway has left."""
+        if self.writer.transport.is_closing():  # uvloop would raise an error that is not an `OSError`
             raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 
     def idle(self) -> bool:
-        """Whether no further request has come. Nobody could tell a late answer from an early one to that."""
+        """Return true if no further request has arrived.
+
+        A late answer could otherwise pass for an answer to that request.
+        """
         socket = self.writer.get_extra_info("socket")
         if socket is None or socket.fileno() < 0:  # the gateway has closed it
             return False
@@ -54,7 +57,7 @@ Mode = Callable[[Asked], Awaitable[None]]
 
 
 class Hostile:
-    """A provider that serves. `said` makes the answer to a prompt."""
+    """A running provider. `said` makes the answer to a prompt."""
 
     def __init__(self, said: Callable[[str], str], seed: int) -> None:
         self.url = ""
@@ -68,7 +71,7 @@ class Hostile:
             writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
+        """Serve one connection."""
         self._open.add(writer)
         with suppress(OSError, asyncio.IncompleteReadError, TimeoutError, asyncio.CancelledError):
             while head := await reader.readuntil(b"\r\n\r\n"):
@@ -85,7 +88,7 @@ class Hostile:
 
 @asynccontextmanager
 async def hostile(said: Callable[[str], str], seed: int) -> AsyncIterator[Hostile]:
-    """Serve on a free port until the block is left."""
+    """Serve on a free port until the block ends."""
     provider = Hostile(said, seed)
     _compressed()  # takes seconds
     server = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
@@ -122,7 +125,7 @@ def _response(words: str) -> bytes:
 
 # ---- modes
 async def _plain(asked: Asked) -> None:
-    """A right answer; one in three times with bytes behind it that are nobody's."""
+    """Send a right answer. One in three has foreign bytes after it."""
     poison = _response(f"{POISON} {POISON}")
     await asked.write(_HEAD)
     for word in re.findall(r"\S+\s*", asked.words):
@@ -151,7 +154,7 @@ async def _interim(asked: Asked) -> None:
 
 @cache
 def _compressed() -> bytes:
-    """A gigabyte in one."""
+    """Compress a gigabyte into a megabyte."""
     packer = zlib.compressobj(9, wbits=31)
     return b"".join([packer.compress(_event("x" * 10**6)) for _ in range(1000)]) + packer.flush()
 

@@ -1,7 +1,7 @@
-"""What a client sees of an answer, and whether a secret is in it.
+"""Search for secrets in everything that a client receives.
 
-Rule: every string anywhere in the response counts, joined over the events of the stream by its path, so that a copy in
-a field that nobody thought of is found too; as it stands and with JSON's escapes read.
+Every string in the response counts, joined over the events of the stream by its path. This also finds a copy in an
+unexpected field. Strings are searched as they are, and with JSON's escapes decoded.
 """
 
 import json
@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 RUN = 6
-"""So many characters of a secret in a row are a leak."""
+"""Number of consecutive characters of a secret that count as a leak."""
 
 Texts = dict[str, str]
-"""Path of a member (names, with the indexes of choices and tool calls) -> its text over the whole stream."""
+"""Path of a member (names, with the indexes of choices and tool calls) to its text over the whole stream."""
 
 
 def texts_of(body: bytes) -> Texts:
-    """All strings of a response's body: a stream of events, or one JSON object. What is no JSON is left out."""
+    """Return all strings of a response's body, a stream of events or one JSON object. Other bodies are ignored."""
     pieces: defaultdict[str, list[str]] = defaultdict(list)
     for line in re.split(rb"\r?\n", body) if b"data:" in body else [body]:
         try:
@@ -31,13 +31,13 @@ def texts_of(body: bytes) -> Texts:
 
 
 def leaked(texts: Texts, secret: str) -> list[str]:
-    """The paths of the texts that hold some of the secret."""
+    """List the paths of the texts that contain part of the secret."""
     runs = {secret[at : at + RUN] for at in range(len(secret) - RUN + 1)}
     return [path for path, text in texts.items() if any(run in view for view in _views(text) for run in runs)]
 
 
 def arrived(texts: Texts, member: str, parts: tuple[str, ...]) -> bool:
-    """Whether some text of `member` holds all of `parts`: the answer came through beside the secret."""
+    """Return true if some text of `member` contains all of `parts`, so that the answer around the secret arrived."""
     return any(
         all(part in view for part in parts)
         for path, text in texts.items()

@@ -1,7 +1,8 @@
-"""What `scripts/bench leaks` lets a provider say: made-up secrets, in each field, cut at every position.
+"""Cases of `scripts/bench leaks`: made-up secrets in each field, cut at every position.
 
-Rule: a case is one answer of the simulator, one request, and what must not come out. All text around a secret is clean,
-and that before it longer than it, so that pieces that are as long as all before a position in it end just there.
+A case is one answer of the simulator, one request, and the secret that must not come out. The text around a secret is
+clean. The text before it is longer than the secret, so that a piece as long as everything before a position ends
+exactly there.
 """
 
 import re
@@ -42,11 +43,12 @@ SECRETS = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the secret stands: members of the simulator's answer and of the request.
+    """The place of the secret: members of the simulator's answer and of the request.
 
-    `TEXT` in the answer is the text with the secret, written as `form` has it. `seen` is the member of the response in
-    which the text is due; `end` how the answer ends: stop, length or death. The prompt has personal data in it
-    where nothing else is said: one of the gateways looks at answers to such prompts only."""
+    `TEXT` in the answer is the text with the secret, written as `form` says. `seen` is the member of the response that
+    should contain the text. `end` is the answer's end: stop, length or death. By default the prompt contains personal
+    data, because one of the gateways checks only answers to such prompts.
+    """
 
     name: str
     answer: dict[str, Any]
@@ -81,7 +83,7 @@ PLACES = (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One run: the model's name in the simulator, its answer, the request's members beside model and messages."""
+    """One run: the model's name in the simulator, its answer, the request's members besides model and messages."""
 
     place: Place
     secret: Secret
@@ -90,7 +92,9 @@ class Case:
 
 
 def cases(place: Place) -> Iterator[Case]:
-    """All runs of a place: each secret whole, in pieces of 1 and 4 characters, and cut at each position within."""
+    """Yield all runs of a place: each secret whole, in pieces of 1 and 4 characters, and cut at each
+    position within.
+    """
     for secret in SECRETS:
         spelled = _escaped(secret.text) if place.escaped else secret.text
         start = place.form.index("%s") + len(BEFORE)
@@ -102,7 +106,9 @@ def cases(place: Place) -> Iterator[Case]:
 
 
 def control(secret: Secret) -> Case:
-    """The secret in content, whole, in one piece: who does not find it there does not look for its kind."""
+    """Make the control case: the secret whole, in one piece of content. A gateway that misses it does not look for its
+    kind.
+    """
     return _case(PLACES[0], secret, secret.text, 0, len(secret.text))
 
 
@@ -121,7 +127,7 @@ def _case(place: Place, secret: Secret, spelled: str, chunk: int, at: int) -> Ca
 
 
 def _filled(value: Any, text: str) -> Any:
-    """The value with `text` where it says TEXT."""
+    """Return the value with `text` in the places of TEXT."""
     match value:
         case str():
             return text if value == TEXT else value
@@ -133,5 +139,5 @@ def _filled(value: Any, text: str) -> Any:
 
 
 def _escaped(text: str) -> str:
-    """Each third character as JSON's escape."""
+    """Replace each third character by JSON's escape."""
     return "".join(f"\\u{ord(c):04x}" if at % 3 == 1 else c for at, c in enumerate(text))

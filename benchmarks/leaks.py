@@ -1,11 +1,11 @@
-"""`scripts/bench leaks`: which gateways let secrets of an answer out, in which fields, and what their filters cost.
+"""`scripts/bench leaks`: which gateways leak secrets of an answer, in which fields, and the cost of their filters.
 
-Method. The simulator says made-up secrets in each field, cut at every position (`leak_cases`); each gateway runs in a
-process of its own with rules for the same kinds, and everything that its client receives is searched (`leak_answers`).
-A kind that a gateway does not find even whole and in plain content is not counted against it, and is named. Lost means
-that the clean text around the secret did not arrive. The delay is counted where the provider falls silent in clean
-prose: characters that it sent less characters that the client has. Delay and CPU are measured with personal data in the
-prompt, so that nobody takes a shorter way.
+The simulator sends made-up secrets in each field, cut at every position (`leak_cases`). Each gateway runs in a process
+of its own with rules for the same kinds. Everything that its client receives is searched (`leak_answers`). A kind that
+a gateway does not find even whole in plain content is not counted against it, but named. Lost means that the clean text
+around the secret did not arrive. The delay is measured where the provider pauses in clean prose: the characters that it
+sent minus those that the client has. Delay and CPU are measured with personal data in the prompt, so that no gateway
+takes a shortcut.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ PROSE = (
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A gateway: how it is run before an upstream, and what stands before the names of its models."""
+    """A gateway: how it is run in front of an upstream, and the prefix of its models' names."""
 
     name: str
     run: Callable[[str], contextlib.AbstractContextManager[Process]]
@@ -50,7 +50,7 @@ class Product:
 
 @dataclass(slots=True)
 class Count:
-    """What came of one place's runs."""
+    """The results of one place's runs."""
 
     runs: int = 0
     leaks: int = 0
@@ -60,7 +60,9 @@ class Count:
 
 @dataclass(slots=True)
 class Result:
-    """One product's figures; `unknown` are the kinds that it does not find, `delay` characters, `cpu` µs a chunk."""
+    """One product's figures. `unknown` are the kinds that it does not find, `delay` is in characters, `cpu` in µs per
+    chunk.
+    """
 
     name: str
     places: dict[str, Count] = field(default_factory=dict)
@@ -70,13 +72,13 @@ class Result:
 
 
 def sluice(upstream: str) -> contextlib.AbstractContextManager[Process]:
-    """Sluice with one rule a kind."""
+    """Start Sluice with one rule for each kind."""
     rules = ", ".join(f"{{name: {secret.entity}, entity: {secret.entity}}}" for secret in SECRETS)
     return gateway(upstream, f"default_policies: [redact/all]\npolicies: {{redact/all: {{rules: [{rules}]}}}}\n")
 
 
 def filtering_litellm(upstream: str) -> contextlib.AbstractContextManager[Process]:
-    """LiteLLM's proxy with one pattern a kind."""
+    """Start LiteLLM's proxy with one pattern for each kind."""
     return peers.litellm(upstream, [secret.pattern for secret in SECRETS])
 
 
@@ -88,7 +90,7 @@ PRODUCTS = (
 
 
 def run(places: Iterable[str] = ()) -> int:
-    """Measure and print a table; the exit code is 1 when Sluice leaks or loses anything."""
+    """Measure and print a table. The exit code is 1 if Sluice leaks or loses anything."""
     chosen = [place for place in PLACES if not places or place.name in places]
     results = []
     with simulator() as upstream:
@@ -146,7 +148,7 @@ def _count(count: Count, case: Case, texts: Texts) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """Requests to one product, some at once."""
+    """Requests to one product, several at once."""
 
     session: aiohttp.ClientSession
     product: Product
@@ -154,7 +156,7 @@ class _Asking:
     upstream: str
 
     async def all(self, todo: list[Case]) -> list[Texts]:
-        """The texts that came back for each case; empty where nothing did."""
+        """Return the received texts of each case, empty for no answer."""
         await self._answers({case.model: case.answer for case in todo})
         gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -166,7 +168,7 @@ class _Asking:
         return list(await asyncio.gather(*map(one, todo)))
 
     async def delays(self) -> list[int]:
-        """Characters of clean prose held back where the provider falls silent."""
+        """Measure the characters of clean prose held back while the provider pauses."""
         stalled = {
             f"stall-{at}": {"text": PROSE * 2, "chunk": 4, "pace": 0.005, "fault": {"kind": "stall", "after": at}}
             for at in _STALLS
@@ -183,7 +185,7 @@ class _Asking:
                 raise RuntimeError(f"the simulator refused the answers: {await response.text()}")
 
     async def _post(self, model: str, prompt: str, request: dict[str, Any]) -> bytes:
-        """The body, as far as it came before the end, an error or silence."""
+        """Return the body as far as it arrived before the end, an error or silence."""
         body = {"model": self.product.prefix + model, "messages": [{"role": "user", "content": prompt}], **request}
         headers = {"authorization": f"Bearer {peers.KEY}"}
         quiet = aiohttp.ClientTimeout(total=30, sock_read=_QUIET + 3 * (not request["stream"]))

@@ -1,7 +1,7 @@
-"""LiteLLM's content filter alone, without its proxy: run by the interpreter of LiteLLM's own environment.
+"""LiteLLM's content filter without its proxy, run by the interpreter of LiteLLM's own environment.
 
-Reads `{"patterns": [...], "pieces": [...]}` from standard input, streams the pieces through the guardrail's hook for
-streamed answers, as the proxy does, and prints the microseconds of CPU a piece, less what the same loop takes alone.
+It reads `{"patterns": [...], "pieces": [...]}` from standard input and streams the pieces through the guardrail's hook
+for streamed answers, as the proxy does. It prints the microseconds of CPU per piece, minus those of the empty loop.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ async def _answer(chunks: list[Any]) -> AsyncIterator[Any]:
 
 
 async def _spent(pieces: list[str], guard: Any) -> float:
-    """CPU seconds for all the pieces."""
+    """Measure the CPU seconds for all pieces."""
     answer = _answer(_chunks(pieces))
     if guard is not None:
         answer = guard.async_post_call_streaming_iterator_hook(None, answer, {"model": "m", "metadata": {}})

@@ -1,6 +1,6 @@
-"""The load generator: raw sockets on uvloop, one protocol object a stream, so that it is not what limits a measurement.
+"""The load generator: raw sockets on uvloop, one protocol object a stream, so that it is not the bottleneck.
 
-It asks for chat completions as a client would, counts the chunks that come back and notes when: the first one since the
+It asks for chat completions as a client does and counts the chunks. It records the time of the first chunk since the
 request was written, and each gap between two.
 """
 
@@ -20,12 +20,12 @@ _T = TypeVar("_T")
 _LAST = b"0\r\n\r\n"
 _CONTENT = b'"content":"'
 _EMPTY = b'"content":""'
-"""What a chunk with text holds once in the OpenAI format, which all gateways answer in, and what it must not hold."""
+"""The marks of an OpenAI chunk with text, which contains the first exactly once and not the second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request, sent by each stream. `path` and `headers` are the target's; `body` is its JSON."""
+    """One request, sent by each stream. `path` and `headers` are the target's, `body` is its JSON."""
 
     url: str
     path: str
@@ -52,7 +52,7 @@ class Ask:
 
 @dataclass(slots=True)
 class Outcome:
-    """What the streams saw. Times in seconds; `gaps` are those of all streams, `longest_gap` one for each."""
+    """The streams' results. Times are in seconds. `gaps` are those of all streams, `longest_gap` one for each."""
 
     chunks: int = 0
     failed: int = 0
@@ -63,7 +63,7 @@ class Outcome:
 
 
 class _Stream(asyncio.Protocol):
-    """One request on one connection; done when the response has ended."""
+    """One request on one connection. It is done when the response has ended."""
 
     def __init__(self, request: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -110,7 +110,7 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 async def load(ask: Ask, streams: int, *, spread: float = 0.5) -> Outcome:
-    """Run `streams` requests at once, begun over `spread` seconds."""
+    """Run `streams` requests at once, started over `spread` seconds."""
     loop = asyncio.get_running_loop()
     request = ask.wire()
     began = time.perf_counter()
@@ -138,7 +138,7 @@ async def load(ask: Ask, streams: int, *, spread: float = 0.5) -> Outcome:
 
 @contextlib.asynccontextmanager
 async def open_streams(ask: Ask, streams: int) -> AsyncIterator[None]:
-    """Streams that have had their first chunk and are left open, until the block is left."""
+    """Open streams, wait for their first chunk, and keep them open until the block ends."""
     loop = asyncio.get_running_loop()
     request = ask.wire()
     opened: list[_Stream] = []
@@ -156,7 +156,7 @@ async def open_streams(ask: Ask, streams: int) -> AsyncIterator[None]:
 
 
 class _Again(asyncio.Protocol):
-    """One whole request after the other on one connection. `answers` counts those that came back with 200."""
+    """One non-streaming request after another on one connection. `answers` counts those answered with 200."""
 
     def __init__(self, request: bytes) -> None:
         self._request = request
@@ -188,9 +188,11 @@ class _Again(asyncio.Protocol):
 
 
 async def answers_a_second(ask: Ask, connections: int, seconds: float) -> float:
-    """Whole requests answered with 200 a second, each connection asking again as soon as it has its answer.
+    """Measure the rate of non-streaming requests answered with 200. Each connection sends the next one after its
+    answer.
 
-    Raises RuntimeError when one fails."""
+    Raises RuntimeError if one fails.
+    """
     loop = asyncio.get_running_loop()
     request = ask.wire()
     made = [await loop.create_connection(lambda: _Again(request), *ask.address()) for _ in range(connections)]

@@ -1,7 +1,7 @@
-"""What is measured of one server: CPU, latency, memory, and how much it bears.
+"""The measures of one server: CPU, latency, memory, and maximum load.
 
-Units: times in milliseconds, CPU in microseconds a chunk, memory in MB (of the process) and KB (of a stream). CPU is
-the user and system time that /proc tells of the process and all under it; its ticks are 10 ms, so runs take seconds.
+Times are in milliseconds, CPU in microseconds per chunk, memory in MB (process) and KB (stream). CPU is the user and
+system time from /proc of the process and its descendants. Its resolution is 10 ms, so runs take seconds.
 """
 
 import asyncio
@@ -27,30 +27,32 @@ _TRIES: Final = 2
 _MAX: Final = 2_000
 
 Figures = dict[str, float]
-"""Name of a measure -> its value.
+"""Name of a measure and its value.
 
-Measures: `cpu` a chunk; `one_p50`, `one_p99` to the first token of one stream, `many_…` of all at once; `gap`, the p99
-between chunks; `late`, the part of the run by which it ended late; `short` answers a second; `rss` at start; `stream`,
-what an open one adds; `ready`, from start to ready."""
+The measures: `cpu` per chunk. `one_p50`, `one_p99` to the first token of one stream, `many_…` of all at once. `gap`,
+the 99th percentile between chunks. `late`, the share of the run by which it ended late. `short` answers per second.
+`rss` at start. `stream`, the memory of an open one. `ready`, from start to ready.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Streams at once, chunks a second of each, and for how long."""
+    """Concurrent streams, chunks per second of each, and the duration."""
 
     streams: int = 100
     rate: int = 50
     seconds: int = 10
 
     def model(self, prefix: str) -> str:
-        """The simulator's model that streams so."""
+        """Return the simulator's model that streams so."""
         return _model(prefix, self.rate, self.rate * self.seconds)
 
 
 def measured(contender: Contender, server: Process, shape: Load, *, own: bool = True) -> Figures:
-    """All measures of one round. `own` False: there is no server between, so nothing of a process is told.
+    """Take all measures of one round. With `own` False there is no server in between, so no process is measured.
 
-    Raises RuntimeError when a stream or an answer fails."""
+    Raises RuntimeError if a stream or an answer fails.
+    """
     figures: Figures = {"rss": server.memory() / 1e6, "ready": server.ready_after * 1000}
     warm = ask(server.url, _model(contender.prefix, 500, 20))
     _checked(contender, run(load(warm, 5)), 5)
@@ -74,19 +76,20 @@ def measured(contender: Contender, server: Process, shape: Load, *, own: bool = 
 
 
 async def _stream_memory(contender: Contender, server: Process) -> float:
-    """Resident bytes that an open stream adds."""
+    """Measure the resident bytes of an open stream."""
     before = server.memory()
     async with open_streams(ask(server.url, _model(contender.prefix, 5, 400)), OPEN):
         return (server.memory() - before) / OPEN
 
 
 def sustained(contender: Contender, server: Process, upstream: Process) -> int:
-    """The most streams of `RATE` chunks a second that the server bears on one core; load generator and upstream keep
-    off that core, where there is another.
+    """Find the maximum number of streams of `RATE` chunks per second that the server sustains on one core.
 
-    It bears them when none fails and no gap is more than `STALL` longer than the longest of one stream alone (a policy
-    holds a word until its end is seen: that is no stall). Found by doubling, then by halving the step four times; each
-    trial begins its streams over some seconds, then holds all of them, and may fail once: other things run here too."""
+    Load generator and upstream avoid that core if there is another. The server sustains the streams if none fails and
+    no gap is more than `STALL` longer than the longest of one stream alone. (A policy holds a word until its end is
+    seen, which is not a stall.) The search doubles, then halves the step four times. Each trial starts its streams over
+    some seconds, then holds all of them. It may fail once, because other things run on the machine.
+    """
     cores = os.sched_getaffinity(0)
     first, others = {min(cores)}, cores - {min(cores)} or cores
     if upstream.pid != server.pid:
@@ -103,7 +106,7 @@ def sustained(contender: Contender, server: Process, upstream: Process) -> int:
 
 
 def most(bears: Callable[[int], bool]) -> int:
-    """The largest number up to `_MAX` for which it holds, by doubling and four halvings; 0 for none."""
+    """Find the largest number up to `_MAX` for which `bears` is true, by doubling and four halvings. 0 for none."""
     fine, failing = 0, 25
     while failing <= _MAX and bears(failing):
         fine, failing = failing, failing * 2

@@ -1,6 +1,8 @@
-"""A live OTLP receiver that takes all and keeps nothing, so that exporting has its full cost and storing none.
+"""A live OTLP receiver that accepts everything and keeps nothing, so that exports cost their full price but storage
+nothing.
 
-Run as `python -m benchmarks.otlp_sink PORT`. OTLP over HTTP; the response is the empty message, which means success.
+Run it as `python -m benchmarks.otlp_sink PORT`. It speaks OTLP over HTTP. The response is the empty message, which
+means success.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
-"""The paced upstream of the benchmarks: three providers' streams at a steady pace, for as little CPU as Python allows.
+"""The paced upstream of the benchmarks: three providers' streams at a steady pace, for minimal CPU in Python.
 
-Run as `python -m benchmarks.paced PORT`. It answers by the model's name as the simulator does, with the simulator's
-bytes, but plays them from one clock for all streams: every millisecond it writes what is due, one write a stream, no
-timer and no bookkeeping of its own for each. What the simulator can do beyond that (faults, cuts, records) it cannot.
+Run it as `python -m benchmarks.paced PORT`. It answers by the model's name with the simulator's bytes, but plays them
+from one clock for all streams. Every millisecond it writes what is due, one write for each stream, without timers or
+bookkeeping of the streams. It does not support the simulator's faults, cuts and records.
 """
 
 import asyncio
@@ -30,7 +30,9 @@ Steps = tuple[tuple[int, bytes], ...]
 
 @lru_cache(maxsize=256)
 def _steps(provider: str, path: str, query: tuple[tuple[str, str], ...], body: bytes) -> Steps:
-    """What the simulator would send for this request, and when. Cached: a benchmark repeats itself."""
+    """Return the bytes and times that the simulator would send for this request. Cached, because a benchmark repeats
+    itself.
+    """
     ask = FORMATS[provider].read(json.loads(body), path, dict(query))
     model, options = parse(ask.model)
     answer = apply(MODELS[model](ask), options)
@@ -61,7 +63,7 @@ class Clock:
         connection.write()
 
     def now(self) -> int:
-        """The tick that is on."""
+        """Return the current tick."""
         return round((self._loop.time() - self._start) / TICK)
 
     def _tick(self) -> None:
@@ -74,7 +76,7 @@ class Clock:
 
 
 class Connection(asyncio.Protocol):
-    """A client's connection: one answer after the other."""
+    """A client's connection: one answer after another."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -95,11 +97,11 @@ class Connection(asyncio.Protocol):
         self._steps = ()
 
     def next_at(self) -> int:
-        """The tick at which the next step is due."""
+        """Return the tick at which the next step is due."""
         return self._began + self._steps[self._next][0]
 
     def write(self) -> None:
-        """Write the step that is due, and ask for the next."""
+        """Write the step that is due, and schedule the next."""
         if self._next >= len(self._steps):  # the client left
             return
         self._transport.write(self._steps[self._next][1])

@@ -1,7 +1,7 @@
-"""Other gateways, set up to do what Sluice is measured at: each from its own virtual environment, on loopback.
+"""Other gateways, set up for the same work as Sluice, each from its own virtual environment, on loopback.
 
-Rule: a peer runs as its documents say, with the settings that serve it best where there is a choice, and each such
-choice is written down here.
+A peer runs as its documentation says, with the best settings where there is a choice. Each such choice is documented
+here.
 """
 
 import contextlib
@@ -18,25 +18,26 @@ KEY = "sk-bench"
 """The key that clients of every peer send."""
 
 Pattern = dict[str, str]
-"""A pattern of LiteLLM's content filter, as its configuration has it."""
+"""A pattern of LiteLLM's content filter, as in its configuration."""
 
 
 def prebuilt(name: str) -> Pattern:
-    """One of the filter's own patterns."""
+    """Make a pattern that the filter provides."""
     return {"pattern_type": "prebuilt", "pattern_name": name, "action": "MASK"}
 
 
 def custom(name: str, pattern: str) -> Pattern:
-    """A pattern of the operator's."""
+    """Make a pattern of the operator."""
     return {"pattern_type": "regex", "name": name, "pattern": pattern, "action": "MASK"}
 
 
 @contextlib.contextmanager
 def litellm(upstream: str, patterns: Sequence[Pattern] = ()) -> Iterator[Process]:
-    """LiteLLM's proxy, one worker; with `patterns`, its content filter masks them in every answer.
+    """Start LiteLLM's proxy with one worker. With `patterns`, its content filter masks them in every answer.
 
     The filter runs `post_call`, the mode in which it also masks streams. The price list is the bundled one, so that
-    nothing is fetched. Raises Missing where it cannot be installed."""
+    nothing is fetched. Raises Missing if it cannot be installed.
+    """
     binary = environment(LITELLM) / "litellm"
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -74,9 +75,10 @@ def _litellm_config(upstream: str, patterns: Sequence[Pattern]) -> dict[str, Any
 
 @contextlib.contextmanager
 def shield(upstream: str) -> Iterator[Process]:
-    """LLM-Shield-Proxy with its redaction of answers on, which it leaves off by default.
+    """Start LLM-Shield-Proxy with its redaction of answers, which is off by default.
 
-    It serves OpenAI's format alone. Raises Missing where it cannot be installed."""
+    It serves only OpenAI's format. Raises Missing if it cannot be installed.
+    """
     binary = environment(SHIELD) / "llm-shield-proxy"
     port = free_port()
     environ = {

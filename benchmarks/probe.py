@@ -1,8 +1,8 @@
-"""`python -m benchmarks.probe GATEWAY DIRECT SECONDS`: how long an undisturbed client waits for its first token.
+"""`python -m benchmarks.probe GATEWAY DIRECT SECONDS`: measure an undisturbed client's time to the first token.
 
-A process of its own, so that the time is not that of the busy process that makes the load. It asks the gateway, and in
-turn the provider behind it, so that what the machine itself is late by shows too. The last line is one of JSON:
-milliseconds, sorted, `gateway` and `direct`, and how many requests `failed`.
+It is a process of its own, so that the busy load generator does not affect the time. It asks the gateway and the
+provider behind it in turn, so that delays of the machine itself are visible. The last line is JSON: `gateway` and
+`direct` are sorted milliseconds, and `failed` counts failed requests.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import time
 from benchmarks.load import Ask, load, run
 
 SETTLING = 3.0
-"""Seconds until the first request: all streams of the load begin in the first one."""
+"""Seconds until the first request. All streams of the load begin in the first seconds."""
 
 STREAMS = 4
 PAUSE = 0.1
@@ -32,7 +32,7 @@ def _ask(url: str, model: str) -> Ask:
 
 
 async def probe(gateway: str, direct: str, seconds: float) -> dict[str, object]:
-    """Ask for so long."""
+    """Measure for `seconds`."""
     times: dict[str, list[float]] = {"gateway": [], "direct": []}
     failed = 0
     until = time.monotonic() + seconds

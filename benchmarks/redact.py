@@ -1,9 +1,9 @@
-"""What the redaction engine costs and how much it holds: `scripts/bench redact [section …]`.
+"""Cost of the redaction engine and the text that it holds: `scripts/bench redact [section …]`.
 
-Sections: cost, events, hostile, memory, slices, hold, minimal, and peers (`redact_peers`). Times are CPU time of this
-process, in microseconds for each chunk of four characters: cold on the first pass over a text with a new policy, warm
-on one after that. Texts are real: the package descriptions (English) and standard library (code) of the interpreter
-that runs this, and a page of Chinese. Word lists and custom patterns are made up, from a fixed seed.
+The sections are cost, events, hostile, memory, slices, hold, minimal, and peers (`redact_peers`). Times are CPU time of
+this process, in microseconds for each chunk of four characters. Cold is the first pass over a text with a new policy,
+and warm is a later pass. Texts are real: the package descriptions (English) and standard library (code) of this
+interpreter, and a page of Chinese. Word lists and custom patterns are made up, from a fixed seed.
 """
 
 import argparse
@@ -49,13 +49,13 @@ HOSTILE = [
 
 
 def english() -> str:
-    """The descriptions of the installed packages."""
+    """Return the descriptions of the installed packages."""
     texts = sorted((d.metadata.get_payload() or "" for d in distributions()), key=len)  # type: ignore[attr-defined]
     return "\n".join(str(t) for t in texts)[-3 * SIZE :][:SIZE]
 
 
 def code() -> str:
-    """Modules of the standard library."""
+    """Return modules of the standard library."""
     paths = (argparse.__file__, statistics.__file__, tracemalloc.__file__)
     return "".join(Path(path).read_text(encoding="utf-8") for path in paths)[:SIZE]
 
@@ -66,7 +66,7 @@ def made_up_words(count: int) -> list[str]:
 
 
 def custom(count: int) -> Rules:
-    """Patterns as operators write them: ticket numbers, internal hosts, code names."""
+    """Make patterns as operators write them: ticket numbers, internal hosts, code names."""
     forms = (
         r"(?<![A-Za-z0-9]){0}-[0-9]{{4,8}}",
         r"(?i:{1})[-_ ]?[0-9]{{3,}}",
@@ -81,7 +81,7 @@ def custom(count: int) -> Rules:
 
 
 def policies() -> dict[str, Rules]:
-    """Name of the policy -> its rules."""
+    """Return the rules of each policy by its name."""
     entities: Rules = [{"name": name, "entity": name} for name in SETS]
     word_list: Rules = [{"name": "words", "words": made_up_words(10_000)}]
     return {
@@ -97,7 +97,7 @@ def policies() -> dict[str, Rules]:
 
 
 def events() -> None:
-    """The whole policy, event in, event out; and the tool arguments' JSON."""
+    """Measure the whole policy, from event to event, and the JSON of tool arguments."""
     config = RedactConfig.model_validate({"rules": policies()["all"]})
     pieces = chunks(english()[:60_000])
     arguments = chunks(json.dumps({"text": english()[:60_000], "n": 12}))
@@ -224,7 +224,7 @@ def hold() -> None:
 
 
 def minimal() -> None:
-    """Random rules and prefixes: what went out against the common prefix of what every continuation gives."""
+    """Compare the output of random rules and prefixes with the common prefix of all continuations' outputs."""
     from itertools import product
 
     from policies.redact import RuleError
@@ -236,7 +236,7 @@ def minimal() -> None:
     exact = early = total = 0
     while total < 4_000:
         specs = [random_rules.rule(rng, f"r{i}") for i in range(rng.randint(1, 3))]
-        for label, spec in zip("ABC", specs, strict=False):  # no two labels begin alike
+        for label, spec in zip("ABC", specs, strict=False):  # no two labels begin with the same character
             spec["replace"] = label
         try:
             redactor = Redactor(specs)
@@ -267,7 +267,7 @@ SECTIONS = {f.__name__: f for f in (cost, events, hostile, memory, slices, hold,
 
 
 def run(sections: Sequence[str]) -> None:
-    """Print the figures of the sections named."""
+    """Print the figures of the named sections."""
     for section in sections:
         print(f"\n== {section}")
         SECTIONS[section]()

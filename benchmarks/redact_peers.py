@@ -1,9 +1,8 @@
-"""The redaction engine beside what one would reach for instead, on the same patterns and chunks: `scripts/bench redact
-peers`.
+"""The redaction engine beside its alternatives, on the same patterns and chunks: `scripts/bench redact peers`.
 
 Partial matching of `regex` and of PCRE2 is not exact (an earlier, shorter match may be given up for a longer one that
-never comes), or not linear; LiteLLM's content filter rescans what it holds with each pattern, and holds 50 characters.
-The patterns are the entities' and 100 of an operator, without the entities' validators, which none of the others has.
+never comes), or not linear. LiteLLM's content filter rescans the held text with each pattern, and holds 50 characters.
+The patterns are the entities' and 100 of an operator, without the entities' validators, which the alternatives lack.
 """
 
 import json
@@ -19,11 +18,11 @@ from policies.redact.entities import ENTITIES
 
 _ROUNDS: Final = 3
 Search = Callable[[str], tuple[int, int] | None]
-"""What a search of a buffer gives: start and end of a match, which is one under way where it ends with the buffer."""
+"""Searches a buffer. Returns start and end of a match. A match that ends at the buffer's end is still under way."""
 
 
 def peers() -> None:
-    """Print the CPU µs that each takes for a chunk of four characters."""
+    """Print the CPU µs of each for a chunk of four characters."""
     patterns = [entity.pattern for entity in ENTITIES.values()] + [str(rule["regex"]) for rule in custom(100)]
     joined = "|".join(f"(?:{p})" for p in patterns).replace(r"\Z", r"\z")
     pieces = chunks(english()[:20_000])
@@ -46,7 +45,7 @@ def peers() -> None:
 
 
 def _least(run: Callable[[], object], count: int) -> float:
-    """Microseconds for each of `count` chunks."""
+    """Measure microseconds for each of `count` chunks."""
     return min(timed(run) for _ in range(_ROUNDS)) / count * 1e6
 
 
@@ -57,7 +56,7 @@ def _engine(pieces: Sequence[str]) -> float:
 
 
 def _litellm(patterns: Sequence[str], pieces: Sequence[str]) -> float:
-    """In a process of its own, by the interpreter of LiteLLM's environment."""
+    """Measure the filter in a process of its own, with the interpreter of LiteLLM's environment."""
     script = pathlib.Path(__file__).with_name("litellm_filter.py")
     given = json.dumps({"patterns": patterns, "pieces": pieces})
     python = str(environment(LITELLM) / "python")

@@ -1,5 +1,6 @@
-"""The processes under measurement: started on loopback, asked when they are ready, measured from /proc, ended by
-pid."""
+"""The processes under measurement. They start on loopback, report readiness, are measured from /proc, and
+end by PID.
+"""
 
 import contextlib
 import os
@@ -30,22 +31,22 @@ class Process:
     ready_after: float
 
     def cpu(self) -> float:
-        """CPU seconds that the process and all under it have used."""
+        """Return the CPU seconds that the process and its descendants have used."""
         return sum(_cpu(pid) for pid in self._tree())
 
     def pin(self, cores: set[int]) -> None:
-        """Let the process and all under it run on these cores only."""
+        """Let the process and its descendants run only on these cores."""
         for pid in self._tree():
             for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
                 with contextlib.suppress(ProcessLookupError):
                     os.sched_setaffinity(int(task.name), cores)
 
     def memory(self) -> int:
-        """Resident bytes of the process and all under it."""
+        """Return the resident bytes of the process and its descendants."""
         return sum(int(_read(f"/proc/{pid}/statm").split()[1]) for pid in self._tree()) * _PAGE
 
     def sockets(self) -> int:
-        """Sockets that the process itself has open."""
+        """Count the open sockets of the process itself."""
         found = 0
         for entry in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):  # closed in the meantime
@@ -54,7 +55,7 @@ class Process:
 
     def _tree(self) -> list[int]:
         found = [self.pid]
-        for pid in found:  # grows while it is walked: children's children too
+        for pid in found:  # grows during the loop: grandchildren too
             with contextlib.suppress(OSError):
                 tasks = list(pathlib.Path(f"/proc/{pid}/task").iterdir())
                 found += [int(child) for task in tasks for child in _read(task / "children").split()]
@@ -62,7 +63,7 @@ class Process:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """Return a loopback port on which nothing listens."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port: int = s.getsockname()[1]
@@ -71,7 +72,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def simulator() -> Iterator[Process]:
-    """The providers' stand-in, in a process of its own."""
+    """Start the simulator in a process of its own."""
     port = free_port()
     with started([sys.executable, "-m", "proxy", "simulate", "--port", str(port)], port, "/_sim/calls") as process:
         yield process
@@ -79,7 +80,7 @@ def simulator() -> Iterator[Process]:
 
 @contextlib.contextmanager
 def paced() -> Iterator[Process]:
-    """The benchmarks' own upstream, cheaper than the simulator."""
+    """Start the benchmarks' own upstream, cheaper than the simulator."""
     port = free_port()
     with started([sys.executable, "-m", "benchmarks.paced", str(port)], port, "/") as process:
         yield process
@@ -87,7 +88,7 @@ def paced() -> Iterator[Process]:
 
 @contextlib.contextmanager
 def otlp_sink() -> Iterator[Process]:
-    """A live OTLP receiver."""
+    """Start a live OTLP receiver."""
     port = free_port()
     with started([sys.executable, "-m", "benchmarks.otlp_sink", str(port)], port, "/") as process:
         yield process
@@ -106,8 +107,11 @@ def gateway(
     environ: Mapping[str, str] | None = None,
     command: Sequence[str] = SERVE,
 ) -> Iterator[Process]:
-    """Sluice, its three providers pointed at `upstream`. `extra` is more YAML for its configuration, `providers` for
-    these; `files` are texts that stand beside it. `command` is for `python -m`; the configuration's path is added."""
+    """Start Sluice with its three providers at `upstream`.
+
+    `extra` is more YAML for its configuration, `providers` for the providers. `files` are texts beside the
+    configuration. `command` is for `python -m`, and the configuration's path is appended.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         for name, text in (files or {}).items():
@@ -131,7 +135,7 @@ def gateway(
 
 @contextlib.contextmanager
 def bare(upstream: str) -> Iterator[Process]:
-    """uvicorn and aiohttp passing bytes through: the floor for this stack."""
+    """Start uvicorn and aiohttp forwarding bytes: the minimum cost of this stack."""
     port = free_port()
     with started([sys.executable, "-m", "benchmarks.bare", upstream, str(port)], port, "/_sim/calls") as process:
         yield process
@@ -139,7 +143,7 @@ def bare(upstream: str) -> Iterator[Process]:
 
 @contextlib.contextmanager
 def nginx(upstream: str) -> Iterator[Process]:
-    """nginx, passing through unbuffered. Raises Missing where it is not installed."""
+    """Start nginx, forwarding unbuffered. Raises Missing if it is not installed."""
     binary = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
     if binary is None:
         raise Missing("nginx is not installed: apt-get install nginx-light")
@@ -174,9 +178,10 @@ http {{
 def started(
     command: Sequence[str], port: int, probe: str, *, environ: Mapping[str, str] | None = None, patience: float = 30
 ) -> Iterator[Process]:
-    """A server on a loopback `port`, ready when it answers at the path `probe`; ended when the block is left.
+    """Start a server on a loopback `port`. Yield it when it answers at the path `probe`, and end it after the block.
 
-    Raises RuntimeError with the end of its output when it is not ready within `patience` seconds."""
+    Raises RuntimeError with the end of its output if it is not ready within `patience` seconds.
+    """
     began = time.perf_counter()
     with (
         tempfile.TemporaryFile() as log,

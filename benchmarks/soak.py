@@ -1,14 +1,14 @@
-"""`scripts/soak`: many streams for a long time; a third of the upstream calls fail, a tenth of the clients leave.
+"""`scripts/soak`: many streams for a long time. A third of the upstream calls fail, and a tenth of the clients leave.
 
-What must hold: no request hangs, no client gets a word of another's answer, and each sees a complete answer or an
-error; and when all is quiet again, memory, sockets and tasks of the gateway are what they were. With `--attack` a share
-of the requests are attacks (`benchmarks.attacks`), some of the other clients share a provider that means harm
-(`benchmarks.hostile`), and the first token of an undisturbed client must not be late (`benchmarks.probe`).
+No request may hang. No client may get a word of another's answer. Each client must see a complete answer or an error.
+After the load, memory, sockets and tasks of the gateway must return to their earlier values. With `--attack` a share of
+the requests are attacks (`benchmarks.attacks`), and some of the other clients share a hostile provider
+(`benchmarks.hostile`). An undisturbed client's first token must then not be late (`benchmarks.probe`).
 
-Method. The gateway is a process of its own, told to say what its event loop has (`benchmarks.watched`). The providers
-and the clients are this process. The load is run twice, with a quiet moment after each: after a warm-up, whose figures
-are what the final ones are compared with, and after the run proper. At a quiet moment the providers cut all idle
-connections, so that no socket is left that has a reason.
+The gateway is a process of its own that reports its event loop's state (`benchmarks.watched`). The providers and the
+clients are this process. The load runs twice, with a quiet period after each: once as a warm-up, whose figures are the
+reference, and once for the measurement. In a quiet period the providers close all idle connections, so that no socket
+has a reason to stay open.
 """
 
 import asyncio
@@ -37,22 +37,22 @@ from tests.end_to_end.leaving import WAYS
 from tests.end_to_end.wire import Client, Response, chat, client, responses
 
 LEAVING = 0.1
-"""The share of clients that leave."""
+"""Share of clients that leave."""
 
 MAX_LENGTH = 40.0
-"""Seconds after which a request counts as hung: more than `timeouts.total`."""
+"""Seconds after which a request counts as hung, more than `timeouts.total`."""
 
 GROWTH = 24_000_000
-"""Bytes that memory may grow by: what allocators keep, at this load."""
+"""Maximum growth of memory in bytes: what allocators keep at this load."""
 
 ATTACKED = 200_000_000
-"""The same under attack: bodies of megabytes leave more behind, once."""
+"""The same under attack, because bodies of megabytes leave more behind, once."""
 
 LATEST = 100.0
-"""Milliseconds: the slowest hundredth of first tokens of an undisturbed client, under attack."""
+"""Maximum milliseconds of the 99th percentile of an undisturbed client's time to the first token, under attack."""
 
 QUIET = 4.0
-"""Seconds for what is left of a load to end."""
+"""Seconds for the rest of a load to end."""
 
 CONFIG = """
   "soak-openai": {targets: [openai/soak, {target: anthropic/soak, weight: 0.2}], fallbacks: [spare]}
@@ -83,7 +83,7 @@ KEY = "soak-clients-key"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long, after a warm-up; how many streams at once; what the faults are drawn from; the share of attacks."""
+    """The settings: duration after a warm-up, concurrent streams, seed of the faults, share of attacks."""
 
     seconds: int
     streams: int
@@ -93,7 +93,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """The gateway when it has nothing to do. `memory` in bytes."""
+    """The idle gateway's figures. `memory` is in bytes."""
 
     memory: int
     sockets: int
@@ -102,7 +102,7 @@ class Quiet:
 
 @dataclass(slots=True)
 class Seen:
-    """What the clients saw: `ends` counts how their requests ended, `wrong` says what must not have been."""
+    """The clients' results. `ends` counts how their requests ended, `wrong` lists forbidden results."""
 
     ends: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -111,7 +111,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The clients' side. `streams` are at work at any time; a share `attack` of what they do are attacks."""
+    """The clients. `streams` run at any time. A share `attack` of their requests are attacks."""
 
     port: int
     streams: int
@@ -121,7 +121,7 @@ class Load:
     attack: float
 
     async def run(self, seconds: float) -> None:
-        """Ask until the time is over, and until each request has ended."""
+        """Send requests until the time is over, and wait until each has ended."""
         until = time.monotonic() + seconds
         async with asyncio.TaskGroup() as group:
             for worker in range(self.streams):
@@ -155,7 +155,7 @@ class Load:
             self._judge(prompt, bytes(one.seen), stream, left=left)
 
     async def _leave(self, one: Client) -> bool:
-        """Leave some time, unless the response was over before."""
+        """Leave at some time, unless the response has already ended."""
         try:
             await one.rest(seconds=self.random.uniform(0, 2))
         except TimeoutError:
@@ -164,7 +164,7 @@ class Load:
         return False
 
     def _judge(self, prompt: str, wire: bytes, stream: bool, *, left: bool) -> None:
-        """Note how a request ended, and what must not be."""
+        """Record how a request ended, and forbidden results."""
         found = responses(wire) if wire else []
         text, end = _told(found[0], stream) if found else ("", "nothing")
         expected = redacted(prompt)
@@ -176,7 +176,7 @@ class Load:
 
 
 def _told(response: Response, stream: bool) -> tuple[str, str]:
-    """The text that a response tells, and how it ends."""
+    """Return the text of a response, and its end."""
     if not response.complete:
         return (response.text if stream and response.status == 200 else ""), "cut"
     if response.status != 200:
@@ -190,7 +190,7 @@ def _told(response: Response, stream: bool) -> tuple[str, str]:
 
 
 def run(plan: Plan) -> int:
-    """Soak and print what was found; the exit code is 1 if it must not be."""
+    """Soak and print the result. The exit code is 1 if a rule is broken."""
     return uvloop.run(_run(plan))
 
 
@@ -242,13 +242,13 @@ def _gateway(upstream: str, quick: str, harmful: str) -> Iterator[tuple[Process,
 
 
 async def _probing(gateway_url: str, direct: str, seconds: float) -> asyncio.subprocess.Process:
-    """The undisturbed client, in a process of its own."""
+    """Start the undisturbed client in a process of its own."""
     command = (sys.executable, "-m", "benchmarks.probe", gateway_url, direct, str(seconds))
     return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
 
 
 async def _quiet(process: Process, window: pathlib.Path, sim: Simulator, harmful: Hostile) -> Quiet:
-    """The gateway's figures, once all has ended and the window is newer than that."""
+    """Return the gateway's figures, once all requests have ended and the window is newer than that."""
     await asyncio.sleep(QUIET)
     harmful.cut()
     for connection in list(sim._connections):
@@ -261,7 +261,7 @@ def _lines(window: pathlib.Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in window.read_text().splitlines()]
 
 
-# ---- what must hold
+# ---- rules
 def _left_out(seen: Seen) -> list[str]:
     bad = [f"{count} responses: {end}" for end, count in seen.ends.items() if end in ("cut", "nothing")]
     return [*seen.wrong[:20], *bad]
@@ -279,14 +279,14 @@ def _grown(before: Quiet, after: Quiet, plan: Plan) -> list[str]:
 
 
 def _late(probed: Mapping[str, Any]) -> list[str]:
-    """What an undisturbed client must not see. What the machine itself is late by is taken off."""
+    """List the rules that an undisturbed client saw broken. Delays of the machine itself are subtracted."""
     own = _quantile(probed["gateway"], 99) - _quantile(probed["direct"], 99)
     late = [f"first token p99 {own:.0f} ms beyond the provider's, not {LATEST:.0f}"] if own > LATEST else []
     return [*late, *([f"{probed['failed']} requests of an undisturbed client failed"] if probed["failed"] else [])]
 
 
 def _probed(probed: Mapping[str, Any]) -> str:
-    """The first tokens of the undisturbed client."""
+    """Format the undisturbed client's times to the first token."""
     told = []
     for name in ("gateway", "direct"):
         p50, p99, most = (_quantile(probed[name], percent) for percent in (50, 99, 100))
@@ -299,7 +299,7 @@ def _quantile(times: Sequence[float], percent: int) -> float:
 
 
 def _unfit(met: Counter[str]) -> list[str]:
-    """Whether the run was what it is meant to be."""
+    """List the reasons why the run was not a valid test."""
     share = 1 - met["none"] / met.total()
     return [] if abs(share - SHARE) < 0.1 else [f"{share:.0%} of the calls failed, not a third"]
 

@@ -1,7 +1,7 @@
-"""What telemetry costs: `scripts/bench telemetry`.
+"""Cost of telemetry: `scripts/bench telemetry`.
 
-Times are CPU time of this process in microseconds for each request, the least of several rounds. `on the way` is what
-the event loop spends; `export` is what the exporting thread spends on encoding and compressing, to nowhere.
+Times are CPU time of this process in microseconds for each request, the minimum of several rounds. `on the way` is the
+event loop's share. `export` is the exporting thread's share for encoding and compressing, without sending.
 """
 
 import time
@@ -45,7 +45,7 @@ NOTES = [Note("redact/pii", "redact", rule, 0, "content", 1, 50) for rule in ("e
 
 
 class Nowhere(SpanExporter):
-    """Takes spans; with `encodes` it does all that sending them would, but send."""
+    """Takes spans. With `encodes` it does all the work of an export except sending."""
 
     def __init__(self, *, encodes: bool) -> None:
         self._encodes = encodes
@@ -91,7 +91,7 @@ def _telemetry(settings: str, environ: dict[str, str], exporters: Sequence[SpanE
 
 
 def _request(telemetry: Telemetry | None) -> None:
-    """One streamed request; without telemetry only what the record costs anyway."""
+    """Run one streamed request. Without telemetry it does only the work of the record, which is always needed."""
     record = Record("chatcmpl-1", "alias", True, client="team")
     observer: Observer | None = telemetry.observe(SCOPE, record) if telemetry else None
     attempt = AttemptRecord(1, "openai", "openai", "gpt-4o-mini", address="api.openai.com", port=443)

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.watched WINDOW CONFIG`: serve as `sluice serve` does, and tell of the event loop.
+"""`python -m benchmarks.watched WINDOW CONFIG`: serve as `sluice serve` does, and report the event loop's state.
 
-Once a second a line of JSON is added to the file WINDOW: `tasks` of the loop; `lag`, the milliseconds by which the
-latest of its timers was late in that second; and `work`, the most milliseconds of CPU that the loop spent between two
-looks. A lag without work is the machine's: others had the core.
+Once a second, a line of JSON is appended to the file WINDOW. `tasks` counts the loop's tasks. `lag` is the maximum
+delay of its timers in that second, in milliseconds. `work` is the maximum CPU milliseconds that the loop spent between
+two checks. A lag without work comes from the machine: other processes had the core.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from proxy.telemetry.logs import set_up_logs
 from proxy.telemetry.output import Output
 
 _STEP = 0.02
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 
 async def _watched(loaded: Loaded, origin: Origin, output: Output, window: pathlib.Path) -> int:

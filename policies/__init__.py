@@ -1,6 +1,6 @@
-"""The policies: pure, synchronous stages that map a stream's events to events; usable without the gateway.
+"""The policies: pure, synchronous stages that map a stream's events to events. Usable without the gateway.
 
-`POLICIES` is the one registration point: a policy is a file here and a line in this table.
+`POLICIES` is the registry: a policy is a module here and a line in this table.
 """
 
 from policies.base import PolicyType

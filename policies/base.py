@@ -1,14 +1,14 @@
-"""What a policy is: a synchronous, pure object, made anew for each client stream.
+"""The interface of a policy: a synchronous, pure object, made for each client stream.
 
-Rules. A policy has state for one stream only, keyed by choice and channel. It never awaits, logs, or reads a clock or
-socket: what it needs comes in its `Context`, what it wants told goes out as a `Note`. It holds text back only while it
-must, and releases it when it sees the choice's `Finish` with a natural reason, or drops it when the end is unnatural. A
-policy that raises ends the stream: fail closed.
+A policy has state for one stream only, by choice and channel. It never awaits, logs, or reads a clock or socket. Its
+`Context` provides what it needs, and a `Note` carries what it reports. It holds text only while it must. It releases
+held text at the choice's `Finish` with a natural reason, and drops it at an unnatural end. A policy that raises ends
+the stream, so it fails closed.
 
-A policy sees the request once, before the provider does. `request` may be a plain function where that is little work,
-whatever the client sends. Where a long request makes it more than a millisecond of work, it is a generator function
-(see `policies.steps`): it yields between two steps of the work and returns the verdict. Then other streams go on in
-between, and a client that leaves stops it.
+A policy sees the request once, before the provider does. `request` may be a plain function if it is little work for
+every possible request. If a long request makes it more than a millisecond of work, it is a generator function (see
+`policies.steps`). It yields between two steps of the work and returns the verdict. Other streams run in between, and a
+client that leaves stops it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,8 +26,8 @@ from policies.work import Work
 class Request:
     """The part of a request that a policy may see and change: the client's JSON body. A policy changes the body alone.
 
-    `texts` says where in the body the texts are. `limited` tells whether the answer is a text that a limit of tokens
-    can cut.
+    `texts` lists the places of the texts in the body. `limited` means that a limit of tokens can cut the answer, a
+    text.
     """
 
     body: Mapping[str, Any]
@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """A policy's refusal of a request; the client gets `status` with `message`, and nothing goes to the provider."""
+    """Rejection of a request by a policy. The client gets `status` with `message`, and nothing goes to the provider."""
 
     message: str
     code: str
@@ -45,8 +45,11 @@ class Refuse:
 
 
 class Misconfigured(ValueError):
-    """What is wrong with a policy's configuration: for each fault the way to it below the model that raises this (keys
-    and list positions), and a message without any value that could be a secret."""
+    """Errors in a policy's configuration.
+
+    Each error has the path to it below the model that raises this (keys and list positions), and a message without any
+    value that could be a secret.
+    """
 
     def __init__(self, faults: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
         super().__init__("; ".join(message for _, message in faults))
@@ -54,8 +57,10 @@ class Misconfigured(ValueError):
 
 
 class UnusableFile(Exception):
-    """A file that a configuration names cannot be used. `fault` says why, as the end of a sentence that begins with the
-    file, and `remedy` what to do."""
+    """A file named by a configuration cannot be used.
+
+    `fault` says why, as the end of a sentence that begins with the file. `remedy` says what to do.
+    """
 
     def __init__(self, fault: str, remedy: str) -> None:
         super().__init__(f"{fault}: {remedy}")
@@ -64,30 +69,35 @@ class UnusableFile(Exception):
 
 
 ReadFile: TypeAlias = Callable[[str], bytes]
-"""Gives what a file holds that a configuration names. Raises `UnusableFile`. A policy's model gets it as `read` of the
-validation's context: policies open no files."""
+"""Returns the content of a file that a configuration names. Raises `UnusableFile`.
+
+A policy's model gets it as `read` of the validation context, because policies open no files.
+"""
 
 
 class Tokenizer(Protocol):
-    """Counts the tokens of a text, every special token's name being text like any other."""
+    """Counts the tokens of a text. The names of special tokens are ordinary text."""
 
     def count(self, text: str) -> int:
-        """How many tokens `text` has."""
+        """Return the number of tokens of `text`."""
 
     def cut(self, text: str, tokens: int) -> int:
-        """How many whole characters of `text` its first `tokens` tokens hold."""
+        """Return how many whole characters of `text` its first `tokens` tokens contain."""
 
     def settled(self, text: str, tokens: int) -> int | None:
-        """The same for every text that begins with `text`; None if that is not certain, or if one has no more tokens
-        than that."""
+        """Return the result of `cut` for every text that begins with `text`.
+
+        None if that is not certain, or if such a text has no more tokens.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is known of the provider's model, for those who set limits.
+    """Known facts about the provider's model, for policies that set limits.
 
-    `limit` is the request's member that limits its answer. `reasons`: it may think without being asked, or nobody knows
-    whether it does. `max_output` is the highest limit that it takes, `price` what it costs; None when nobody knows.
+    `limit` is the request's member that limits its answer. `reasons` means that it may think without being asked, or
+    that this is unknown. `max_output` is the highest limit that it accepts, and `price` its price, both None if
+    unknown.
     """
 
     limit: str = "max_tokens"
@@ -102,10 +112,15 @@ def _no_tokenizer() -> Tokenizer:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a policy may know of its stream. `clock` gives seconds, monotonic. `tokenizer` gives the token counter; the
-    first call may have to load it. `spent` is the cost of the request's attempts before this one, in USD. `work` is the
-    request's one budget, shared by all its attempts: spend from it before walking structure that the client wrote.
-    `kept` is what policies keep of the request for its further attempts."""
+    """The environment of a policy's stream.
+
+    - `clock` returns monotonic seconds.
+    - `tokenizer` returns the token counter. The first call may have to load it.
+    - `spent` is the cost of the request's earlier attempts, in USD.
+    - `work` is the request's one budget, shared by all its attempts. Spend from it before walking structure that the
+      client wrote.
+    - `kept` is data that policies keep for the request's further attempts.
+    """
 
     model: str
     clock: Callable[[], float]
@@ -119,32 +134,39 @@ class Context:
 
 
 class Policy(Protocol):
-    """One stage of a chain. One that does nothing but pass `Usage` on may say `wants_usage = False`: some providers
-    send counts with each chunk, and it need not be shown them."""
+    """One stage of a chain.
+
+    A policy that only passes `Usage` on may set `wants_usage = False`. Some providers send counts with each chunk, and
+    it then does not get them.
+    """
 
     name: str
     deadline: float | None
-    """When the policy wants a `Tick`, on the context's clock; None for never. Read again after each feed."""
+    """Time of the next `Tick` that the policy needs, on the context's clock. None means never. Read after each feed."""
 
     def request(self, request: Request) -> Request | Refuse | Steps[Request | Refuse]:
-        """See, and perhaps change or refuse, the request before the provider does; in steps where that takes long."""
+        """Check the request before the provider gets it. Return it, a changed one, or a rejection, in steps if that
+        takes long.
+        """
 
     def feed(self, event: Event) -> Iterable[Verdict]:
-        """Take one event, give what should go on in its place."""
+        """Take one event. Return the events to pass on in its place."""
 
 
 Build: TypeAlias = Callable[[str, Any, Context], Policy]
-"""Makes the policy of one stream: (policy id, its frozen config, context)."""
+"""Makes the policy of one stream: (policy ID, its frozen config, context)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyType:
-    """One row of the registry `policies.POLICIES`: how to read a policy's YAML, how to build it, where it stands in a
-    chain.
+    """One row of the registry `policies.POLICIES`.
 
-    `config` is the pydantic model of its YAML. `stage` orders a chain whatever the file's order. `guards` tells from a
-    config whether it enforces on text: then fields that we don't know are kept from the client. `needs_price`: it is
-    only for models whose price is known. `needs_tokenizer`: it counts tokens; the counter is loaded before it runs.
+    - `config` is the pydantic model of its YAML.
+    - `build` makes the policy of a stream.
+    - `stage` is its position in a chain, independent of the order in the file.
+    - `guards` returns true for a config that enforces on text. Unknown fields are then kept from the client.
+    - `needs_price` allows only models with a known price.
+    - `needs_tokenizer` means that it counts tokens. The counter is loaded before it runs.
     """
 
     config: type[Any]
@@ -152,9 +174,8 @@ class PolicyType:
     stage: int
     guards: Callable[[Any], bool]
     together: Callable[[Sequence[tuple[str, Any]], Context], Policy] | None = None
-    """Makes one policy of all (policy id, config) of this type in a chain, for types of which several must act as
-    one."""
+    """Makes one policy of all (policy ID, config) of this type in a chain, for types whose policies act together."""
     size: Callable[[Any], int] | None = None
-    """What a config counts as where several are made one, in nodes of automata."""
+    """Returns the size of a config in nodes of automata, for limits on the sum."""
     needs_price: bool = False
     needs_tokenizer: bool = False

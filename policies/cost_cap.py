@@ -1,14 +1,14 @@
-"""`cost_cap`: ends a request when its answer has cost so much.
+"""`cost_cap`: end a request when its answer has reached a cost.
 
-Decisions:
-- Before anything is sent: a prompt that alone would cost more is refused, and the provider's own limit is lowered to
-  what is left for the answer, because hidden thoughts cannot be stopped by watching. A thinking budget that is not
-  covered by that is refused: a provider takes no limit below it.
-- While it streams: what the provider has told of its usage, or the estimate of what came (`estimate`), whichever is
-  more. The cut is at the character where the estimate passes the cap, the same for every chunking.
-- All choices are one bill: all end together. So do a request's attempts: `Context.spent` is what those before cost.
-- A model that is free by the operator's word passes; without a price nothing could be held, so that is refused.
-- Output is priced with the prompt's tier; a prompt counts as uncached until the provider tells.
+- Before anything is sent, a prompt that alone would cost more is rejected. The provider's own limit is lowered to the
+  rest, because hidden reasoning cannot be stopped by watching. A thinking budget above that is rejected, because
+  providers accept no limit below it.
+- While the answer streams, the cost is the larger of the provider's reported usage and the estimate of what arrived
+  (`estimate`). The cut is at the character where the estimate passes the cap, for every chunking.
+- All choices share one bill and end together. So do a request's attempts: `Context.spent` is the cost of the earlier
+  ones.
+- A model that the operator made free passes. A model without a price is rejected, because its cost cannot be limited.
+- Output is priced with the prompt's tier. A prompt counts as uncached until the provider reports otherwise.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ class CostCapConfig(BaseModel):
 
 
 class CostCap:
-    """See the module's header."""
+    """The cost cap of one stream: see the module's docstring."""
 
     deadline: float | None = None
 
@@ -53,7 +53,7 @@ class CostCap:
         self._ended: set[int] = set()
 
     def request(self, request: Request) -> Steps[Request | Refuse]:
-        """Refuse what is too dear before it begins; else lower the provider's limit to what is left."""
+        """Reject a request that is too expensive before it begins. Otherwise lower the provider's limit to the rest."""
         price = self._price
         if price == FREE:
             return request
@@ -86,7 +86,7 @@ class CostCap:
         )
 
     def feed(self, event: Event) -> Iterable[Verdict]:
-        """See `Policy.feed`."""
+        """Process one event: see `Policy.feed`."""
         if isinstance(event, Text):
             return self._piece(event, event.text, self._weight if event.channel == "reasoning" else 1.0)
         match event:
@@ -110,7 +110,7 @@ class CostCap:
         return [*_shortened(piece, fits), *self._stop()]
 
     def _told(self, usage: Usage) -> Iterable[Verdict]:
-        """The provider has told what it counted so far."""
+        """Process the provider's report of its usage so far."""
         if self._price is None or self._price.output <= 0:
             return (usage,)
         price = self._price.at(usage.prompt)
@@ -134,14 +134,14 @@ class CostCap:
             yield Stop(choice, "length", self.name)
 
     def _set_room(self, price: Price, usage: Usage) -> None:
-        """What the prompt leaves for the answer, in units of output."""
+        """Set the room that the prompt leaves for the answer, in units of output."""
         prompt = price.cost(replace(usage, completion=0, reasoning=0)).total
         self._room = (self._left - prompt) * _MILLION / price.output * estimate.UNITS
         self._weight = max((price.reasoning if price.reasoning is not None else price.output) / price.output, 1e-9)
 
 
 def _shortened(piece: Text | ToolCall, text: str) -> tuple[Text | ToolCall, ...]:
-    """The piece with the beginning of its text; nothing if that is empty."""
+    """Return the piece with the given beginning of its text, or nothing if that is empty."""
     if not text:
         return ()
     return (Text(piece.choice, piece.channel, text),) if isinstance(piece, Text) else (replace(piece, arguments=text),)

@@ -1,12 +1,12 @@
-"""How many tokens a text has, about, from its characters and bytes alone.
+"""Estimate of a text's tokens from its characters and bytes.
 
-Rule: an estimate costs next to nothing and can be added up piece by piece, so a stream keeps a number and no text. It
-is for usage that a provider did not tell and for costs; cuts at a token are made by a tokenizer.
+An estimate costs almost nothing and can be summed piece by piece, so a stream keeps a number and no text. It serves for
+usage that a provider did not report, and for costs. Cuts at a token use a tokenizer.
 
-Theory: a token is four characters of ASCII text, and every byte that UTF-8 needs beyond one a character adds three
-tenths of a token: so a Chinese character is 0.85 tokens, a Cyrillic one 0.55, an emoji 1.15. English, code and Chinese
-come out within a quarter of what o200k counts. Units are twentieths of a token: whole numbers, so that no order of
-pieces changes the sum.
+A token is four characters of ASCII text. Every byte of UTF-8 beyond one per character adds three tenths of a token. A
+Chinese character is therefore 0.85 tokens, a Cyrillic one 0.55, an emoji 1.15. For English, code and Chinese, the
+estimate is within a quarter of o200k's count. Units are twentieths of a token. They are whole numbers, so that the
+order of pieces does not change the sum.
 """
 
 from collections.abc import Mapping
@@ -23,22 +23,22 @@ _CHARACTER = 5
 _EXTRA_BYTE = 6
 _MESSAGE = 4 * UNITS
 _MEDIUM = 1000 * UNITS
-"""An image, a recording or a file. What it really costs depends on its size and on the provider."""
+"""Units of an image, a recording or a file. The real cost depends on its size and on the provider."""
 
 _PIECE = 256
 _AT_ONCE = 2000
-"""Values that are read in one step."""
+"""Number of values that are read in one step."""
 _VALUE = 64
-"""Characters that take as long as a value."""
+"""Number of characters that take as long as a value."""
 _LONG = 65_536
-"""Characters of one text that are read in one step."""
+"""Number of characters of one text that are read in one step."""
 
 _MEDIA = ("image_url", "input_audio", "file", "image", "document")
 _ASKING = ("tools", "functions", "response_format")
 
 
 def units(text: str) -> int:
-    """The estimate for a text, in units."""
+    """Estimate a text, in units."""
     size = len(text)
     if text.isascii():
         return _CHARACTER * size
@@ -46,7 +46,7 @@ def units(text: str) -> int:
 
 
 def within(text: str, room: float) -> int:
-    """How many characters of `text` are within so many units."""
+    """Count the characters of `text` that fit in `room` units."""
     if text.isascii():
         return min(len(text), max(0, int(room // _CHARACTER)))
     start = 0
@@ -61,17 +61,17 @@ def within(text: str, room: float) -> int:
 
 
 def tokens(count: float) -> int:
-    """Units as whole tokens, rounded up."""
+    """Convert units to whole tokens, rounded up."""
     return int(-(-count // UNITS))
 
 
 def prompt_tokens(body: Mapping[str, Any], texts: Texts = CONVERSATION) -> int:
-    """The estimate for all that a request gives the model to read."""
+    """Estimate everything that a request gives the model to read, in tokens."""
     return finished(prompt_steps(body, texts))
 
 
 def prompt_steps(body: Mapping[str, Any], texts: Texts = CONVERSATION) -> Steps[int]:
-    """As `prompt_tokens`, in steps."""
+    """Do the work of `prompt_tokens` in steps."""
     conversations = texts.conversations(body)
     plain = [body.get(name) for name in texts.plain]
     read = yield from _read([*conversations, *plain, *(body.get(name) for name in _ASKING)])
@@ -79,14 +79,14 @@ def prompt_steps(body: Mapping[str, Any], texts: Texts = CONVERSATION) -> Steps[
 
 
 def _numbers(value: Any) -> int:
-    """The tokens that a client gave as numbers, in one list or several."""
+    """Count the tokens that a client gave as numbers, in one list or several."""
     if not isinstance(value, list):
         return 0
     return sum(len(item) if isinstance(item, list) else type(item) is int for item in value)
 
 
 def _read(value: Any) -> Steps[int]:
-    """The units of every text in a JSON value, names of members included; one lump for a medium."""
+    """Sum the units of every text in a JSON value, including member names. A medium counts as a fixed amount."""
     total = done = 0
     waiting = [value]
     while waiting:
@@ -109,7 +109,7 @@ def _read(value: Any) -> Steps[int]:
 
 
 def _long(text: str) -> Steps[int]:
-    """The units of a long text: those of characters beyond ASCII must be encoded."""
+    """Sum the units of a long text. Characters beyond ASCII must be encoded for that."""
     total = 0
     for start in range(0, len(text), _LONG):
         total += units(text[start : start + _LONG])

@@ -1,12 +1,12 @@
-"""The vocabulary: all that flows from a provider's answer through the policies to the client.
+"""The events that flow from a provider's answer through the policies to the client.
 
-Rule: nothing else flows. A codec turns provider bytes into these, a policy maps these to these, an encoder turns them
-into OpenAI chunks. Text that a policy must see is in `Text` or `ToolCall`, nowhere else; `Attachment` is structure that
-we know, `Opaque` what we don't (codecs leave it out when the chain is guarded, because it could carry a copy of the
-text).
+Nothing else flows. A codec turns provider bytes into events, a policy maps events to events, and an encoder turns them
+into OpenAI chunks. Text that a policy must see is only in `Text` and `ToolCall`. `Attachment` is known structure, and
+`Opaque` is unknown structure. Codecs leave `Opaque` out if the chain is guarded, because it could contain a copy of the
+text.
 
-Events are values: never changed after they were made. (`frozen` is enforced by the type checker alone; at run time it
-would triple the cost of making one, and one is made for each chunk.)
+Events are values: they never change. Only the type checker enforces `frozen`. At run time it would triple the cost of
+making an event, and one is made for each chunk.
 """
 
 from collections.abc import Mapping
@@ -16,24 +16,24 @@ from typing import Any, Literal, TypeAlias, TypeVar, dataclass_transform
 _T = TypeVar("_T")
 
 Channel: TypeAlias = Literal["content", "reasoning", "refusal"]
-"""The text fields of a choice. Each is one text of its own for a policy, whatever the chunks."""
+"""The text fields of a choice. For a policy, each is one text, however it is cut into chunks."""
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 NATURAL_REASONS: frozenset[str] = frozenset({"stop", "tool_calls", "function_call"})
-"""Finish reasons after which a policy may release what it holds; with any other the answer was cut."""
+"""Finish reasons after which a policy may release held text. With any other reason, the answer was cut."""
 
 EndKind: TypeAlias = Literal["natural", "length", "death", "cancel", "timeout"]
 
 
 @dataclass_transform(frozen_default=True)
 def event(cls: type[_T]) -> type[_T]:
-    """A slotted dataclass that the type checker holds to be frozen."""
+    """Make a slotted dataclass that the type checker treats as frozen."""
     return dataclass(slots=True)(cls)
 
 
 @event
 class Text:
-    """A piece of one text channel of one choice. May be empty."""
+    """A piece of one text channel of one choice. It may be empty."""
 
     choice: int
     channel: Channel
@@ -42,11 +42,11 @@ class Text:
 
 @event
 class ToolCall:
-    """A piece of a tool call that the client is to run.
+    """A piece of a tool call for the client.
 
-    `index` counts the calls of a choice from 0. `id` and `name` come once, with the first piece; `arguments` is the
-    next piece of the JSON text of the arguments (free text for `kind` "custom"). `kind` "function_call" is OpenAI's
-    legacy field. `extra` holds further members of the call object in LiteLLM's spelling (`provider_specific_fields`).
+    `index` counts the calls of a choice from 0. `id` and `name` come once, with the first piece. `arguments` is the
+    next piece of the arguments' JSON text (free text for `kind` "custom"). `kind` "function_call" is OpenAI's legacy
+    field. `extra` holds further members of the call object in LiteLLM's spelling (`provider_specific_fields`).
     """
 
     choice: int
@@ -60,10 +60,10 @@ class ToolCall:
 
 @event
 class Attachment:
-    """A structured delta field that Sluice knows: see `ATTACHMENTS`. `value` is what OpenAI clients (or LiteLLM's)
-    expect there.
+    """A structured delta field that Sluice knows: see `ATTACHMENTS`.
 
-    List-valued attachments are pieces: the client appends them.
+    `value` has the form that OpenAI clients (or LiteLLM's) expect there. List-valued attachments are pieces, which the
+    client appends.
     """
 
     choice: int
@@ -78,8 +78,8 @@ ATTACHMENTS: frozenset[str] = frozenset({"annotations", "images", "thinking_bloc
 class Opaque:
     """Members of a provider's chunk that Sluice does not know, kept for the client.
 
-    `place` says where they stood: in the chunk itself (`choice` is None), in a choice, or in a choice's delta.
-    Only made for chains that are not guarded.
+    `place` tells where they were: in the chunk itself (`choice` is None), in a choice, or in a choice's delta. Only
+    chains that are not guarded get them.
     """
 
     choice: int | None
@@ -89,11 +89,11 @@ class Opaque:
 
 @event
 class Usage:
-    """Token counts of the answer so far, in OpenAI's meaning; a later one replaces an earlier one.
+    """Token counts of the answer so far, in OpenAI's meaning. A later one replaces an earlier one.
 
     `prompt` includes `cached` and `cache_write` tokens, `completion` includes `reasoning` tokens. `details` is the
-    usage object as the client should get it (OpenAI's spelling, with the provider's further members), None when these
-    numbers are all there is.
+    usage object for the client (OpenAI's spelling, with the provider's further members), None if there are only these
+    numbers.
     """
 
     prompt: int
@@ -113,10 +113,10 @@ class Tick:
 
 @event
 class Finish:
-    """A choice is over. Nothing follows for it.
+    """The end of a choice. Nothing follows for it.
 
     `by` names the policy that ended it, if one did. `whole` are the channels whose text is complete although the answer
-    was cut: the provider's own words about the cut.
+    was cut. It is the provider's own text about the cut.
     """
 
     choice: int
@@ -127,7 +127,7 @@ class Finish:
 
 @event
 class End:
-    """The answer is over, by itself (`natural`) or by a cut. The last event a chain is fed."""
+    """The end of the answer, by itself (`natural`) or by a cut. It is the last event of a chain."""
 
     kind: EndKind
 
@@ -137,8 +137,10 @@ Event: TypeAlias = Text | ToolCall | Attachment | Opaque | Usage | Tick | Finish
 
 @event
 class Note:
-    """What a policy did, for traces and metrics. Never holds message text: `offset` and `end` are places in its text,
-    in characters from its start."""
+    """An action of a policy, for traces and metrics.
+
+    It never holds message text. `offset` and `end` are places in its text, in characters from its start.
+    """
 
     policy: str
     action: str
@@ -152,8 +154,11 @@ class Note:
 
 @event
 class Stop:
-    """A policy's order to end one choice well-formed; `policy` is told to the client as `x_sluice.stopped_by`. `tokens`
-    are those of the choice's answer without its thoughts, where the policy counted them exactly."""
+    """A policy's order to end one choice properly.
+
+    The client sees `policy` as `x_sluice.stopped_by`. `tokens` counts the choice's answer without its reasoning, if the
+    policy counted it exactly.
+    """
 
     choice: int
     reason: FinishReason
@@ -163,8 +168,11 @@ class Stop:
 
 @event
 class Reject:
-    """A policy's verdict that this attempt is unusable. Legal only while nothing of it was sent: the driver tries
-    again, up to `attempts` in all, and then fails."""
+    """A policy's verdict that this attempt is unusable.
+
+    It is allowed only while nothing of the attempt was sent. The driver retries, up to `attempts` in all, and then
+    fails.
+    """
 
     policy: str
     message: str
@@ -173,7 +181,7 @@ class Reject:
 
 @event
 class Pause:
-    """A policy's word that it has worked for a while on an event and will go on when asked for its next verdict."""
+    """A pause in a policy's work on an event. The policy continues when asked for its next verdict."""
 
 
 Verdict: TypeAlias = Event | Note | Stop | Reject | Pause

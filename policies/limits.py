@@ -1,8 +1,7 @@
 """The provider's own limit of an answer, lowered by the caps.
 
-Rule: a client's own limit is never raised. What a model thinks counts against the provider's limit (at OpenAI,
-Anthropic and Gemini), so where it may think there must be room for that beyond the answer: or it would spend all on
-thoughts.
+A client's own limit is never raised. At OpenAI, Anthropic and Gemini, reasoning counts against the limit. If the model
+may think, the limit therefore needs room beyond the answer, or reasoning would use all of it.
 """
 
 from collections.abc import Mapping
@@ -11,19 +10,19 @@ from typing import Any
 from policies.base import Target
 
 REASONING_ALLOWANCE = 25_000
-"""Room for thoughts where nothing says how long they may be: what OpenAI advises to leave."""
+"""Room for reasoning of unknown length, as OpenAI recommends."""
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _CONFIGS = ("thinking_config", "thinkingConfig")
 
 
 def client_limit(body: Mapping[str, Any]) -> int | None:
-    """The limit that the client asked for. Some servers take -1 for none."""
+    """Return the limit that the client set, or None. Some servers accept -1 for no limit."""
     return next((limit for name in _LIMITS if isinstance(limit := body.get(name), int) and limit > 0), None)
 
 
 def lowered(body: Mapping[str, Any], target: Target, most: int) -> Mapping[str, Any]:
-    """The request with a limit of at most `most` tokens."""
+    """Return the request with a limit of at most `most` tokens."""
     if target.max_output is not None:
         most = min(most, target.max_output)
     given = {name: body[name] for name in _LIMITS if isinstance(body.get(name), int)}
@@ -33,7 +32,7 @@ def lowered(body: Mapping[str, Any], target: Target, most: int) -> Mapping[str, 
 
 
 def reasons(body: Mapping[str, Any], target: Target) -> bool:
-    """Whether the model may think before it answers: by what the request asks, or else by its nature."""
+    """Return true if the model may think before it answers, by the request's settings or by default."""
     effort, thinking, reasoning = body.get("reasoning_effort"), body.get("thinking"), body.get("reasoning")
     if effort is not None:
         return bool(effort != "none")
@@ -49,7 +48,7 @@ def reasons(body: Mapping[str, Any], target: Target) -> bool:
 
 
 def thinking_budget(body: Mapping[str, Any]) -> int:
-    """How many tokens of thought the request asks for by number; 0 for none."""
+    """Return the number of reasoning tokens that the request asks for, 0 without a number."""
     found = [_member(body.get("thinking"), "budget_tokens"), _member(body.get("reasoning"), "max_tokens")]
     for name in _CONFIGS:
         found += [_member(body.get(name), "thinkingBudget"), _member(body.get(name), "thinking_budget")]

@@ -1,4 +1,4 @@
-"""The numbers that limits are given in."""
+"""Number types for limits."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ def _no_bool(value: Any) -> Any:
 
 
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1_000_000_000)]
-"""How many of something: at least one."""
+"""A count of at least one."""
 
 Amount = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
-"""How much of something: more than nothing."""
+"""An amount above zero."""

@@ -1,4 +1,4 @@
-"""What tokens cost."""
+"""Prices of tokens."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,16 @@ class Cost:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """The sum of the parts."""
         return self.input + self.cached + self.cache_write + self.output + self.reasoning
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The price of a model in USD per million tokens. What is None costs as much as its kind: cached and cache-written
-    tokens as input, reasoning as output. `above` are the prices for prompts of more than so many tokens, longest first.
+    """The price of a model in USD per million tokens.
+
+    A part that is None costs as much as its kind: cached and cache-written tokens as input, reasoning as output.
+    `above` are the prices for prompts above a number of tokens, longest first.
     """
 
     input: float
@@ -37,7 +39,7 @@ class Price:
     above: "tuple[tuple[int, Price], ...]" = ()
 
     def cost(self, usage: Usage) -> Cost:
-        """What an answer costs."""
+        """Compute the cost of an answer."""
         price = self.at(usage.prompt)
         cached = min(usage.cached, usage.prompt)
         written = min(usage.cache_write, usage.prompt - cached)
@@ -51,17 +53,17 @@ class Price:
         )
 
     def at(self, prompt: int) -> "Price":
-        """The price for a prompt of so many tokens."""
+        """Return the price for a prompt of `prompt` tokens."""
         return next((price for least, price in self.above if prompt > least), self)
 
     @property
     def dearest(self) -> float:
-        """The price of a token of the answer, whatever it turns out to be."""
+        """The highest price of a token of the answer, whatever its kind."""
         return max(self.output, _either(self.reasoning, self.output))
 
 
 FREE = Price(0, 0)
-"""That of a server of one's own."""
+"""The price of a self-hosted server."""
 
 
 def _either(price: float | None, otherwise: float) -> float:

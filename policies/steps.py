@@ -1,7 +1,7 @@
-"""Long work in small steps, so that whoever takes the steps can do other things in between.
+"""Long work in small steps, so that its caller can do other things in between.
 
-Rule: such work is a generator. It yields `None` at least once for about every millisecond of work and returns its
-result. It does no more than a few steps' worth of work when it is closed before its end.
+Such work is a generator. It yields `None` at least once for about every millisecond of work, and returns its result.
+When it is closed early, it does at most a few more steps of work.
 """
 
 from collections.abc import Generator
@@ -13,7 +13,7 @@ Steps: TypeAlias = Generator[None, None, _T]
 
 
 def finished(steps: Steps[_T]) -> _T:
-    """Take all steps at once, and give the result."""
+    """Take all steps at once and return the result."""
     while True:
         try:
             next(steps)

@@ -1,24 +1,24 @@
-"""Where the Nth token of a text ends, found while the text is still coming.
+"""Find the end of a text's Nth token while the text is still arriving.
 
-Rule: the answer is that of the tokenizer on the whole text, whatever the pieces. What a meter lets go is certain to be
-within the N tokens; what is not certain is held, at most `HOLD` characters.
+The result equals the tokenizer's result for the whole text, however it is cut. Released text is certain to be within
+the N tokens. Uncertain text is held, at most `HOLD` characters.
 
-Theory. Tokenizers of tiktoken's family first split a text by a regular expression, then encode each part by itself. At
-a *boundary* that expression is certain to split, whatever stands around it, so the tokens before it can be counted and
-forgotten. `_BOUNDARY` knows pairs of characters that are one in cl100k and o200k both; it need not know all of them,
-and names its characters one by one, so no version of Unicode can make it wrong.
+Tokenizers of tiktoken's family first split a text by a regular expression, then encode each part by itself. At a
+*boundary* that expression always splits, whatever stands around it, so the tokens before it can be counted and dropped.
+`_BOUNDARY` matches pairs of characters that are a boundary in both cl100k and o200k. It need not know all of them. It
+lists its characters one by one, so that no version of Unicode can make it wrong.
 
-A token is at least one byte. So as long as the bytes since the last boundary are no more than the tokens that are left,
-nothing is held and nothing is counted, and the tokenizer is not even loaded. When they are more, all up to the last
-boundary is counted at once: four bytes a token, so most of the room comes back, and the cost for the whole of an answer
-is that of encoding it once. Only the last few tokens before the cap are looked at word by word.
+A token is at least one byte. While the bytes since the last boundary do not exceed the tokens that are left, nothing is
+held or counted, and the tokenizer is not even loaded. When they do, everything up to the last boundary is counted at
+once. A token has about four bytes, so most of the room comes back, and the total cost is that of encoding the answer
+once. Only the last few tokens before the cap are checked word by word.
 
-Chinese, Japanese and Korean have long runs without a boundary. There the tokenizer is asked whether the cut is settled
-already, whatever comes (`Tokenizer.settled`), so that the provider is closed a few characters behind the cap too.
+Chinese, Japanese and Korean have long runs without a boundary. There the tokenizer tells if the cut is already settled
+(`Tokenizer.settled`), so that the provider is closed a few characters after the cap there, too.
 
-Limit: a run without a boundary that goes on for `HOLD` characters beyond what is sure (a word of hundreds of letters)
-is split there, as if it were two; so is one that pauses behind some hundreds. That too is the same for every chunking,
-but a token may count as two.
+Limitation: a run without a boundary that continues for `HOLD` characters beyond the certain part (a word of hundreds of
+letters) is split there, as if it were two. So is one that pauses after some hundreds of characters. This too is the
+same for every chunking, but a token may count as two.
 """
 
 import re
@@ -27,15 +27,15 @@ from collections.abc import Callable
 from policies.base import Tokenizer
 
 HOLD = 64
-"""Characters that are held at most."""
+"""Maximum number of characters that are held."""
 
 WINDOW = 4096
-"""Bytes of text that are kept before they are counted, however far the cap."""
+"""Bytes of text that are kept before they are counted, however far the cap is."""
 
 _DIGIT = "0-9"
 _LETTER = "A-Za-zÀ-ÖØ-öø-ɏА-яЁёぁ-ゖァ-ヺ一-鿯가-힣"
 _MARK = r"!-&(-/:-@\[-`{-~、。〈-】，．！？：；（）。「」《》…—“”\U0001F300-\U0001FAFF"
-"""Neither letters, digits, nor white space. Without the apostrophe, which joins `don't`."""
+"""Characters that are not letters, digits, or white space. The apostrophe is missing, because it joins `don't`."""
 
 _BOUNDARY = re.compile(
     r"(?<=\S)(?=[ \t])"
@@ -45,11 +45,11 @@ _BOUNDARY = re.compile(
 )
 _NEAR = 256
 _JOINED = 256
-"""Bytes of pieces that are kept before they are joined: a small string is mostly overhead."""
+"""Bytes of pieces that are kept before they are joined. A small string is mostly overhead."""
 
 
 class Meter:
-    """Counts one text against `room` tokens. `over` is set when the text has more of them."""
+    """Counts one text against `room` tokens. `over` is set when the text has more tokens."""
 
     def __init__(self, room: int, tokenizer: Callable[[], Tokenizer]) -> None:
         self.room = room
@@ -60,15 +60,15 @@ class Meter:
         self._waiting = 0  # characters that are held
         self._pending = 0
         self._count_at = WINDOW
-        self._sure = 0  # bytes up to which there is nothing to do: no more than the room, nor than `_count_at`
+        self._sure = 0  # bytes up to which there is nothing to do: at most the room and `_count_at`
 
     @property
     def held(self) -> int:
-        """The characters taken in, and neither given out nor cut off."""
+        """The number of characters taken and neither released nor cut off."""
         return 0 if self.over else self._waiting
 
     def feed(self, text: str) -> str:
-        """Take the next piece; give what is now certain to be within the room, held text first."""
+        """Take the next piece. Return the text that is now certain to be within the room, held text first."""
         if self.over:
             return ""
         self._open.append(text)
@@ -86,8 +86,10 @@ class Meter:
         return text
 
     def pause(self) -> str:
-        """Another text comes, and this one may yet go on: give what was held of it and is within the room. If the text
-        so far has more tokens, it is over."""
+        """Pause, because another text comes and this one may continue later.
+
+        Return the held text that is within the room. If the text so far has more tokens, it is over.
+        """
         if self.over or not self._open:
             return ""
         text = "".join(self._open)
@@ -98,7 +100,7 @@ class Meter:
             self._keep("", 0, 0)
             return text[shown : self._tokenizer().cut(text, self.room)]
         start = _last_boundary(text, 0, len(text))
-        if len(text) - start > _NEAR:  # or each of many pauses would count a long run anew
+        if len(text) - start > _NEAR:  # otherwise each of many pauses would count a long run again
             start = len(text)
         self._pending = self._tokenizer().count(text[start:]) if start else tokens
         self.room -= tokens - self._pending
@@ -107,20 +109,20 @@ class Meter:
 
     @property
     def left(self) -> int:
-        """The room behind the text, when it pauses."""
+        """Return the room left after the text, when it pauses."""
         return self.room - self._pending
 
     def resume(self, left: int) -> None:
-        """Go on, with so much room behind what came before the pause."""
+        """Continue, with `left` tokens of room after the text before the pause."""
         self.room = left + self._pending
         self._pending = 0
 
     def finish(self) -> str:
-        """As `pause`, when no text follows: what need not be counted is not."""
+        """End the text. It works like `pause`, but counts nothing that no longer needs a count."""
         return "" if self._bytes <= self.room else self.pause()
 
     def _decide(self, text: str) -> str:
-        """Count what can be counted, and say what of `text` is certain."""
+        """Count the countable part, and return the certain part of `text`."""
         start, shown = 0, len(text) - self._waiting
         while True:
             sure = start + fitting(text, start, self.room)
@@ -144,7 +146,7 @@ class Meter:
                 break
             self.room -= tokens
             start = end
-        sure = max(sure, shown)  # what went on at a pause is not called back
+        sure = max(sure, shown)  # text sent at a pause cannot be taken back
         self._keep(text, start, sure)
         return text[shown:sure]
 
@@ -158,7 +160,7 @@ class Meter:
 
 
 def fitting(text: str, start: int, size: int) -> int:
-    """How many characters of `text` from `start` on fit in `size` bytes."""
+    """Count the characters of `text` from `start` that fit in `size` bytes."""
     piece = text[start : start + size]
     if piece.isascii():
         return len(piece)
@@ -171,12 +173,12 @@ def fitting(text: str, start: int, size: int) -> int:
 
 
 def boundaries(text: str) -> list[int]:
-    """Places where a tokenizer is certain to split `text`."""
+    """List places where a tokenizer is certain to split `text`."""
     return [found.start() for found in _BOUNDARY.finditer(text)]
 
 
 def _last_boundary(text: str, start: int, sure: int) -> int:
-    """The last boundary behind `start`, not behind `sure`; `start` if there is none."""
+    """Return the last boundary after `start`, up to `sure`, or `start` if there is none."""
     reach = _NEAR
     while True:
         begin = max(start + 1, sure - reach)
@@ -189,7 +191,9 @@ def _last_boundary(text: str, start: int, sure: int) -> int:
 
 
 def _next_boundary(text: str, sure: int) -> int | None:
-    """The first boundary behind `sure`, or where a run becomes too long to hold. None: not to be told yet."""
+    """Return the first boundary after `sure`, or the place where a run becomes too long to hold. None: not
+    known yet.
+    """
     found = _BOUNDARY.search(text, sure + 1, sure + HOLD + 1)
     if found is not None:
         return found.start()

@@ -1,25 +1,25 @@
-"""A request's budget for work: what its client can make the gateway do is bounded, whatever the client sends.
+"""A request's budget for work. It limits the work that a client can cause, whatever the client sends.
 
-Rule: code that expands, compiles or walks structure that a client wrote spends the steps before it takes them, and
-names the place in the request that asks for them. One budget goes with a request through all of that code, so many
-small places cannot add up to a large one.
+Code that expands, compiles or walks structure from a client spends the steps in advance, and names the place in the
+request that needs them. One budget follows a request through all of that code, so that many small amounts cannot add up
+to a large one.
 
-A step is one visit of one thing in Python: a JSON value, a state of an automaton, a character of a pattern. It costs
-about a microsecond. Work that is linear in the body's size in C (parsing, copying) is bounded by `server.max_body_mb`
-and not counted here.
+A step is one visit of one item in Python: a JSON value, a state of an automaton, a character of a pattern. It costs
+about a microsecond. Linear work in C on the body (parsing, copying) is limited by `server.max_body_mb` and not counted
+here.
 """
 
 from typing import Final
 
 BASE_STEPS: Final = 500_000
-"""The steps that every request has, however short its body."""
+"""Steps that every request has, however short its body."""
 
 STEPS_PER_BYTE: Final = 8
-"""The further steps that each byte of the body brings: linear work never runs out of them."""
+"""Additional steps for each byte of the body. Linear work therefore never exhausts the budget."""
 
 
 class OverBudget(Exception):
-    """The request asks for more work than a request may cause. `place` is where in the request."""
+    """The request asks for more work than one request may cause. `place` is the place in the request."""
 
     def __init__(self, place: str) -> None:
         super().__init__(f"{place} asks for more work than one request may cause: send a smaller or flatter one")
@@ -27,7 +27,7 @@ class OverBudget(Exception):
 
 
 class Work:
-    """The steps that one request may still cause. Not for use by two threads at once."""
+    """The remaining steps of one request. It is not thread-safe."""
 
     __slots__ = ("left",)
 
@@ -36,12 +36,15 @@ class Work:
 
     @classmethod
     def of_body(cls, size: int) -> "Work":
-        """The budget of a request whose body has `size` bytes."""
+        """Make the budget of a request with a body of `size` bytes."""
         return cls(BASE_STEPS + STEPS_PER_BYTE * size)
 
     def spend(self, steps: int, place: str) -> None:
-        """Take `steps` from the budget. Raises `OverBudget`, naming `place`, when they are not there; then none are
-        taken and the caller must not do the work."""
+        """Take `steps` from the budget.
+
+        Raises `OverBudget` with `place` if there are not enough. Then none are taken, and the caller must not do the
+        work.
+        """
         if steps > self.left:
             raise OverBudget(place)
         self.left -= steps

@@ -19,17 +19,9 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "doc
 SOURCES = ("policies", "proxy", "benchmarks", "scripts", "tests")
 
 NOT_YET = (
-    "policies/redact",
-    "policies/base.py",
+    "policies/redact/stream.py",
     "policies/chain.py",
-    "policies/cost_cap.py",
-    "policies/estimate.py",
-    "policies/events.py",
-    "policies/limits.py",
-    "policies/numbers.py",
-    "policies/prices.py",
     "policies/token_cap.py",
-    "policies/token_meter.py",
     "proxy/api",
     "proxy/config",
     "proxy/formats",
@@ -39,7 +31,6 @@ NOT_YET = (
     "proxy/telemetry",
     "proxy/app.py",
     "proxy/gateway.py",
-    "benchmarks",
     "tests",
 )
 """Packages whose docstrings are not checked yet, each with all that is in it. Take a name out once it is clean."""

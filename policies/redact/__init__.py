@@ -1,9 +1,9 @@
-"""Redaction on the stream: exact, with the least hold, in linear time.
+"""Redaction of streams: exact, with minimal delay, in linear time.
 
-`Redactor` is the engine, usable alone. Its parts, each with its theory in its header, in the order text meets them:
-`rules` (what an operator writes) -> `syntax`, `words` -> `nfa` (nodes) -> `factor` (a lazy DFA that knows starts) ->
-`automaton` (the product of factors) -> `scanner` (positions) -> `emitter`, `stream` (what goes out, and when) ->
-`redactor`. `characters` says how characters read; `entities` are the built-in rules.
+`Redactor` is the engine, usable alone. Each part's docstring has its theory. In the order in which text passes: `rules`
+(as an operator writes them) -> `syntax`, `words` -> `nfa` (nodes) -> `factor` (a lazy DFA that tracks starts) ->
+`automaton` (the product of factors) -> `scanner` (positions) -> `emitter`, `stream` (what is released, and when) ->
+`redactor`. `characters` normalizes characters. `entities` are the built-in rules.
 """
 
 from policies.redact.json_text import JsonStream

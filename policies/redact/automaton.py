@@ -1,19 +1,20 @@
-"""A lane's automaton: the product of its factors, built lazily, one dictionary look-up a character once built.
+"""A lane's automaton: the lazily built product of its factors. A known transition is one dictionary look-up.
 
-Why factors: an email rule is under way in every word, a card rule in every number, a word list somewhere in every
-sentence. As one DFA their combinations are all different states, each dear to build. So each kind of rule is a factor
-with its own small DFA, and a state here only says which states the factors are in and how their groups interleave: a
-*slot* is a start position at which some factor has a group. So there are never more slots than the factors have nodes:
-what has matched, and waits for an earlier slot without being under way itself, is the scanner's to remember.
+An email rule is under way in every word, a card rule in every number, a word list somewhere in every sentence. In a
+single DFA their combinations would all be different states, each expensive to build. Each kind of rule is therefore a
+factor with a small DFA of its own. A state here only tells the states of the factors and how their groups interleave. A
+*slot* is a start position at which some factor has a group. There are never more slots than the factors have nodes. The
+scanner remembers matches that wait for an earlier slot without being under way themselves.
 
-What the factors cannot know of each other is settled here, by slot:
-- An accept that ended before the current character discards the later groups of all factors *before* they take it
-  (a group born with it must not lose nodes to a group that is discarded).
-- An accept that ends with the current character discards all later groups, one born with it included.
+This module settles, by slot, what the factors cannot know of each other:
 
-A transition is `(state, effect)`. The effect, None for nothing, tells the scanner's registers what moved. When a
-validator must be asked, the state is None and the effect a `Question`, which remembers what follows each answer; for a
-character that reads as several, `Several`.
+- An accept that ended before the current character discards the later groups of all factors *before* they take it. (A
+  group born with it must not lose nodes to a group that is discarded.)
+- An accept that ends with the current character discards all later groups, including one born with it.
+
+A transition is `(state, effect)`. The effect tells the scanner's registers what moved, None for nothing. If a validator
+must be asked, the state is None and the effect is a `Question`, which remembers the transition for each answer. For a
+character that reads as several, the effect is `Several`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,15 +30,15 @@ from policies.redact.factor import BORN, Factor, FactorState, Move
 from policies.redact.nfa import EDGE, NODES
 
 STEP_WORK: Final = 15
-"""What building a transition costs beside the nodes it visits, in nodes."""
+"""Cost in nodes of building a transition, besides the nodes that it visits."""
 CLASS_WORK: Final = 40
-"""What classifying a new character costs, in nodes."""
+"""Cost in nodes of classifying a new character."""
 MAX_TRANSITIONS: Final = 100_000
-"""Transitions remembered of all states: some 25 MB. English, code and Chinese together need a fourth of it."""
+"""Maximum number of cached transitions of all states, about 25 MB. English, code and Chinese together need a fourth."""
 
 
 class Paused(Exception):
-    """The work allowed for one slice of text is done; raised before a transition is built, so nothing is lost."""
+    """The work allowed for one slice of text is done. It is raised before a transition is built, so nothing is lost."""
 
 
 class _Unanswered(Exception):
@@ -48,15 +49,17 @@ class _Unanswered(Exception):
 Classes = tuple[int | None, ...]
 Transition = tuple[Any, Any]
 Slots = tuple[tuple[int, ...], ...]
-"""For each factor the slots of its groups."""
+"""The slots of each factor's groups."""
 Built = tuple[tuple[FactorState, ...], Slots, "Effect | None"]
-"""A transition's next state, by its two parts, and its effect."""
+"""A transition's next state, as its two parts, and its effect."""
 
 
 @dataclass(slots=True, eq=False)
 class Question:
-    """Whether `rule`'s validator takes the match of `slot` that ended `ended` characters ago. `branches` are the
-    transitions after yes and no, built when first needed."""
+    """The question if `rule`'s validator accepts the match of `slot` that ended `ended` characters ago.
+
+    `branches` are the transitions after yes and no, built on first use.
+    """
 
     state: "State"
     classes: Classes
@@ -71,7 +74,7 @@ class Question:
     skip: ClassVar[int] = -1
 
     def answer(self, yes: bool) -> Transition:
-        """The transition (perhaps the next question) after an answer."""
+        """Return the transition after an answer. It may be another question."""
         known = self.branches.get(yes)
         if known is None:
             answers = (*self.answers, yes)
@@ -82,7 +85,7 @@ class Question:
 
 @dataclass(slots=True, eq=False)
 class Several:
-    """The effect in place of a transition for a raw character that reads as several."""
+    """The effect that replaces a transition for a raw character that reads as several."""
 
     state: "State"
     char: str
@@ -91,10 +94,10 @@ class Several:
 
 
 class State(SharedByStreams, dict[str, Transition]):
-    """Transitions by raw character, filled when missed. `count` is the number of slots."""
+    """A state: its transitions by raw character, built on demand. `count` is the number of slots."""
 
     __slots__ = ("_rules", "_upto", "automaton", "by_class", "count", "parts", "slots")
-    __hash__ = object.__hash__  # type: ignore[assignment]  # a state is itself, whatever was built of it so far
+    __hash__ = object.__hash__  # type: ignore[assignment]  # states compare by identity
     __eq__ = object.__eq__
 
     def __init__(self, automaton: "Automaton", parts: tuple[FactorState, ...], slots: Slots) -> None:
@@ -117,7 +120,7 @@ class State(SharedByStreams, dict[str, Transition]):
         return transition
 
     def on(self, classes: Classes) -> Transition:
-        """The transition on a character of these classes, one for each factor."""
+        """Return the transition for a character of these classes, one for each factor."""
         known = self.by_class.get(classes)
         if known is None:
             known = self.by_class[classes] = self.automaton.step(self, classes, ())
@@ -125,7 +128,7 @@ class State(SharedByStreams, dict[str, Transition]):
         return known
 
     def within(self, char: str, index: int, births: bool) -> Transition:
-        """The transition on one of the several characters that the raw `char` reads as."""
+        """Return the transition for one of the characters that the raw `char` reads as."""
         key = (char, index, births)
         known = self.by_class.get(key)
         if known is None:
@@ -146,13 +149,13 @@ class State(SharedByStreams, dict[str, Transition]):
         return self._rules
 
     def under_way(self, count: int) -> frozenset[int]:
-        """The rules under way in some of the first `count` slots."""
+        """Return the rules under way in the first `count` slots."""
         if self._upto is None:
             self._upto = tuple(accumulate(self.rules, frozenset.union, initial=frozenset()))
         return self._upto[count]
 
     def end(self) -> Transition:
-        """The transition at the text's natural end."""
+        """Return the transition at the text's natural end."""
         return self.on(self.automaton.edge)
 
     def forget(self) -> None:
@@ -163,8 +166,11 @@ class State(SharedByStreams, dict[str, Transition]):
 
 
 class Automaton:
-    """The product of `factors`. `allowance` is the work left for the current slice, `transitions` bounds those that are
-    remembered: several automata may share it."""
+    """The product of `factors`.
+
+    `allowance` is the work left for the current slice. `transitions` limits the cached ones, and several automata may
+    share it.
+    """
 
     def __init__(self, factors: Sequence[Factor], transitions: Entries | None = None) -> None:
         self.factors = tuple(factors)
@@ -181,8 +187,10 @@ class Automaton:
         return len(self._states)
 
     def classify(self, char: str) -> Classes | None:
-        """A class for each factor (None: the factor does not see the character), or None when normalisation makes
-        several characters of it."""
+        """Return a class for each factor (None: the factor skips the character).
+
+        Returns None if normalization turns the character into several.
+        """
         try:
             return self._classes[char]
         except KeyError:
@@ -197,7 +205,7 @@ class Automaton:
         return classes
 
     def classify_part(self, char: str, index: int) -> Classes:
-        """The same for one of the several characters; a factor that does not normalise takes the raw one, once."""
+        """Classify one of several characters. A factor that does not normalize takes the raw character once."""
         part = reads(char)[index]
         return tuple(
             f.nfa.classify(part) if f.normalize else (None if index else f.nfa.classify(char)) for f in self.factors
@@ -206,8 +214,11 @@ class Automaton:
     def step(
         self, state: State, classes: Classes, answers: tuple[bool, ...], within: bool = False, births: bool = True
     ) -> Transition:
-        """Build one transition, given the validators' answers so far. `within`: this is not the first of the characters
-        that a raw one reads as. No match starts without `births`."""
+        """Build one transition with the validators' answers so far.
+
+        `within` means that this is not the first of the characters that a raw one reads as. Without `births`, no match
+        starts.
+        """
         if len(self.factors) == 1 and births and not answers:
             plain = self._plain(state, classes[0])
             if plain is not None:
@@ -223,7 +234,7 @@ class Automaton:
         return self.state(parts, slots), effect
 
     def _plain(self, state: State, cls: int | None) -> Transition | None:
-        """The short way for one factor in which nothing matches."""
+        """Build the transition in the simple case: one factor, in which nothing matches."""
         if cls is None or cls == EDGE:
             return None
         try:
@@ -238,13 +249,13 @@ class Automaton:
         return following, quiet_effect(move.sources, state.count)
 
     def _charge(self, state: State) -> None:
-        """Take what was just done off the slice's work."""
+        """Subtract the work just done from the slice's allowance."""
         visited = sum([f.built for f in self.factors])
         self.allowance -= STEP_WORK + state.count + visited - self._visited
         self._visited = visited
 
     def state(self, parts: tuple[FactorState, ...], slots: Slots) -> State:
-        """The state in which the factors are in `parts`, with their groups in `slots`."""
+        """Return the state in which the factors are in `parts`, with their groups in `slots`."""
         key: object = parts[0] if len(parts) == 1 else (parts, slots)
         state = self._states.get(key)
         return self._states.remember(key, State(self, parts, slots)) if state is None else state
@@ -257,7 +268,7 @@ def _classify(factor: Factor, char: str, read: str) -> int | None:
 
 
 class _Step:
-    """The building of one transition."""
+    """The construction of one transition."""
 
     def __init__(self, factors: Sequence[Factor], state: State, classes: Classes, answers: Any, births: bool) -> None:
         self.factors = factors
@@ -272,11 +283,11 @@ class _Step:
         moves = [self._move(i, None) for i in range(len(self.factors))]
         if not any([move.accepts for move in moves]):
             return self._transition([(move.state, self._slots(i, move)) for i, move in enumerate(moves)])
-        if self.state.automaton.first_ends:  # the scan ends here: a match that ended earlier may lie within another
+        if self.state.automaton.first_ends:  # the scan ends here: an earlier match may lie within another
             every = [(move.state, self._slots(i, move)) for i, move in enumerate(moves)]
             return self._transition(every, self._accepts(moves), self.count)
         looked = self._first_accept(moves, 1)
-        if looked is not None and self.within:  # it ends behind the raw character, so none starts within
+        if looked is not None and self.within:  # it ends after the raw character, so none starts within
             self.births = False
             moves = [self._move(i, looked) for i in range(len(self.factors))]
         elif looked is not None:
@@ -295,7 +306,7 @@ class _Step:
         accepts: Mapping[int, tuple[int, int]] = MappingProxyType({}),
         upto: int = 0,
     ) -> Built:
-        """What is built, from each factor's next state with the old slots of its groups."""
+        """Build the transition from each factor's next state and the old slots of its groups."""
         survivors = sorted({slot for _, slots in kept for slot in slots})
         number = {slot: i for i, slot in enumerate(survivors)}
         sources = tuple([self._source(slot) for slot in survivors])
@@ -311,7 +322,7 @@ class _Step:
         return BORN if slot == self.count else slot
 
     def _slots(self, index: int, move: Move) -> tuple[int, ...]:
-        """The old slots of a move's groups."""
+        """Return the old slots of a move's groups."""
         old, born = self.state.slots[index], self.count
         return tuple([born if group == BORN else old[group] for group in move.sources])
 
@@ -319,7 +330,7 @@ class _Step:
         return self.count if group == BORN else self.state.slots[index][group]
 
     def _move(self, index: int, upto: int | None) -> Move:
-        """A factor's move; with `upto`, of its groups up to that slot only."""
+        """Compute a factor's move. With `upto`, only its groups up to that slot move."""
         factor, part, cls = self.factors[index], self.state.parts[index], self.classes[index]
         if upto is None and self.births and cls is not None:
             known = part.moves.get(cls)
@@ -346,7 +357,7 @@ class _Step:
         return min(found, default=None)
 
     def _kept(self, index: int, move: Move, last: int) -> tuple[FactorState, tuple[int, ...]]:
-        """A factor's next state without its groups behind slot `last`, and the old slots of the groups."""
+        """Return a factor's next state without its groups after slot `last`, and the old slots of the groups."""
         slots = self._slots(index, move)
         count = sum(s <= last for s in slots)
         if count == len(slots):
@@ -354,7 +365,7 @@ class _Step:
         return self.factors[index].keep(move.state, count), slots[:count]
 
     def _accepts(self, moves: Sequence[Move]) -> dict[int, tuple[int, int]]:
-        """Each slot's new match, (ended, rule): the longest, on a tie the earlier rule."""
+        """Return each slot's new match, (ended, rule): the longest one, and the earlier rule if equal."""
         best: dict[int, tuple[int, int]] = {}
         for i, move in enumerate(moves):
             for group, rule, ended in move.accepts:

@@ -1,11 +1,11 @@
-"""What a lazily built automaton remembers for all streams, within bounds: states by their keys, and what they lead to.
+"""Bounded caches of lazily built automata, shared by all streams: states by key, and their transitions.
 
-Rule: past a bound the two oldest go with each new one, so that the memory shrinks to its bound again in small steps:
-freeing all at once would stall every stream. What a forgotten state leads to is freed with it; a stream that is in one
-goes on, and what it needs is built anew.
+Above a limit, each new entry evicts the two oldest. The cache shrinks to its limit in small steps, because freeing
+everything at once would stall every stream. An evicted state's transitions are freed with it. A stream that is in such
+a state continues, and rebuilds what it needs.
 
-A number of states does not bound their size: a text can lead each of them on with every letter there is. So what they
-lead to is bounded, too, all states together, and so is their weight.
+The number of states does not limit their size, because a text can extend each of them by every possible letter. The
+number of all their transitions is therefore limited, too, and so is their weight.
 """
 
 from collections import deque
@@ -17,14 +17,14 @@ MAX_WEIGHT: Final = 1_000_000
 
 
 class Forgettable(Protocol):
-    """A state that can drop what it leads to."""
+    """A state that can drop its transitions."""
 
     def forget(self) -> None:
         """Drop the transitions built so far."""
 
 
 class SharedByStreams:
-    """What all streams share, and what a copy of a stream shares with it."""
+    """Objects that all streams share, and that a copy of a stream shares with it."""
 
     __slots__ = ()
 
@@ -47,7 +47,7 @@ class Remembered(dict[K, S]):
         self._weight = 0
 
     def remember(self, key: K, state: S, weight: int = 0) -> S:
-        """Keep a new state, at the price of older ones; gives it."""
+        """Cache a new state of the given weight, evict older ones if necessary, and return it."""
         self[key] = state
         self._oldest.append((key, weight))
         self._weight += weight
@@ -60,7 +60,7 @@ class Remembered(dict[K, S]):
 
 
 class Entries(deque[tuple[dict[Any, Any], object]]):
-    """The entries of many mappings, oldest first, at most `most` of them together."""
+    """The entries of many mappings, oldest first, at most `most` in total."""
 
     __slots__ = ("_most",)
 
@@ -69,7 +69,7 @@ class Entries(deque[tuple[dict[Any, Any], object]]):
         self._most = most
 
     def note(self, mapping: dict[Any, Any], key: object) -> None:
-        """A mapping has a new entry."""
+        """Record that a mapping has a new entry."""
         self.append((mapping, key))
         if len(self) > self._most:
             for _ in range(2):

@@ -1,17 +1,17 @@
-"""Where a stream stands while nothing has matched, and where a piece of text leads from there: one look-up a piece.
+"""Cached positions of a stream while nothing has matched: one look-up for each piece of text.
 
-Theory. As long as no match is waiting, all that the lanes know of a text is the states of their tracks, and how far
-back the matches under way began. A *place* is that, counted back from where the text is, so that it says nothing of
-what came before: from a place the same piece leads to the same place, in every stream. The pieces of models' answers
-repeat, so most are looked up here, for all lanes at once, instead of being followed character by character.
+While no match is waiting, the lanes' knowledge of a text is the states of their tracks, and how far back the matches
+under way began. A *place* is this knowledge, relative to the current position, so that it does not depend on earlier
+text. From a place, the same piece leads to the same place in every stream. Pieces of models' answers repeat, so most
+are looked up here, for all lanes at once, instead of character by character.
 
-Rule: what is remembered is what following gave. A piece in which something matches, or which a bound could act in,
-leads nowhere and is not remembered.
+Only results of following a piece are cached. A piece in which something matches, or in which a limit could act, is not
+cached.
 
-Pieces are clients' text, and what is remembered outlives their streams. So only what is like a word is: at most `SHORT`
-characters without a digit, with no more than that under way before and behind it; most pieces of keys, numbers and
-addresses are followed each time. A piece is not marked with whose it was, is only ever compared, and goes as newer
-ones come: there are at most `MAX_PIECES`.
+Pieces are clients' text, and the cache outlives their streams. It therefore holds only word-like pieces: at most
+`SHORT` characters without a digit, with no more than that under way before and after. Most pieces of keys, numbers and
+addresses are followed each time. A piece is not marked with its client, is only ever compared, and is evicted by newer
+ones. There are at most `MAX_PIECES`.
 """
 
 import re
@@ -25,14 +25,17 @@ from policies.redact.lane import Track
 from policies.redact.scanner import PIECE, follow_all
 
 SHORT: Final = 24
-"""Characters of a piece that is remembered, and of what is under way around it."""
+"""Maximum number of characters of a cached piece, and of the text under way around it."""
 MAX_PIECES: Final = 16_384
 _DIGIT: Final = re.compile(r"\d")
 
 
 class CachedState(SharedByStreams, dict[str, "CachedState | None"]):
-    """Where pieces lead; None for one to be taken another way. `tracks` are those of all lanes, starts counted from
-    here (0 or less). `held` is how many characters before here are held, `under_way` how many some match is in."""
+    """A place and the places to which pieces lead from it. None means that a piece must be handled in another way.
+
+    `tracks` are those of all lanes, with starts counted from here (0 or less). `held` counts the characters before here
+    that are held, `under_way` those that belong to a match under way.
+    """
 
     __slots__ = ("_places", "held", "tracks", "under_way")
 
@@ -46,35 +49,37 @@ class CachedState(SharedByStreams, dict[str, "CachedState | None"]):
         return self._places.follow(self, piece)
 
     def forget(self) -> None:
-        """Drop what was remembered."""
+        """Drop the cached pieces."""
         self.clear()
 
 
 class Places(SharedByStreams):
-    """The places of a set of lanes, for all their streams. `lanes` are each lane's automata, of which the first
-    `holding` lanes hold text, at most `least` characters."""
+    """The places of a set of lanes, for all their streams.
+
+    `lanes` are each lane's automata. The first `holding` lanes hold text, at most `least` characters.
+    """
 
     def __init__(self, lanes: Sequence[Sequence[Automaton]], holding: int, least: int) -> None:
         ends = [0]
         for lane in lanes:
             ends.append(ends[-1] + len(lane))
         self.parts: Final = tuple(map(slice, ends, ends[1:]))
-        """Which tracks of a place are each lane's."""
+        """Slices of a place's tracks, one for each lane."""
         self.holding: Final = ends[holding]
-        """How many of the first tracks hold text."""
+        """Number of leading tracks that hold text."""
         self.least = least
         self._known = Remembered[tuple[Track, ...], CachedState]()
         self._pieces = Entries(MAX_PIECES)
         self.start: Final = CachedState(self, tuple((automaton.initial, ()) for lane in lanes for automaton in lane))
 
     def at(self, tracks: Iterable[Track], position: int) -> CachedState:
-        """The place of tracks whose starts count from elsewhere: `position` is here."""
+        """Return the place of tracks whose starts are absolute. `position` is the current position."""
         return self._place(
             tuple([(s, tuple([start - position for start in starts]) if starts else ()) for s, starts in tracks])
         )
 
     def follow(self, place: CachedState, piece: str) -> CachedState | None:
-        """Where a piece leads that is not remembered."""
+        """Follow a piece that is not cached."""
         size = len(piece)
         if size > PIECE or size + place.held > min(self.least, held.SHORT):
             return None

@@ -1,16 +1,17 @@
-"""How a raw character reads: what a rule that normalises sees in its place.
+"""Normalization of characters: how a rule that normalizes reads a raw character.
 
-Rule: per character, never across characters, so that a cut between any two changes nothing and nothing is held to
-decide how a character reads. `reads(ch)` gives
+It works on each character separately. A cut between two characters changes nothing, and no text is held to decide how a
+character reads. `reads(ch)` returns:
 
-- "" for a character that is invisible or only decorates its neighbour: zero-width, soft hyphen, variation selectors,
-  tags, and the general combining marks. The engine then stays where it is; a rule that spells the mark out sees it.
+- "" for a character that is invisible or only decorates its neighbour: zero-width characters, soft hyphen, variation
+  selectors, tags, and the general combining marks. The engine skips it, except in a rule that spells the mark out.
 - "-" for the hyphens that models like to write in numbers: U+2010 to U+2013 and the minus sign.
-- its NFKC form otherwise: full-width to ASCII, ligatures to their letters (several characters, all at one raw place).
+- its NFKC form otherwise: full-width characters become ASCII, and ligatures their letters (several characters at one
+  raw position).
 
-Composed letters meet combining sequences on the rule's side: where a rule says `é`, the engine also takes `e` and then
-the mark (see `decomposed`). Limits: character classes (`[à-ü]`) do not take the two-character spelling; letters of
-another script that merely look alike (Cyrillic `а`) read as themselves.
+The rule's side handles combining sequences: where a rule contains `é`, the engine also accepts `e` followed by the mark
+(see `decomposed`). Limitations: character classes (`[à-ü]`) do not accept the two-character spelling. Lookalike letters
+of another script (Cyrillic `а`) read as themselves.
 
 `fold` is the case folding of `re.IGNORECASE`, character by character, so that word lists agree with `re`.
 """
@@ -60,7 +61,7 @@ _INVISIBLE: frozenset[str] = MARKS | frozenset(
 
 @lru_cache(maxsize=65_536)
 def reads(ch: str) -> str:
-    """The characters that a normalising rule sees for the raw character `ch`; "" for none."""
+    """Return the characters that a normalizing rule sees for the raw character `ch`, or "" for none."""
     if ch < "\x80":
         return ch
     if ch in _INVISIBLE:
@@ -72,14 +73,14 @@ def reads(ch: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def mark(ch: str) -> str:
-    """The combining mark that a raw character is (half-width ones as the full ones), or ""."""
+    """Return the combining mark that a raw character is (half-width ones as full-width), or ""."""
     wide = unicodedata.normalize("NFKC", ch)
     return wide if wide in MARKS else ""
 
 
 @lru_cache(maxsize=65_536)
 def decomposed(ch: str) -> tuple[str, str] | None:
-    """Base and mark of a composed letter whose mark reads as "" when it stands alone."""
+    """Return base and mark of a composed letter whose mark alone reads as ""."""
     parts = unicodedata.normalize("NFD", ch)
     if len(parts) == 1 or parts[-1] not in MARKS:
         return None
@@ -88,12 +89,12 @@ def decomposed(ch: str) -> tuple[str, str] | None:
 
 
 def normalized(text: str) -> str:
-    """The text as a normalising rule sees it."""
+    """Return the text as a normalizing rule sees it."""
     return text if text.isascii() else "".join(map(reads, text))
 
 
 @lru_cache(maxsize=65_536)
 def fold(ch: str) -> str:
-    """One character for all that `re.IGNORECASE` holds equal."""
+    """Return the same character for all that `re.IGNORECASE` treats as equal."""
     low = _sre.unicode_tolower(ord(ch))
     return chr(min((low, *_casefix._EXTRA_CASES.get(low, ()))))

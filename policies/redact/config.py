@@ -1,8 +1,8 @@
 """The YAML of a `redact/<name>` policy.
 
-Rule: rules are compiled when the configuration is loaded, so that a rule that cannot be used never goes live. What is
-set on the policy is the default for those of its rules that it can apply to. All rules are checked, each error at its
-own key: the sources when a rule is read, the rest once all rules are.
+Rules are compiled when the configuration is loaded, so that an unusable rule never goes live. A policy's settings are
+the defaults for those of its rules that they can apply to. All rules are checked, and each error is reported at its own
+key. Sources are checked when a rule is read, everything else after all rules are read.
 """
 
 import functools
@@ -41,20 +41,22 @@ TOO_MUCH: Final = (
 
 
 class Room:
-    """The nodes that are left for the rules of a configuration."""
+    """The remaining nodes for the rules of a configuration."""
 
     def __init__(self) -> None:
         self.left = MAX_ALL_NODES
 
 
 class Strict(BaseModel):
-    """Frozen, and unknown keys are errors."""
+    """A frozen model that rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Defaults(Strict):
-    """What a rule may say, and a policy for all its rules. `hash_key` keys the labels of `action: hash`."""
+    """Settings that a rule may have, and a policy for all its rules. `hash_key` is the key for labels of `action:
+    hash`.
+    """
 
     action: Action | None = None
     replace: str | None = None
@@ -72,14 +74,16 @@ class Defaults(Strict):
 
 
 def _not_empty(rules: tuple["RuleConfig", ...]) -> tuple["RuleConfig", ...]:
-    """pydantic's `min_length` counts valid items only, so one bad rule would be told twice."""
+    """Reject an empty list. pydantic's `min_length` counts valid items only, so it would report one bad rule twice."""
     if not rules:
         raise ValueError("must not be empty")
     return rules
 
 
 class RuleConfig(Defaults):
-    """One rule: exactly one of `entity`, `words`, `words_file` (relative to the configuration's folder) and `regex`."""
+    """One rule, with one source: `entity`, `words`, `words_file` (relative to the configuration's folder) or
+    `regex`.
+    """
 
     name: str | None = Field(default=None, min_length=1, max_length=128)
     entity: Annotated[str, WithJsonSchema({"type": "string", "enum": [*SETS, *ENTITIES]})] | None = None
@@ -100,7 +104,7 @@ class RuleConfig(Defaults):
         read = (info.context or {}).get("read")
         self._read = None if read is None else functools.cache(read)
         room = _room(info)
-        if room.left <= 0:  # that is told already, once
+        if room.left <= 0:  # already reported, once
             return self
         try:
             self._size = read_source(self.written(), Shared(read=self._read))
@@ -112,7 +116,7 @@ class RuleConfig(Defaults):
         return self
 
     def written(self) -> dict[str, Any]:
-        """What the rule says itself."""
+        """The settings that the rule itself has."""
         return _plain(self.model_dump(exclude_none=True))
 
 
@@ -128,7 +132,7 @@ class RedactConfig(Defaults):
     @model_validator(mode="after")
     def _compile(self, info: ValidationInfo) -> "RedactConfig":
         if _room(info).left <= 0:
-            return self  # the configuration is refused
+            return self  # the configuration is rejected
         rules: list[Rule] = []
         origin: dict[str, int] = {}
         seen: set[str] = set()
@@ -140,7 +144,7 @@ class RedactConfig(Defaults):
             except RuleError as error:
                 faults.append(_fault(("rules", index), error))
                 continue
-            rule._read = None  # with what it has read
+            rule._read = None  # including the data that it has read
             rules += read
             first = read[0]
             name = first.name.rpartition(".")[0] if rule.entity in SETS else first.name
@@ -158,9 +162,11 @@ class RedactConfig(Defaults):
         return self
 
     def engines(self, rows: Sequence[tuple[str, "RedactConfig"]]) -> Engines:
-        """The compiled rules of a chain in which this policy is the first of `rows`. Alone it was compiled when it was
-        loaded; together they are when first asked for, and kept. An id names one policy of one configuration, so the
-        ids tell whose rules they are."""
+        """Return the compiled rules of a chain in which this policy is the first of `rows`.
+
+        A policy alone is compiled when it is loaded. Several together are compiled on first use and cached. The IDs
+        identify the rules, because an ID names one policy of one configuration.
+        """
         if len(rows) == 1:
             return self._alone
         ids = tuple(id for id, _ in rows)
@@ -171,21 +177,21 @@ class RedactConfig(Defaults):
 
     @property
     def listed(self) -> tuple[tuple[str, str], ...]:
-        """The rules as they are written, an entity set's as one: the name, and what a report says it does."""
+        """List the rules as written, an entity set as one: the name, and the action that a report shows."""
         return self._written
 
     @property
     def size(self) -> int:
-        """What its rules count as, in nodes."""
+        """The size of its rules in nodes."""
         return sum(rule._size for rule in self.rules)
 
     @property
     def enforces(self) -> bool:
-        """Whether some rule changes or ends an answer."""
+        """True if some rule changes or ends an answer."""
         return any(rule.holds and "response" in rule.directions for rule in self._rules)
 
     def _spec(self, rule: RuleConfig) -> dict[str, Any]:
-        """A rule with the policy's defaults, but for those that cannot apply to it."""
+        """Merge a rule with the policy's defaults, except those that cannot apply to it."""
         own = rule.written()
         shared = _plain(self.model_dump(include=set(Defaults.model_fields), exclude_none=True))
         action = own.get("action", shared.get("action", "redact"))
@@ -204,7 +210,7 @@ class RedactConfig(Defaults):
 
 
 def _room(info: ValidationInfo) -> Room:
-    """That of the configuration which is being read; without one, of this policy alone."""
+    """Return the room of the configuration that is being read, or a new one for this policy alone."""
     shared: dict[str, Room] = (info.context or {}).get("shared", {})
     return shared.setdefault("redact", Room())
 

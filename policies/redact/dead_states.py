@@ -1,7 +1,7 @@
 """Nodes from which no match can be completed, found once when a factor is built.
 
-Rule: only what is certain without knowing any character: after a character, the text's start is past; behind the text's
-end no character comes. A thread at such a node would hold text for nothing.
+The analysis uses only what is certain without knowing any character: after a character, the text's start is past, and
+after the text's end no character comes. A thread at such a node would hold text for nothing.
 """
 
 from policies.redact.nfa import Kind, Look, Nfa
@@ -10,7 +10,7 @@ _TRIES = (Kind.TRIE, Kind.TRIE_FOLD)
 
 
 def dead_states(nfa: Nfa) -> frozenset[int]:
-    """The nodes that take a character, or wait for the text's end, in vain."""
+    """Return the nodes that take a character, or wait for the text's end, but cannot lead to a match."""
     parts = [n for n, kind in enumerate(nfa.kind) if kind not in _TRIES]
     if not any(nfa.kind[n] is Kind.LOOK and nfa.arg[n][0] in (Look.START, Look.END) for n in parts):
         return frozenset()
@@ -25,7 +25,7 @@ def dead_states(nfa: Nfa) -> frozenset[int]:
 
 
 def _reach(nfa: Nfa, parts: list[int], *, ended: bool, at_end: frozenset[int] = frozenset()) -> frozenset[int]:
-    """The nodes from which an accept can be reached behind a character; if `ended`, without taking another."""
+    """Return the nodes that reach an accept after a character. If `ended`, no other character may be taken."""
     reached = {n for n in parts if nfa.kind[n] is Kind.ACCEPT}
     grown = True
     while grown:

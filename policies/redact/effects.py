@@ -1,7 +1,6 @@
-"""What a transition does to the slots of a lane (see `automaton`): the automaton makes effects, the scanner applies
-them to its positions.
+"""Effects of a transition on a lane's slots (see `automaton`). The automaton makes them, and the scanner applies them.
 
-Rule: the frequent ones are single objects, told apart by identity.
+Frequent effects are single objects, compared by identity.
 """
 
 from dataclasses import dataclass
@@ -12,11 +11,12 @@ from policies.redact.factor import BORN
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Effect:
-    """What a transition does to the slots: `sources` are the old slots (or BORN) that remain under way. `accepts` are
-    new matches, (old slot or BORN, rule, ended). Old slots behind `upto` are discarded with all that they had matched.
+    """The effect of a transition on the slots.
 
-    `quiet` when no match is new. Then `skip` tells how many of the first slots went when all others stayed, or is
-    -1."""
+    `sources` are the old slots (or BORN) that remain under way. `accepts` are new matches, (old slot or BORN, rule,
+    ended). Old slots after `upto` are discarded with all their matches. `quiet` means no new match. Then `skip` counts
+    the first slots that were removed if all others stayed, otherwise it is -1.
+    """
 
     sources: tuple[int, ...] = ()
     accepts: tuple[tuple[int, int, int], ...] = ()
@@ -26,15 +26,15 @@ class Effect:
 
 
 CLEARED: Final = Effect(quiet=True)
-"""None is left, none matched."""
+"""No slot is left, and none matched."""
 STARTED: Final = Effect()
-"""One more, nothing else."""
+"""One more slot, and nothing else."""
 RESTARTED: Final = Effect((BORN,), quiet=True)
-"""One that starts with this character is all that is left; none matched."""
+"""Only the slot that starts with this character is left, and none matched."""
 
 
 def quiet_effect(sources: tuple[int, ...], count: int) -> Effect | None:
-    """What becomes of `count` slots when nothing matches."""
+    """Return the effect on `count` slots if nothing matches."""
     if not sources:
         return CLEARED if count else None
     born = sources[-1] == BORN

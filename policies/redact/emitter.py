@@ -1,7 +1,8 @@
-"""What goes out of a text: raw text, labels in the place of matches, and the bound on what is held.
+"""Output of a text: raw text, labels for matches, and the limit of held text.
 
-Rule: positions only grow. `emitted` is how far the text is dealt with; `covered` how far by labels, so that a match
-that starts before it has its label out already. `limit` is the block lane's hold: nothing at or behind it goes out.
+Positions only grow. `emitted` is the end of the processed text. `covered` is the end of the text covered by labels: the
+label of a match that starts before it has already been sent. `limit` is the start of the text held for the block lane.
+Nothing from there on is sent.
 """
 
 from collections import deque
@@ -15,12 +16,15 @@ from policies.redact.scanner import Found, Scanner
 OVERFLOW_LABEL: Final = "[REDACTED]"
 
 Relabel = Callable[[Rule, str], str]
-"""The label of a match whose rule has no fixed one, from the raw text that matched."""
+"""Makes the label of a match whose rule has no fixed one, from the raw matched text."""
 
 
 class Emitter(Held):
-    """`verbatim` while raw text goes out as it stands in what is held. `waiting` are finished matches behind the
-    limit."""
+    """The output of a text.
+
+    `verbatim` is true while raw text is sent as it stands in the held text. `waiting` are finished matches behind the
+    limit.
+    """
 
     __slots__ = ("_over", "_relabel", "_rules", "covered", "emitted", "verbatim", "waiting")
 
@@ -35,15 +39,15 @@ class Emitter(Held):
         self._over = -1
 
     def raw(self, start: int, end: int) -> str:
-        """The text between two positions as it goes out unredacted."""
+        """Return the text between two positions as it is sent unredacted."""
         return self.between(start, end)
 
     def spell(self, label: str) -> str:
-        """A label as it goes out."""
+        """Return a label as it is sent."""
         return label
 
     def emit(self, out: list[str], scanner: Scanner, limit: int) -> None:
-        """Give out what is certain."""
+        """Send everything that is certain."""
         queue = self.waiting
         if scanner.found:
             queue.extend(scanner.found)
@@ -61,13 +65,13 @@ class Emitter(Held):
                 self._certain(hold, best, out)
 
     def release(self, upto: int, out: list[str]) -> None:
-        """Give out raw text up to a position."""
+        """Send raw text up to a position."""
         if upto > self.emitted:
             out.append(self.raw(self.emitted, upto))
             self.emitted = upto
 
     def replace_held(self, out: list[str], scanner: Scanner | None, position: int) -> None:
-        """More is held than may be: one label in the place of all of it."""
+        """Replace all held text by one label, because it exceeds the limit."""
         labelled = scanner is not None and scanner.held_from() < min(self.covered, position)
         if not labelled and self.emitted != self._over:
             out.append(self.spell(OVERFLOW_LABEL))
@@ -75,7 +79,7 @@ class Emitter(Held):
         self.waiting.clear()  # all of them are covered
 
     def let_go(self, out: list[str], scanner: Scanner | None) -> None:
-        """More is held than may be: the oldest character goes, or the label of a match that is complete."""
+        """Send the oldest character, or the label of a complete match, because the held text exceeds the limit."""
         best = scanner.best() if scanner is not None else None
         if self.waiting and self.waiting[0].start <= self.emitted:
             self._finish(self.waiting.popleft(), out)
@@ -85,13 +89,13 @@ class Emitter(Held):
             self.release(self.emitted + 1, out)
 
     def drop(self, position: int) -> None:
-        """Hold nothing any more."""
+        """Drop all held text."""
         self.emitted = position
         self.clear(position)
         self.waiting.clear()
 
     def _finish(self, found: Found, out: list[str]) -> None:
-        """A match is final: its label, or what is left of it."""
+        """Send the label of a final match, or the rest of it."""
         start, end, rule = found
         self.release(start, out)
         if end <= self.emitted:
@@ -114,7 +118,7 @@ class Emitter(Held):
             out.append(self.spell(self._relabel(rule, self.between(start, end))))
 
     def _certain(self, start: int, best: tuple[int, int], out: list[str]) -> None:
-        """The first match under way is sure to be of this rule and at least this long."""
+        """Handle the first match under way, once its rule and minimum length are certain."""
         end, index = best
         rule = self._rules[index]
         if start < self.covered:

@@ -1,7 +1,7 @@
-"""A chain's rules compiled: one `Redactor` for each channel of the answer, one for the request.
+"""The compiled rules of a chain: one `Redactor` for each channel of the answer, and one for the request.
 
-Rule: all redact policies of a chain make one list of rules, in order, because two redactors in a row would rescan each
-other's labels. Channels to which the same rules apply share a redactor.
+All redact policies of a chain form one list of rules, in order, because two redactors in a row would rescan each
+other's labels. Channels with the same rules share a redactor.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from policies.redact.rules import CHANNELS, Rule
 
 
 class Engines:
-    """The rules of policies, by id."""
+    """The rules of policies, by ID."""
 
     def __init__(self, policies: Sequence[tuple[str, Sequence[Rule]]]) -> None:
         self.rules: Final = tuple(_named_apart(policies))
@@ -29,7 +29,7 @@ class Engines:
         self.request: Final = self._redactor(self.rules, lambda rule: "request" in rule.directions)
 
     def rule(self, name: str) -> Rule:
-        """A rule by its name."""
+        """Return a rule by its name."""
         return self._by_name[name]
 
     def _redactor(self, rules: Sequence[Rule], applies: Callable[[Rule], bool]) -> Redactor | None:
@@ -49,7 +49,7 @@ def _owners(policies: Sequence[tuple[str, Sequence[Rule]]]) -> list[str]:
 
 
 def _named_apart(policies: Sequence[tuple[str, Sequence[Rule]]]) -> list[Rule]:
-    """All rules; those named as an earlier policy's bear their policy's id too."""
+    """List all rules. A rule with the name of an earlier policy's rule also gets its policy's ID."""
     seen: set[str] = set()
     named = []
     for id, rules in policies:

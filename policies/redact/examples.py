@@ -1,7 +1,7 @@
-"""Texts that a rule matches, made from its pattern's syntax tree: for people who want to see what they wrote.
+"""Example texts that a rule matches, made from its pattern's syntax tree.
 
-Rule: every example was matched by the engine, whole, so what the making gets wrong (assertions, validators) shows as
-fewer examples, never as a wrong one. What is made is the same for the same rule.
+The engine has matched every example as a whole. Limitations of the generator (assertions, validators) therefore cause
+fewer examples, never wrong ones. The examples of a rule are always the same.
 """
 
 import random
@@ -20,7 +20,7 @@ from policies.redact.syntax import Parsed
 
 _TRIES: Final = 40
 _MAX_LENGTH: Final = 200
-"""About how many characters an example may have."""
+"""Approximate maximum number of characters of an example."""
 _SOME_MORE: Final = 2
 _ALPHABETS: Final = (string.ascii_lowercase, string.digits + string.ascii_uppercase, string.punctuation, " ", "密碼é")
 _BEFORE: Final = ("", " ", "a", "\n")
@@ -38,7 +38,7 @@ _OPPOSITES: Final = {
 
 
 def examples(rule: Rule, most: int = 2) -> list[str]:
-    """Up to so many different texts that the rule matches whole, shorter ones first where they are made."""
+    """Return up to `most` different texts that the rule matches as a whole, shorter ones first if possible."""
     engine = Redactor.of([_searching(rule)])
     found: list[str] = []
     for text in _candidates(rule):
@@ -50,8 +50,7 @@ def examples(rule: Rule, most: int = 2) -> list[str]:
 
 
 def long_texts(rule: Rule, longest: int, count: int = 4) -> list[str]:
-    """Texts that keep a rule under way for long: every repeat at its most, until there are about `longest`
-    characters."""
+    """Return texts of about `longest` characters that keep a rule under way for long. Every repeat has its maximum."""
     if rule.pattern is None:
         return [rule.words.trie.longest] if rule.words is not None else []
     chance = random.Random(rule.pattern)
@@ -61,7 +60,7 @@ def long_texts(rule: Rule, longest: int, count: int = 4) -> list[str]:
 
 
 def lead(rule: Rule) -> str:
-    """A character that must stand before a match, if the rule begins with such a demand; else nothing."""
+    """Return a character that must stand before a match if the rule begins with such an assertion, else nothing."""
     if rule.pattern is None:
         return ""
     op, arg = Parsed(rule.pattern).items[0]
@@ -84,12 +83,12 @@ def _sample_of(rule: Rule) -> tuple[str, ...]:
 
 
 def _searching(rule: Rule) -> Rule:
-    """The rule with a plain label, whatever else it does with a match."""
+    """Return the rule with a plain label, whatever its action."""
     return replace(rule, action="redact", label="#", mask="", shadow=False, max_hold=10 * _MAX_LENGTH)
 
 
 def _matches_whole(engine: Redactor, lead: str, text: str) -> bool:
-    """Whether the engine takes the text as one match, in some surroundings."""
+    """Return true if the engine takes the text as one match in some surroundings."""
     for before in (lead, *_BEFORE):
         for after in _AFTER:
             stream = engine.stream()
@@ -101,8 +100,10 @@ def _matches_whole(engine: Redactor, lead: str, text: str) -> bool:
 
 
 class _Maker:
-    """Makes one text of about `longest` characters at most. `long`: repeats go as far as they may; `widest`: so do
-    alternatives."""
+    """Makes one text of at most about `longest` characters.
+
+    `long` uses the maximum of each repeat. `widest` does the same in alternatives.
+    """
 
     def __init__(self, chance: random.Random, longest: int, *, long: bool = False, widest: bool = False) -> None:
         self._chance = chance
@@ -152,7 +153,7 @@ class _Maker:
 
 @lru_cache(maxsize=1_000)
 def _fitting(members: tuple[tuple[Any, Any], ...]) -> list[str]:
-    """Characters that a class takes, of the plainest alphabet that has some."""
+    """Return characters that a class accepts, from the plainest alphabet with any."""
     for alphabet in _ALPHABETS:
         fitting = [ch for ch in alphabet if _takes(members, ch)]
         if fitting:
@@ -161,7 +162,7 @@ def _fitting(members: tuple[tuple[Any, Any], ...]) -> list[str]:
 
 
 def _takes(members: Sequence[Any], ch: str) -> bool:
-    """Whether a character class takes a character."""
+    """Return true if a character class accepts a character."""
     negated = members[0][0] is c.NEGATE
     return negated is not any(_is(op, arg, ch) for op, arg in members)
 

@@ -1,16 +1,17 @@
-"""One factor: some rules' automaton, run as a lazily built DFA whose states keep threads apart by where they started.
+"""One factor: the automaton of some rules, run as a lazily built DFA whose states separate threads by their start.
 
-A state is an ordered tuple of groups, earliest start first, and the assertion bits of the character before. A group is
-the ordered tuple of the nodes under way from one start, in `re`'s order of preference. Three rules make a step exact:
+A state is an ordered tuple of groups, earliest start first, and the assertion bits of the previous character. A group
+is the ordered tuple of the nodes under way from one start, in `re`'s order of preference. Three rules make a step
+exact:
 
-- An accept of a rule cuts that rule's less preferred nodes in its group: what `re` would not have tried any more.
+- An accept of a rule cuts that rule's less preferred nodes in its group: `re` would not have tried them.
 - An accept discards all later groups: their starts lie inside the match (or inside an earlier one that swallows it).
-- A node lives in its earliest group only: from there on both groups would do the same, and the earlier start wins. Not
-  so for rules with a validator, which looks at the whole match; such rules are bounded in length.
+- A node lives in its earliest group only: from there on both groups would do the same, and the earlier start wins. This
+  does not apply to rules with a validator, which looks at the whole match. Such rules have a limited length.
 
-An assertion on the character after stays in its group until that character (or the end) comes; an accept found then
-ended before that character (`ended` 1, else 0). A state knows no positions: those are the scanner's. Whether a
-validator agrees is asked of the caller, who knows the text.
+An assertion about the next character stays in its group until that character (or the end) comes. An accept found then
+ended before that character (`ended` 1, else 0). A state knows no positions: the scanner has them. The caller, who knows
+the text, is asked if a validator agrees.
 """
 
 from collections.abc import Callable
@@ -24,21 +25,21 @@ from policies.redact.nfa import EDGE, NODES, TRIE_BITS, Kind, Look, Nfa
 
 Group = tuple[int, ...]
 Ask = Callable[[int, int, int], bool]
-"""Whether the validator of a rule takes a match: (group or BORN, rule, ended)."""
+"""Asks if the validator of a rule accepts a match: (group or BORN, rule, ended)."""
 
 TRIE_WORK: Final = 2
-"""What a step in a trie costs beside the node it gives, in nodes visited."""
+"""Cost in visited nodes of a step in a trie, besides the resulting node."""
 
 MAX_STEPS: Final = 100_000
-"""Steps remembered of all states and of all nodes, those of rules alone included: some 25 MB."""
+"""Maximum number of cached steps of all states and nodes, including those of single rules: about 25 MB."""
 
 BORN: Final = -1
-"""The group that starts with the current character, in a move's sources."""
+"""In a move's sources: the group that starts with the current character."""
 
 
 @dataclass(slots=True, eq=False)
 class FactorState:
-    """Interned: equal states of one factor are one object, as long as they are remembered."""
+    """A state. Equal states of one factor are one object while they are cached."""
 
     groups: tuple[Group, ...]
     before: int | None
@@ -54,8 +55,7 @@ class FactorState:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A step: the next state, for each of its groups the group it comes from, and the accepts: (source group, rule,
-    ended)."""
+    """A step: the next state, the source group of each of its groups, and the accepts (source group, rule, ended)."""
 
     state: FactorState
     sources: tuple[int, ...]
@@ -76,7 +76,7 @@ class Factor:
 
     def _begin(self, firsts: list[tuple[int, Group]]) -> None:
         self.built = 0
-        """Work done so far, in nodes visited: what a slice of text is measured by."""
+        """Work done so far in visited nodes, the measure of a slice of text."""
         self._states = Remembered[tuple[tuple[Group, ...], int | None], FactorState]()
         self._born: dict[tuple[int | None, int], Group] = {}
         self._firsts = firsts
@@ -90,13 +90,13 @@ class Factor:
         self.initial = self.state((), None)
 
     def alone(self, rule: int) -> "Factor":
-        """A factor over the same nodes in which only one of the rules starts."""
+        """Make a factor over the same nodes in which only one of the rules starts."""
         made = copy(self)
         made._begin([(start, firsts) for start, firsts in self._firsts if self.nfa.rule[start] == rule])
         return made
 
     def step(self, state: FactorState, cls: int, ask: Ask) -> Move:
-        """The move on a character of class `cls`, or on the text's end (EDGE)."""
+        """Return the move for a character of class `cls`, or for the text's end (EDGE)."""
         move = state.moves.get(cls)
         if move is not None:
             return move
@@ -114,7 +114,7 @@ class Factor:
         return move
 
     def keep(self, state: FactorState, count: int) -> FactorState:
-        """The state without its groups from number `count` on."""
+        """Return the state without its groups from number `count` on."""
         kept = state.kept.get(count)
         if kept is None:
             kept = state.kept[count] = self.state(state.groups[:count], state.before)
@@ -182,7 +182,7 @@ class Factor:
         return result
 
     def _prefer(self, found: list[int], earlier: set[int], ask: Callable[[int], bool]) -> tuple[list[int], list[int]]:
-        """The nodes that stay, in order, and the rules that accept."""
+        """Return the nodes that stay, in order, and the rules that accept."""
         self.built += len(found) + 1
         kind, rule_of = self.nfa.kind, self.nfa.rule
         seen: set[int] = set()
@@ -203,7 +203,7 @@ class Factor:
         return [n for n in nodes if self.nfa.rule[n & NODES] not in self.validated]
 
     def _births(self, before: int | None, cls: int) -> Group:
-        """The nodes from which a match may start with this character."""
+        """Return the nodes from which a match may start with this character."""
         key = (before, cls)
         born = self._born.get(key)
         if born is None:
@@ -213,7 +213,7 @@ class Factor:
         return born
 
     def _candidates(self, cls: int) -> list[int]:
-        """The starts of the rules that could take this character first, were it not for assertions."""
+        """Return the starts of the rules that could take this character first, apart from assertions."""
         found = self._may_start.get(cls)
         if found is None:
             of = self.nfa.classes[cls]
@@ -224,15 +224,17 @@ class Factor:
         return found
 
     def _takes(self, node: int, cls: int) -> bool:
-        """Whether a match may start with a node's taking a character."""
+        """Return true if a match may start when this node takes a character."""
         of, kind = self.nfa.classes[cls], self.nfa.kind[node]
         if kind is Kind.CHAR:
             return self.nfa.arg[node] in of.tests
         return (of.folded if kind is Kind.TRIE_FOLD else of.letter) in self.nfa.arg[node].firsts
 
     def _follow(self, node: int, cls: int) -> Group:
-        """Where a node leads on a character; nowhere when it does not take it. A faint character it does not take
-        leaves it where it is."""
+        """Return the nodes that follow a node on a character, none if it does not take it.
+
+        A node stays at a faint character that it does not take.
+        """
         nfa, index = self.nfa, node & NODES
         of, kind = nfa.classes[cls], nfa.kind[index]
         if kind is Kind.CHAR and nfa.arg[index] in of.tests:
@@ -246,8 +248,10 @@ class Factor:
         return (node,) if of.faint else ()
 
     def _flat(self, nodes: list[int], before: int | None, after: int | None, through: bool = False) -> Group:
-        """The nodes reached without taking a character, in order of preference. `after` None: not known yet, so that
-        assertions on it stay. `through` all assertions, whether they hold or not."""
+        """Return the nodes reached without a character, in order of preference.
+
+        `after` None means unknown, so that assertions about it stay. `through` passes all assertions, true or not.
+        """
         nfa, out, seen = self.nfa, list[int](), set[int]()
         stack = list(reversed(nodes))
         while stack:
@@ -269,7 +273,7 @@ class Factor:
         return tuple(out)
 
     def state(self, groups: tuple[Group, ...], before: int | None) -> FactorState:
-        """The state of these groups behind a character with these bits."""
+        """Return the state of these groups after a character with these bits."""
         key = (groups, before)
         state = self._states.get(key)
         if state is None:

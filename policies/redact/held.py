@@ -1,18 +1,18 @@
-"""The raw text of a stream, as long as somebody may still look at it.
+"""The raw text of a stream, as long as some part may still need it.
 
-Rule: what is taken in and let go of costs time by its own length, however much is held. So pieces wait in a list until
-there is half as much of them as of the text before, and text is cut off only once it is half of what is there. A short
-text is kept in one piece: that is the usual case, and the fastest.
+Adding and dropping text costs time proportional to that text, however much is held. New pieces therefore wait in a list
+until they are half as long as the joined text, and text is cut off only when it is half of the total. A short text
+stays in one piece, the usual and fastest case.
 """
 
 from typing import Final
 
 SHORT: Final = 4_096
-"""Characters that are always kept in one piece."""
+"""Number of characters that are always kept in one piece."""
 
 
 class Held:
-    """`buffer` is the text from position `base` on; what came behind it waits in `_more`."""
+    """`buffer` is the text from position `base` on. Later text waits in `_more`."""
 
     __slots__ = ("_more", "_size", "base", "buffer")
 
@@ -24,11 +24,11 @@ class Held:
 
     @property
     def short(self) -> bool:
-        """Whether it is kept in one piece."""
+        """True if the text is in one piece."""
         return not self._more and len(self.buffer) < SHORT
 
     def show(self, piece: str) -> None:
-        """Take in the next characters."""
+        """Add the next characters."""
         if self.short:
             self.buffer += piece
             return
@@ -38,7 +38,7 @@ class Held:
             self._join()
 
     def between(self, start: int, end: int) -> str:
-        """The characters from one position to another. What was let go of is missing."""
+        """Return the characters between two positions, without those that were dropped."""
         base = self.base
         upto = base + len(self.buffer)
         if end <= upto or not self._more:
@@ -56,7 +56,7 @@ class Held:
         return self.buffer[max(start - base, 0) :] + behind[: end - upto]
 
     def forget(self, upto: int) -> None:
-        """Forget the text before a position."""
+        """Drop the text before a position."""
         dead = upto - self.base
         if dead <= 0:
             return
@@ -68,7 +68,7 @@ class Held:
         self.base = upto
 
     def clear(self, position: int) -> None:
-        """Forget all of it; the next character is at `position`."""
+        """Drop all text. The next character is at `position`."""
         self.buffer = ""
         self.base = position
         self._more.clear()

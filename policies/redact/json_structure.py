@@ -1,6 +1,6 @@
-"""The grammar of JSON, token by token: whether what comes may stand here.
+"""The grammar of JSON by token: may the next token stand here?
 
-Rule: no text and no redaction here. Several values in a row (newline-delimited JSON) are allowed.
+It handles no text and no redaction. Several values in a row (newline-delimited JSON) are allowed.
 """
 
 from enum import Enum, auto
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Expect(Enum):
-    """What may come next."""
+    """The tokens that may come next."""
 
     VALUE = auto()
     FIRST_VALUE = auto()  # in an array that may still end empty
@@ -26,7 +26,7 @@ MAX_DEPTH: Final = 512
 
 
 class Structure:
-    """Where in a JSON text we are."""
+    """A position in a JSON text."""
 
     __slots__ = ("_open", "expect")
 
@@ -35,7 +35,7 @@ class Structure:
         self._open: list[str] = []
 
     def string(self) -> bool:
-        """Take a string; tells whether one may stand here, as the rest do."""
+        """Take a string. Return true if one may stand here, as the other methods do."""
         if self.expect in (Expect.KEY, Expect.FIRST_KEY):
             self.expect = Expect.COLON
             return True

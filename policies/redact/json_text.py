@@ -1,12 +1,12 @@
-"""Redaction inside a JSON text on its way: what comes out parses wherever what came in did.
+"""Redaction inside a streamed JSON text. The output parses wherever the input did.
 
-Rule: each string, key or value, is a text of its own; matches never cross a quote. An escape (a surrogate pair too)
-counts as the character it stands for and goes out spelled as it came; labels are escaped. Numbers are held whole, with
-the white space behind them, until what follows shows that they are one: a number with a match becomes a quoted string.
+Each string, key or value, is a text of its own, and matches never cross a quote. An escape (or a surrogate pair) counts
+as its character and is sent as it was spelled. Labels are escaped. A number is held as a whole, with the white space
+after it, until the next character shows its end. A number with a match becomes a quoted string.
 
-Text that turns out not to be JSON goes on as plain text from the last token on, escapes still read as what they stand
-for: a lenient reader would take them so, and a secret must not pass in a broken spelling. Nothing held is let go
-by the change. Raw control characters and unknown escapes inside strings are taken as they stand.
+Text that turns out not to be JSON continues as plain text from the last token. Escapes still read as their characters,
+because a lenient reader would accept them and a secret must not pass in a broken spelling. The change releases no held
+text. Raw control characters and unknown escapes in strings are taken as they are.
 """
 
 import json
@@ -37,14 +37,14 @@ _SHORT: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _MARKS: Final = "{}[],:"
 
 Step = tuple[int | None, Iterable[str]]
-"""How many characters were taken (None: the token is not finished), and what goes out."""
+"""The number of characters taken (None: the token is unfinished), and the output."""
 WAIT: Final[Step] = (None, ())
 MAX_WIDE: Final = 256
-"""Long spellings that are remembered until it is looked which are still needed."""
+"""Maximum number of long spellings that are kept before unneeded ones are removed."""
 
 
 class SpelledEmitter(Emitter):
-    """Gives characters out as they were spelled, and labels as JSON strings spell them, if `quoted`."""
+    """Sends characters as they were spelled, and, if `quoted`, labels as JSON strings spell them."""
 
     __slots__ = ("quoted", "spellings")
 
@@ -75,8 +75,11 @@ OpenText = Callable[[], tuple[Stream, SpelledEmitter]]
 
 
 class _Spelled:
-    """One string: a stream of the characters meant, and where in the JSON text they stand. The stream is made for the
-    first of them: many strings are empty. `quoted`: labels are spelled as JSON spells them."""
+    """One string: a stream of its characters, and their places in the JSON text.
+
+    The stream is made for the first character, because many strings are empty. With `quoted`, labels are spelled as in
+    JSON.
+    """
 
     def __init__(self, open_text: OpenText, offset: int, *, quoted: bool = True) -> None:
         self.stream: Stream | None = None
@@ -86,7 +89,7 @@ class _Spelled:
         self.length = 0
         self._kept = MAX_WIDE
         self._wide: list[int] = []  # where a character's spelling is longer than itself
-        self._longer: list[int] = [0]  # how much longer all spellings up to there are; first, those that were forgotten
+        self._longer: list[int] = [0]  # how much longer all spellings up to there are, dropped ones included
 
     def plain(self, text: str, sliced: bool) -> Iterator[str]:
         if not sliced:
@@ -131,7 +134,7 @@ class _Spelled:
         return self.stream
 
     def matches(self) -> list[Match]:
-        """The matches not given yet, at their places in the JSON text."""
+        """Return the new matches, at their places in the JSON text."""
         if self.stream is None or not self.stream.matches:
             return []
         new = [Match(rule, self._place(start), self._place(end)) for rule, start, end in self.stream.matches]
@@ -142,14 +145,14 @@ class _Spelled:
         return self.offset + index + self._longer[bisect_left(self._wide, index)]
 
     def _forget(self, stream: Stream) -> None:
-        """Forget the spellings before all matches to come."""
+        """Drop the spellings before all future matches."""
         gone = bisect_left(self._wide, stream.oldest)
         del self._wide[:gone], self._longer[:gone]
         self._kept = max(len(self._wide), MAX_WIDE)
 
 
 class JsonStream:
-    """As `Stream`, for a JSON text. `open_text` makes the stream of one string, and its emitter."""
+    """A `Stream` for a JSON text. `open_text` makes the stream of one string, and its emitter."""
 
     def __init__(self, open_text: OpenText, max_hold: int) -> None:
         self.blocked: str | None = None
@@ -159,31 +162,31 @@ class JsonStream:
         self._structure = Structure()
         self._string: _Spelled | None = None
         self._plain = False
-        self._token: list[str] = []  # an unfinished token: a number, a literal, an escape; in pieces
+        self._token: list[str] = []  # pieces of an unfinished token: a number, a literal, an escape
         self._size = 0  # its length
-        self._onward: re.Pattern[str] | None = None  # the text that makes it longer and nothing else: of a number
+        self._onward: re.Pattern[str] | None = None  # text that only makes it longer, for a number
         self._position = 0
         self._gone = 0
         self._closed = False
 
     @property
     def held(self) -> int:
-        """The characters taken in and not yet given out, redacted or swallowed; a finished escape counts as one."""
+        """The characters taken and not yet sent, redacted or swallowed. A finished escape counts as one."""
         return self._size + (self._string.held if self._string is not None else 0)
 
     @property
     def position(self) -> int:
-        """The characters taken in."""
+        """The number of characters taken."""
         return self._position + self._size
 
     def skip(self) -> None:
-        """Hold nothing that came so far: it went to the client another way (see `Stream.skip`)."""
+        """Drop all held text, because it was sent to the client in another way (see `Stream.skip`)."""
         if self._string is not None and self._string.stream is not None:
             self._string.stream.skip()
         self._gone = self._size
 
     def feed(self, text: str) -> str:
-        """Take the next characters, give what can go out."""
+        """Take the next characters. Return the text that can be sent."""
         string = self._string
         if string is not None and not self._token and not self._gone and not self._closed and not _SPECIAL.search(text):
             self._position += len(text)
@@ -193,11 +196,11 @@ class JsonStream:
         return self._unsaid("".join(self._steps(text, sliced=False)))
 
     def pieces(self, text: str) -> Iterator[str]:
-        """As `feed`, in slices each of which takes a fraction of a millisecond."""
+        """Do the work of `feed` in slices of less than a millisecond."""
         return map(self._unsaid, self._steps(text, sliced=True))
 
     def close(self, natural: bool = True) -> str:
-        """End the text; gives what a natural end releases, or nothing."""
+        """End the text. Return what a natural end releases, or nothing."""
         out: list[str] = []
         token = "".join(self._token)
         if natural and not self._closed:
@@ -213,7 +216,7 @@ class JsonStream:
         return self._unsaid("".join(out))
 
     def _unsaid(self, out: str) -> str:
-        """What goes out without the token that the client has already."""
+        """Return the output without the token that the client already has."""
         if not self._gone:
             return out
         gone = min(self._gone, len(out))
@@ -239,12 +242,13 @@ class JsonStream:
         self._keep("" if self._closed else text[at:])
 
     def _keep(self, token: str) -> None:
-        """Keep a token that is not finished."""
+        """Keep an unfinished token."""
         self._token, self._size = [token] if token else [], len(token)
 
     def _goes_on(self, onward: re.Pattern[str], text: str) -> bool:
-        """Take text that only makes a number longer, if it is; tells whether. So a number that comes in many pieces is
-        not read again for each."""
+        """Take text if it only makes a number longer, and return true if so. A number in many pieces is then
+        read once.
+        """
         more = onward.fullmatch(text)
         if more is None or self._size + len(text) > self._max_hold:
             return False
@@ -299,7 +303,7 @@ class JsonStream:
         return out if out == number else f'"{out}"'
 
     def _last_token(self, token: str, out: list[str]) -> str:
-        """What the text ends with, outside strings: a number after all, or no JSON. Gives what is left of it then."""
+        """End the text outside strings: the last token is a number, or not JSON. Return what is left of it then."""
         number = token.rstrip(" \t\r\n")
         if self._scalar(number):
             out += (self._redacted_number(number), token[len(number) :])
@@ -340,7 +344,7 @@ class JsonStream:
 
 
 def _escape(string: _Spelled, text: str, at: int) -> Step:
-    """Take an escape, two of them for a surrogate pair."""
+    """Take an escape, or two of them for a surrogate pair."""
     escape = _ESCAPE.match(text, at)
     if escape is None:
         if _UNFINISHED.fullmatch(text, at):

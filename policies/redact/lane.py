@@ -1,6 +1,6 @@
-"""The rules of one lane, compiled: what scanners of all streams share.
+"""The compiled rules of one lane, shared by the scanners of all streams.
 
-Rule: rules of different lanes do nothing to each other's matches (see `redactor`).
+Rules of different lanes do not affect each other's matches (see `redactor`).
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,18 @@ from policies.redact.automaton import Automaton, State
 from policies.redact.bounded_cache import SharedByStreams
 
 Track = tuple[State, tuple[int, ...]]
-"""Where an automaton is, and where the matches under way in it started."""
+"""The state of an automaton, and the starts of its matches under way."""
 MAX_BEHIND: Final = 4_096
-"""Matches that wait behind one slot, if more of them cannot be in text that is held."""
+"""Maximum number of matches that wait behind one slot, unless held text can contain more."""
 
 
 class Lane(SharedByStreams):
-    """The rules of one lane: `joined` over all their factors, `apart` over some each, in the same order. With `halts`,
-    of a start's matches that complete together the one that ended first is meant, not the longest. `most` characters
-    at most are held for it."""
+    """The rules of one lane.
+
+    `joined` covers all their factors. Each of `apart` covers some of them, in the same order. With `halts`, if several
+    matches of a start complete together, the one that ended first counts, not the longest. At most `most` characters
+    are held for the lane.
+    """
 
     def __init__(self, apart: Sequence[Automaton], *, halts: bool = False, most: int = 0) -> None:
         self.most_behind = max(2 * most, MAX_BEHIND)
@@ -30,11 +33,11 @@ class Lane(SharedByStreams):
             automaton.first_ends = halts
 
     def allow(self, work: float) -> None:
-        """Bound the work until the next `Paused`."""
+        """Limit the work until the next `Paused`."""
         for automaton in (self.joined, *self.apart):
             automaton.allowance = work
 
     @property
     def spent(self) -> bool:
-        """Whether the work allowed is done."""
+        """True if the allowed work is done."""
         return any(automaton.allowance <= 0 for automaton in (self.joined, *self.apart))

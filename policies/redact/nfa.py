@@ -1,14 +1,14 @@
-"""The automaton of one factor's rules before any text: nodes, the tests on their edges, and classes of characters.
+"""The text-independent automaton of one factor's rules: nodes, the tests on their edges, and classes of characters.
 
-Rule: nodes only ever say what `re` would do next; which thread wins is `factor`'s business. A node is an index into
-parallel lists. A character matters only by its class: the set of tests it passes, the trie letters it is, and the bits
-of the assertions' tests. Each test is a piece of `re`'s own syntax tree compiled by `re`, so that categories and
-IGNORECASE agree with `re` by construction.
+Nodes only say what `re` would do next. `factor` decides which thread wins. A node is an index into parallel lists. A
+character matters only by its class: the tests that it passes, its trie letters, and its bits of the assertions' tests.
+Each test is a piece of `re`'s own syntax tree compiled by `re`, so that categories and IGNORECASE agree with `re` by
+construction.
 
-A word list is one node, the root of its trie, whose `next` is where a word that ends leads. Another node of the trie is
-the root's number with the trie's own number of the node above it (`NODES`).
+A word list is one node, the root of its trie. The root's `next` follows the end of a word. Other nodes of the trie
+combine the root's index with the trie's own number of the parent node (`NODES`).
 
-A combining mark's class is `faint`: only a node that spells the mark takes it, all others stay where they are.
+A combining mark's class is `faint`: only a node that spells the mark takes it, and all others stay where they are.
 """
 
 import re
@@ -25,31 +25,31 @@ Item = tuple[Any, Any]
 """An operation of `re`'s syntax tree with its argument."""
 
 _FLAGS: Final = int(re.IGNORECASE | re.DOTALL | re.ASCII | re.UNICODE)
-"""Those that matter to one character."""
+"""The flags that matter to one character."""
 
 NODES: Final = 0xFFFF_FFFF
-"""The bits of a node that are its index; those above are its place in a trie."""
+"""The bits of a node that are its index. The bits above them are its place in a trie."""
 
 TRIE_BITS: Final = 32
-"""How far a place in a trie is above the index of its root."""
+"""Number of bits by which a place in a trie is shifted above the index of its root."""
 
 EDGE: Final = -1
-"""The class of the text's end, where assertions look."""
+"""The class of the text's end, for assertions."""
 
 
 class Kind(IntEnum):
-    """What a node does."""
+    """The kind of a node."""
 
     CHAR = 0  # takes a character that passes a test
     TRIE = 1  # takes a letter of a word
-    TRIE_FOLD = 2  # likewise, upper or lower case
+    TRIE_FOLD = 2  # the same, upper or lower case
     LOOK = 3  # an assertion on the characters before and after
-    SPLIT = 4  # several ways on, in order of preference
+    SPLIT = 4  # several next nodes, in order of preference
     ACCEPT = 5
 
 
 class Look(IntEnum):
-    """Assertions. Those up to BEHIND_NOT are decided by the character before alone."""
+    """Assertions. Those up to BEHIND_NOT depend on the previous character only."""
 
     START = 0
     LINE_START = 1
@@ -69,8 +69,11 @@ NEWLINE: Final[Item] = (_constants.LITERAL, 10)
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """What can be known of a character: the tests it passes, itself as an exact and as a folded trie letter (or ""),
-    the assertion tests it passes as bits, and whether it is faint."""
+    """The class of a character.
+
+    It has the tests that it passes, the character as an exact and as a folded trie letter (or ""), the assertion tests
+    that it passes as bits, and its faintness.
+    """
 
     tests: frozenset[int]
     letter: str
@@ -81,7 +84,7 @@ class Class:
 
 @dataclass(slots=True)
 class Nfa:
-    """Nodes and tests, filled by `syntax` and `words`; read by `factor`."""
+    """Nodes and tests, filled by `syntax` and `words`, read by `factor`."""
 
     kind: list[Kind] = field(default_factory=list)
     arg: list[Any] = field(default_factory=list)
@@ -100,7 +103,7 @@ class Nfa:
     _class_of: dict[Class, int] = field(default_factory=dict)
 
     def node(self, kind: Kind, rule: int, arg: Any = None, next: int = -1) -> int:
-        """Add a node; gives its index."""
+        """Add a node and return its index."""
         self.kind.append(kind)
         self.arg.append(arg)
         self.next.append(next)
@@ -108,7 +111,7 @@ class Nfa:
         return len(self.kind) - 1
 
     def test(self, item: Item, flags: int) -> int:
-        """The test for a one-character item of `re`'s syntax tree."""
+        """Return the test for a one-character item of `re`'s syntax tree."""
         op, arg = item
         key = ((op, tuple(arg)) if type(arg) is list else item), flags & _FLAGS
         known = self._test_of.get(key)
@@ -124,21 +127,21 @@ class Nfa:
         return index
 
     def mark_test(self, char: str) -> int:
-        """The test that only the combining mark `char` passes, faint as it is."""
+        """Return the test that only the combining mark `char` passes."""
         if char not in self._mark_tests:
             self._mark_tests[char] = len(self._tests)
             self._tests.append(lambda _: None)
         return self._mark_tests[char]
 
     def look(self, item: Item, flags: int) -> int:
-        """The bit for an assertion's one-character item."""
+        """Return the bit for an assertion's one-character item."""
         test = self.test(item, flags)
         if test not in self._looks:
             self._looks.append(test)
         return 1 << self._looks.index(test)
 
     def classify(self, char: str, faint: bool = False) -> int | None:
-        """The class of a character; None when it is faint and no node spells it out."""
+        """Return the class of a character, or None if it is faint and no node spells it out."""
         found = self._faint(mark(char)) if faint else self._plain(char)
         if found is None:
             return None
@@ -167,8 +170,10 @@ class Nfa:
         return Class(frozenset(() if test is None else (test,)), letter, folded, 0, True)
 
     def holds(self, node: int, before: int | None, after: int) -> bool:
-        """Whether a LOOK node is satisfied: `before` are the bits of the character before (None: the text's start),
-        `after` the class of the one after."""
+        """Return true if a LOOK node is satisfied.
+
+        `before` are the bits of the previous character (None: the text's start), `after` the class of the next one.
+        """
         look, bit = self.arg[node]
         was = before is not None and bool(before & bit)
         if look <= Look.BEHIND_NOT:
@@ -193,8 +198,10 @@ def _behind(look: Look, at_start: bool, was: bool) -> bool:
 
 @lru_cache(maxsize=16_384)
 def _made(item: Item, flags: int) -> tuple[Callable[[str], Any], tuple[int, ...], bool]:
-    """A test; the ASCII characters that pass; whether others may. Rules are alike, and each is compiled for several
-    automata: most tests are made already."""
+    """Return a test, the ASCII characters that pass, and true if others may pass.
+
+    Rules are alike, and each is compiled for several automata, so most tests are cached.
+    """
     match = _matcher(item, flags)
     return match, tuple(code for code in range(128) if match(chr(code))), not _ascii_only(item, flags)
 
@@ -208,7 +215,7 @@ def _matcher(item: Item, flags: int) -> Callable[[str], Any]:
 
 
 def _ascii_only(item: Item, flags: int) -> bool:
-    """Whether no character beyond ASCII can pass: spares most tests for most characters of the world."""
+    """Return true if no character beyond ASCII can pass. This saves most tests for most characters."""
     op, arg = item
     if flags & re.IGNORECASE and not flags & re.ASCII:
         return False
@@ -220,5 +227,5 @@ def _ascii_only(item: Item, flags: int) -> bool:
 
 
 def is_mark(code: int) -> bool:
-    """Whether a literal of a pattern is a combining mark, which faint classes alone carry."""
+    """Return true if a literal of a pattern is a combining mark, which only faint classes contain."""
     return chr(code) in MARKS

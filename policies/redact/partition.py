@@ -1,14 +1,14 @@
-"""How the rules of a lane are shared out to factors, and the factors to automata that run side by side.
+"""Assignment of a lane's rules to factors, and of factors to automata that run side by side.
 
-What a rule does to the number of states depends on how long it stays under way in ordinary text. Tried on probes:
+A rule's effect on the number of states depends on how long it stays under way in ordinary text. Probes classify it:
 
-- *long*: any run of letters keeps it under way (email, random keys). It counts; two long rules that stop at the same
-  characters count in step, so they share a factor, others would multiply.
-- *digits*: a run of digits does.
-- *short* and *words*: what is under way depends on the last few characters only.
+- *long*: any run of letters keeps it under way (email, random keys). Two long rules that stop at the same characters
+  run in step, so they share a factor. Others would multiply.
+- *digits*: a run of digits keeps it under way.
+- *short* and *words*: the state depends on the last few characters only.
 
-Long and digits run in one automaton, short and words each in one: the first knows how long the word is, the others
-different things of how it ends, and a product of them would have a state for each word of the language.
+Long and digits share one automaton. Short and words have one each. The first knows the length of the word, the others
+different facts about its end. A product of them would have a state for each word of the language.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,14 +20,14 @@ from policies.redact.nfa import EDGE, Nfa
 from policies.redact.rules import Rule
 
 MAX_LONG: Final = 4
-"""How many factors the long rules get; further kinds of them share the last."""
+"""Maximum number of factors for the long rules. Further kinds of them share the last one."""
 _PUNCTUATION: Final = " ._-/+'%=:@!,"
 Kind = tuple[bool, str, str]
-"""Whether it normalises, what keeps it under way, and at which characters a long one goes on."""
+"""True if it normalizes, the class that keeps it under way, and the characters at which a long one continues."""
 
 
 def share_out(lane: Sequence[int], rules: Sequence[Rule], fill: Callable[[Nfa, int], None]) -> list[Automaton]:
-    """The automata of a lane: long and digits, short, words. `fill` adds a rule's nodes to an automaton's."""
+    """Make the automata of a lane: long and digits, short, words. `fill` adds a rule's nodes to an automaton."""
     members: dict[Kind, list[int]] = {}
     for index in lane:
         members.setdefault(_capped(_kind(rules[index], index, fill), members), []).append(index)
@@ -70,7 +70,7 @@ class _Probe:
         self.factor = factor
 
     def under_way(self, text: str) -> bool:
-        """Whether a match that starts with the text's first character is still under way behind it."""
+        """Return true if a match that starts with the text's first character is still under way after the text."""
         state: FactorState = self.factor.initial
         for place, char in enumerate(text):
             cls = self.factor.nfa.classify(char)

@@ -1,13 +1,12 @@
-"""The redact policy: every text of an answer through the engine, and the request's too.
+"""The redact policy: it sends every text of an answer, and of the request, through the engine.
 
-Rule: each channel of each choice is one text, from its first piece to the choice's finish, and so are each tool call's
-arguments: a call may go on after another has begun, and an end in between would let half a match out. Only a natural
-finish releases what is held. A block drops what the choice holds and ends it. What is redacted is reported in `Note`s,
-never with text.
+Each channel of each choice is one text, from its first piece to the choice's finish. So are each tool call's arguments.
+A call may continue after another has begun, and ending it in between would release half a match. Only a natural finish
+releases held text. A block drops the choice's held text and ends the choice. `Note`s report redactions, without text.
 
-Content is a JSON text when the client asked for JSON; tool arguments always are (but for custom tools). A signed
-thinking block goes to the client only once its whole text has, unchanged: a changed block would be refused by the
-provider, and a raw one would be a copy past the policy.
+Content is a JSON text if the client asked for JSON. Tool arguments always are, except for custom tools. A signed
+thinking block is sent only after its whole text was sent unchanged. The provider would reject a changed block, and a
+raw one would be a copy that bypasses the policy.
 """
 
 from collections import deque
@@ -64,13 +63,15 @@ class _Call:
 
 @dataclass(slots=True)
 class _Choice:
-    """One choice's texts. `redacted` are the places of its reasoning that were, as far as a block may have them."""
+    """The texts of one choice. `redacted` are the redacted places of its reasoning, as far as a block may
+    contain them.
+    """
 
     texts: dict[str, Stream | JsonStream | None] = field(default_factory=dict)
     calls: dict[int, _Call] = field(default_factory=dict)
     waiting: deque[_Waiting] = field(default_factory=deque)
     redacted: deque[tuple[int, int]] = field(default_factory=deque)
-    thought: int = 0  # how far thinking blocks have taken in the reasoning
+    thought: int = 0  # end of the reasoning that thinking blocks cover
     over: bool = False
 
 
@@ -91,7 +92,7 @@ class Redact:
 
     @property
     def held(self) -> int:
-        """See `Chain.held`."""
+        """Count held characters: see `Chain.held`."""
         streams = [
             stream
             for choice in self._choices.values()
@@ -100,7 +101,7 @@ class Redact:
         return sum(stream.held for stream in streams if stream is not None)
 
     def request(self, request: Request) -> Steps[Request | Refuse]:
-        """Redact the request, and remember what the answer goes on from."""
+        """Redact the request, and remember the text that the answer continues."""
         body: Mapping[str, Any] = request.body
         engine = self._engines.request
         if engine is not None:
@@ -117,7 +118,7 @@ class Redact:
         return replace(request, body=body)
 
     def _begin(self, prefill: str) -> Steps[None]:
-        """Let the content of each choice go on from a text."""
+        """Let the content of each choice continue a text."""
         stream = self._open("content") if prefill else None
         if stream is not None:
             for _ in stream.pieces(prefill):
@@ -127,12 +128,12 @@ class Redact:
             self._begun = stream
 
     def _counted(self, name: str, count: int) -> Note:
-        """What a rule did in the request."""
+        """Make the note on a rule's matches in the request."""
         return Note(self._owner(name), self._engines.rule(name).reported, name, channel="request", count=count)
 
     def feed(self, event: Event) -> Iterable[Verdict]:
-        """Take one event, give what goes on in its place."""
-        if type(event) is Text and not self._early:  # nearly all are this
+        """Take one event. Return the events to pass on in its place."""
+        if type(event) is Text and not self._early:  # the usual case
             return self._text(event)
         if self._early:
             early, self._early = self._early, []
@@ -166,7 +167,7 @@ class Redact:
         return (Text(event.choice, event.channel, out),) if out else ()
 
     def _first_text(self, event: Text) -> Iterable[Verdict]:
-        """A text begins; or there is nothing to redact."""
+        """Begin a text, or pass it if there is nothing to redact."""
         choice = self._choice(event.choice)
         if choice.over:
             return ()
@@ -175,7 +176,7 @@ class Redact:
         return (event,) if choice.texts[event.channel] is None or not event.text else self._text(event)
 
     def _slices(self, event: Text, choice: _Choice, stream: Stream | JsonStream) -> Iterator[Verdict]:
-        """A long text, a little at a time for whoever takes the events one by one."""
+        """Redact a long text in slices, for a caller that takes events one by one."""
         out: list[str] = []
         for piece in stream.pieces(event.text):
             out.append(piece)
@@ -201,7 +202,7 @@ class Redact:
         return self._reported(event.choice, "tools", call.stream, piece)
 
     def _call_slices(self, event: ToolCall, choice: _Choice, call: _Call) -> Iterator[Verdict]:
-        """Long arguments, a little at a time."""
+        """Redact long arguments in slices."""
         out: list[str] = []
         for piece in call.stream.pieces(event.arguments):
             out.append(piece)
@@ -231,7 +232,7 @@ class Redact:
         return self._decided(choice, reasoning)
 
     def _redacted(self, engine: Redactor, event: Attachment) -> Iterator[Verdict]:
-        """An attachment with all its texts redacted."""
+        """Redact all texts of an attachment."""
         copy = {"value": event.value}
         for holder, key, _ in places(everything(copy, "value")):
             steps = redacted(engine.stream(self._pseudonyms), holder[key])
@@ -239,7 +240,7 @@ class Redact:
         yield replace(event, value=copy["value"])
 
     def _decided(self, choice: _Choice, reasoning: Stream) -> Iterator[Verdict]:
-        """The thinking blocks whose text has gone out whole; those that were redacted are dropped."""
+        """Yield the thinking blocks whose whole text was sent. Drop redacted ones."""
         while choice.waiting and choice.waiting[0].end <= reasoning.settled:
             block, places = choice.waiting.popleft(), choice.redacted
             while places and places[0][1] <= block.start:
@@ -248,7 +249,7 @@ class Redact:
                 yield from self._if_clean(block.attachment)
 
     def _if_clean(self, block: Attachment) -> Iterator[Verdict]:
-        """A block, if its own text, whatever was streamed, has nothing to redact."""
+        """Yield a block if its own text, whatever was streamed, has nothing to redact."""
         engine, value = self._engines.channels["reasoning"], block.value
         if engine is not None and isinstance(value, list):
             texts = (part.get("thinking") for part in value if isinstance(part, Mapping))
@@ -258,7 +259,7 @@ class Redact:
         yield block
 
     def _finish(self, index: int, natural: bool, whole: Sequence[Channel] = ()) -> Iterator[Verdict]:
-        """End a choice's texts and release what a natural end releases. The texts of `whole` end naturally anyhow."""
+        """End a choice's texts, and yield what a natural end releases. Texts of `whole` end naturally."""
         choice = self._choice(index)
         if choice.over:
             return
@@ -286,7 +287,7 @@ class Redact:
     def _reported(
         self, index: int, channel: str, stream: Stream | JsonStream, events: Sequence[Text | ToolCall]
     ) -> Iterator[Verdict]:
-        """Events with the notes on what was found, and the stop if that blocks."""
+        """Yield events with notes on the matches, and the stop if one blocks."""
         choice = self._choice(index)
         yield from (e for e in events if not isinstance(e, Text) or e.text)
         matches = [*stream.matches]
@@ -296,7 +297,7 @@ class Redact:
             rule = self._engines.rule(match.rule)
             if channel == "reasoning" and rule.redacts and not rule.shadow:
                 if not choice.waiting:
-                    choice.redacted.clear()  # the next block has all that came since the last, so one place tells
+                    choice.redacted.clear()  # the next block covers everything since the last, so one place is enough
                 choice.redacted.append((match.start, match.end))
         if choice.waiting and isinstance(stream, Stream) and stream is choice.texts.get("reasoning"):
             yield from self._decided(choice, stream)
@@ -339,7 +340,7 @@ class Redact:
 
 
 def _paused(steps: Steps[str]) -> Generator[Verdict, None, str]:
-    """The result of steps between which the policy pauses."""
+    """Return the result of steps, with pauses of the policy in between."""
     while True:
         try:
             next(steps)
@@ -350,7 +351,7 @@ def _paused(steps: Steps[str]) -> Generator[Verdict, None, str]:
 
 
 def _is_inline(images: Any) -> bool:
-    """Whether all images bring their data: no text, and far too long to look for one."""
+    """Return true if all images contain their data, which is not text and far too long to search."""
     return all(isinstance(i, Mapping) and _url_of(i).startswith("data:image/") for i in images)
 
 
@@ -362,20 +363,20 @@ def _url_of(image: Mapping[str, Any]) -> str:
 
 
 def build(name: str, config: RedactConfig, context: Context) -> Redact:
-    """The policy of one stream, of one configuration alone."""
+    """Make the policy of one stream with one configuration."""
     return Redact(name, config.engines([(name, config)]), context)
 
 
 def build_together(rows: Sequence[tuple[str, RedactConfig]], context: Context) -> Redact:
-    """The policy of one stream, of all redact policies of its chain."""
+    """Make the policy of one stream from all redact policies of its chain."""
     return Redact(rows[0][0], rows[0][1].engines(rows), context)
 
 
 def guards(config: RedactConfig) -> bool:
-    """Whether it enforces on the answer's text."""
+    """Return true if the config enforces on the answer's text."""
     return config.enforces
 
 
 def size(config: RedactConfig) -> int:
-    """What it counts as beside others, in nodes."""
+    """Return the size of the config's rules in nodes."""
     return config.size

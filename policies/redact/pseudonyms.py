@@ -1,8 +1,8 @@
-"""Stable placeholders for the values of one request, and the way back.
+"""Stable placeholders for the values of one request, and their restoration.
 
-Rule: made for a request, forgotten with it. The same value of the same rule gets the same placeholder. A placeholder
-that the request itself holds already is never given out. What restores them in the answer is an ordinary rule of the
-engine (see `restoring`), so one that the provider cuts in two or writes in other letters comes back too.
+They are made for a request and dropped with it. The same value of the same rule gets the same placeholder. A
+placeholder that is already in the request is never assigned. An ordinary rule of the engine (see `restoring`) restores
+them in the answer, so a placeholder that the provider cuts in two or writes in other letters is restored too.
 """
 
 import re
@@ -15,13 +15,15 @@ from policies.steps import Steps
 
 MAX: Final = 9_999
 MAX_AT_ONCE: Final = 16_384
-"""Characters, or values, that are looked through in one step."""
+"""Number of characters, or values, that are searched in one step."""
 _PLACEHOLDER: Final = re.compile(r"\[[a-z0-9-]+-[0-9]{1,4}\]")
 
 
 def restoring(rule: Rule) -> Rule:
-    """The rule that finds a pseudonymize rule's placeholders in an answer. A placeholder is no secret, so one that is
-    spelled with too many invisible characters is let go."""
+    """Return the rule that finds a pseudonymize rule's placeholders in an answer.
+
+    A placeholder is not secret, so one that is spelled with too many invisible characters is released.
+    """
     tag = _tag(rule.name)
     return Rule(
         name=f"{rule.name}.restore",
@@ -37,7 +39,7 @@ def restoring(rule: Rule) -> Rule:
 
 
 class Pseudonyms:
-    """The placeholders of one request. Those `taken` are not ours to give."""
+    """The placeholders of one request. Those in `taken` are not available."""
 
     def __init__(self, taken: Collection[str] = frozenset()) -> None:
         self._taken = taken
@@ -46,8 +48,10 @@ class Pseudonyms:
         self._numbers: dict[str, int] = {}
 
     def label(self, rule: Rule, text: str) -> str:
-        """What stands for a value, or for a placeholder. Spellings that read the same share a placeholder; the first of
-        them comes back."""
+        """Return the placeholder of a value, or the value of a placeholder.
+
+        Spellings that read the same share a placeholder. The first of them is restored.
+        """
         read = normalized(text) if rule.normalize else text
         if rule.action == "restore":
             return self._values.get(read.casefold(), text)
@@ -64,11 +68,11 @@ class Pseudonyms:
             if label.casefold() not in self._taken:
                 self._values[label.casefold()] = text
                 return label
-        return f"[{tag}]"  # more values than placeholders: redacted for good
+        return f"[{tag}]"  # more values than placeholders: redacted without restoration
 
 
 def placeholders_in(body: Mapping[str, Any], rules: Sequence[Rule]) -> Steps[set[str]]:
-    """The placeholders that some text of a request's body has and that a rule could give out, in steps."""
+    """Find the placeholders in the texts of a request's body that a rule could assign, in steps."""
     longest = max((len(_tag(rule.name)) for rule in rules), default=0) + len("[-9999]")
     found: set[str] = set()
     waiting: list[Any] = [body]

@@ -1,11 +1,11 @@
-"""Rules compiled once, for any number of texts: the engine's public face.
+"""Compiled rules for any number of texts: the engine's public interface.
 
-Rule: one `Redactor` holds all rules of a chain, in order, because two in a row would rescan each other's labels. It is
-shared by all streams of its process and grows its automata as texts need them, within bounds; it is not for use from
-several threads at once. A stream's own state is a few numbers and the text it holds.
+One `Redactor` holds all rules of a chain, in order, because two in a row would rescan each other's labels. All streams
+of its process share it. Its automata grow as texts need them, within limits. It is not thread-safe. A stream's own
+state is a few numbers and the held text.
 
-Lanes: redact rules compete for the text. Block rules are a lane on the raw text beside them, and so are the rules that
-only report (flags, and all in shadow mode), each as if it were alone; neither consumes anything.
+Redact rules compete for the text. Block rules are a separate lane on the raw text. So are the rules that only report
+(flags, and all rules in shadow mode), each independent of the others. Neither lane consumes text.
 """
 
 import hashlib
@@ -32,10 +32,10 @@ TRUSTED_NODES: Final = 5_000
 
 
 class Redactor:
-    """Redacts texts by rules written with the YAML's keys; the other arguments are defaults for rules that do not say.
-    Raises `RuleError` for a rule that cannot be used.
+    """Redacts texts by rules written with the YAML's keys. The other arguments are defaults for the rules.
 
-    `sizes` has the number of nodes of each rule: the most characters of it that can be under way at once.
+    Raises `RuleError` for a rule that cannot be used. `sizes` has the number of nodes of each rule: the maximum number
+    of its partial matches at one time.
     """
 
     def __init__(
@@ -53,22 +53,22 @@ class Redactor:
 
     @classmethod
     def of(cls, rules: Iterable[Rule]) -> "Redactor":
-        """A redactor of rules already checked."""
+        """Make a redactor of checked rules."""
         made = cls.__new__(cls)
         made._begin(tuple(rules))
         return made
 
     def apply(self, text: str, pseudonyms: Pseudonyms | None = None) -> str:
-        """The whole text redacted at once."""
+        """Redact a whole text at once."""
         stream = self.stream(pseudonyms)
         return stream.feed(text) + stream.close()
 
     def stream(self, pseudonyms: Pseudonyms | None = None) -> Stream:
-        """A new text that comes in chunks."""
+        """Open a new text that arrives in chunks."""
         return Stream(self.rules, self._lanes, Emitter(self.rules, _labels(pseudonyms)))
 
     def json_stream(self, pseudonyms: Pseudonyms | None = None) -> JsonStream:
-        """A new JSON text that comes in chunks; each string in it is redacted for itself."""
+        """Open a new JSON text that arrives in chunks. Each string in it is redacted separately."""
         relabel = _labels(pseudonyms)
 
         def open_text() -> tuple[Stream, SpelledEmitter]:
@@ -119,7 +119,7 @@ class Redactor:
 
 
 def _labels(pseudonyms: Pseudonyms | None) -> Relabel:
-    """What makes the labels that depend on the match."""
+    """Return the function that makes the labels that depend on the match."""
     names = Pseudonyms() if pseudonyms is None else pseudonyms
     return lambda rule, text: _hashed(rule, text) if rule.action == "hash" else names.label(rule, text)
 

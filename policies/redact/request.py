@@ -1,9 +1,9 @@
-"""Redaction of a request: the text of its messages, before the provider sees it.
+"""Redaction of a request: the text of its messages, before the provider gets it.
 
-Rule: what a person, a tool or the model wrote is text: string contents, text parts, refusals, thoughts, tool calls'
-arguments (as JSON), the predicted answer. Everything else of the body passes as it is. A thinking block with a match is
-left out: it is signed, and a changed one would be refused. The body given is never changed; a copy is. All of it is
-done in steps: a body has as many characters as its client likes.
+Text is everything written by a person, a tool or the model: string contents, text parts, refusals, thoughts, tool
+calls' arguments (as JSON), the predicted answer. The rest of the body passes unchanged. A thinking block with a match
+is left out, because it is signed and a changed one would be rejected. The given body is never changed, only a copy. All
+work is done in steps, because a client decides the number of characters of a body.
 """
 
 from collections import Counter
@@ -20,9 +20,9 @@ from policies.steps import Steps
 from policies.texts import CONVERSATION, Texts
 
 MAX_IN_STEP: Final = 128
-"""About how many characters are taken in one step; each text counts as some more."""
+"""Approximate number of characters taken in one step. Each text counts as some more."""
 TEXT_WORK: Final = 16
-"""What a text costs beside its characters, in characters."""
+"""Cost in characters of a text, besides its own characters."""
 _TEXTS: Final = ("text", "refusal", "thinking", "reasoning_content")
 
 
@@ -43,7 +43,7 @@ class RequestText:
         self.found: Counter[str] = Counter()
 
     def body(self, body: Mapping[str, Any], texts: Texts = CONVERSATION) -> Steps[dict[str, Any]]:
-        """The body with its `texts` redacted. Raises `Blocked`."""
+        """Return the body with its `texts` redacted. Raises `Blocked`."""
         out = dict(body)
         done = 0
         for holder, key, json in places(_asked(out, texts)):
@@ -149,7 +149,7 @@ def _call(call: dict[str, Any]) -> Walk:
 
 
 def _member(holder: dict[str, Any], name: str, key: str, *, json: bool = False) -> Walk:
-    """The text `key` of the object `name`."""
+    """Yield the text `key` of the object `name`."""
     member = holder.get(name)
     if isinstance(member, Mapping) and isinstance(member.get(key), str):
         holder[name] = copied = dict(member)
@@ -157,7 +157,7 @@ def _member(holder: dict[str, Any], name: str, key: str, *, json: bool = False) 
 
 
 def prefill_of(body: Mapping[str, Any], texts: Texts = CONVERSATION) -> str:
-    """The text that the answer goes on from: that of a trailing assistant message."""
+    """Return the text that the answer continues: that of a final assistant message."""
     messages = next(iter(texts.conversations(body)), None)
     last = messages[-1] if messages else None
     if not isinstance(last, Mapping) or last.get("role") != "assistant":

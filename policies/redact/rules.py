@@ -1,7 +1,7 @@
-"""Rules as an operator writes them, checked and made into `Rule`s.
+"""Rules as an operator writes them, checked and converted to `Rule`s.
 
-Rule: whatever is wrong is one `RuleError` naming the rule, the construct and a remedy, raised when the rules are
-loaded. A key that has no effect beside the others is wrong too: nothing is accepted and ignored.
+Every problem is one `RuleError` with the rule, the construct and a remedy, raised when the rules are loaded. A key that
+has no effect beside the others is an error too. No key is accepted and ignored.
 """
 
 import difflib
@@ -25,9 +25,9 @@ DIRECTIONS: Final = ("response", "request", "both")
 OVERFLOWS: Final = ("closed", "open")
 DEFAULT_HOLD: Final = 1024
 MAX_ALL_NODES: Final = 300_000
-"""The nodes that all rules of a configuration may have together. Compiling so many takes one to three seconds."""
+"""Maximum number of nodes of all rules of a configuration. Compiling this many takes one to three seconds."""
 RULE_NODES: Final = 100
-"""What a rule counts as beside the nodes of its regex."""
+"""Size of a rule in nodes, besides the nodes of its regex."""
 _KEYS: Final = {
     *SOURCES,
     *("name", "action", "replace", "mask", "keep_last", "channels", "direction", "mode", "normalize"),
@@ -36,7 +36,9 @@ _KEYS: Final = {
 
 
 class RuleError(ValueError):
-    """A rule that cannot be used: which, what of it, and what to do. `key` is the key to blame, if it is one."""
+    """A rule that cannot be used: which rule, what is wrong, and what to do. `key` is the key to blame, if there is
+    one.
+    """
 
     def __init__(self, rule: str, construct: str, remedy: str, key: str | None = None) -> None:
         super().__init__(f"rule {rule!r}: {construct}: {remedy}")
@@ -47,7 +49,7 @@ class RuleError(ValueError):
 
 
 class Shared(NamedTuple):
-    """What holds for rules that do not say otherwise. `read` gives what a `words_file` holds."""
+    """Defaults for all rules. `read` returns the content of a `words_file`."""
 
     normalize: bool = True
     max_hold: int = DEFAULT_HOLD
@@ -60,10 +62,10 @@ class Shared(NamedTuple):
 class Rule(SharedByStreams):
     """One checked rule.
 
-    One of `pattern` and `words` is set. `label` is the text in a match's place; None when it depends on the
-    match: then `mask` (with `keep_last`) or the action tells how it is made. `max_hold` is how many characters may be
-    held for it, `opens` whether what is beyond is let go or replaced. `trusted` are patterns of ours, not bound by the
-    node budget.
+    One of `pattern` and `words` is set. `label` is the replacement of a match, None if it depends on the match. Then
+    `mask` (with `keep_last`) or the action tells how it is made. `max_hold` is the maximum number of characters held
+    for it. `opens` tells if text beyond that is released or replaced. `trusted` patterns are built in and exempt from
+    the node budget.
     """
 
     name: str
@@ -86,27 +88,27 @@ class Rule(SharedByStreams):
 
     @property
     def redacts(self) -> bool:
-        """Whether it puts something else in a match's place (shadow or not)."""
+        """True if it replaces matches (in shadow mode or not)."""
         return self.action in ("redact", "hash", "pseudonymize", "restore")
 
     @property
     def reported(self) -> str:
-        """What a report calls what it does."""
+        """The action that a report shows."""
         return f"would_{self.action}" if self.shadow else self.action
 
     @property
     def holds(self) -> bool:
-        """Whether text waits for its matches."""
+        """True if text waits for its matches."""
         return self.action != "flag" and not self.shadow
 
     @property
     def gives_placeholders(self) -> bool:
-        """Whether there are placeholders of its to be restored."""
+        """True if its placeholders must be restored."""
         return self.action == "pseudonymize" and not self.shadow
 
 
 def read_rules(specs: Iterable[Mapping[str, Any]], shared: Shared = Shared()) -> tuple[Rule, ...]:  # noqa: B008
-    """Check rules written with the YAML's keys; an entity set becomes one rule for each of its entities."""
+    """Check rules written with the YAML's keys. An entity set becomes one rule for each of its entities."""
     rules: list[Rule] = []
     seen: set[str] = set()
     for index, spec in enumerate(specs):
@@ -115,7 +117,7 @@ def read_rules(specs: Iterable[Mapping[str, Any]], shared: Shared = Shared()) ->
 
 
 def read_rule(index: int, spec: Mapping[str, Any], shared: Shared, seen: set[str]) -> list[Rule]:
-    """Check the rule at a place of the list. `seen` are the names of those before it, and gets its own."""
+    """Check the rule at a place of the list. `seen` are the names before it, and gets its own."""
     rules = _read(index, spec, shared)
     for rule in rules:
         if rule.name in seen:
@@ -125,7 +127,7 @@ def read_rule(index: int, spec: Mapping[str, Any], shared: Shared, seen: set[str
 
 
 def read_source(spec: Mapping[str, Any], shared: Shared) -> int:
-    """Check what a rule looks for, whatever else holds for it; gives what it counts as, in nodes."""
+    """Check a rule's source, whatever its other settings. Return its size in nodes."""
     name = str(spec.get("name", "unnamed"))
     only = {key: spec[key] for key in SOURCES if key in spec}
     size = 0
@@ -141,7 +143,7 @@ def read_source(spec: Mapping[str, Any], shared: Shared) -> int:
 
 @contextmanager
 def blamed(rule: Rule, key: str) -> Iterator[None]:
-    """Make what the engine cannot do the error of a rule's key."""
+    """Convert errors of the engine into errors of a rule's key."""
     try:
         yield
     except Unsupported as refused:
@@ -159,7 +161,7 @@ def _read(index: int, spec: Mapping[str, Any], shared: Shared) -> list[Rule]:
 
 
 def _source(name: str, spec: Mapping[str, Any]) -> str:
-    """The key that says what to find."""
+    """Return the key that says what to find."""
     sources = [key for key in SOURCES if spec.get(key) is not None]
     if not sources:
         raise RuleError(name, "nothing to look for", f"give exactly one of {', '.join(SOURCES)}")
@@ -183,7 +185,7 @@ def _common(name: str, spec: Mapping[str, Any], shared: Shared) -> dict[str, Any
 
 
 def _bound(name: str, spec: Mapping[str, Any], action: str, shared: Shared) -> dict[str, Any]:
-    """How much may be held for it. A flag holds nothing."""
+    """Return the limits of held text. A flag holds nothing."""
     for key in ("max_hold", "on_overflow"):
         if action == "flag" and spec.get(key) is not None:
             raise RuleError(name, f"{key!r} beside the action 'flag'", f"leave out {key!r}: nothing is held", key)
@@ -292,7 +294,7 @@ def _entity(name: str, spec: Mapping[str, Any], common: dict[str, Any], _: Share
 
 
 def _named(name: str, common: dict[str, Any], label_name: str | None = None, **more: Any) -> Rule:
-    """The rule, with the label that its name makes unless one was given."""
+    """Make the rule, with a label from its name unless one is given."""
     fields = {**common, **more}
     if fields["action"] == "redact" and not fields.get("mask") and fields.get("label") is None:
         fields["label"] = f"[{(label_name or name).upper()}]"
@@ -332,7 +334,7 @@ def _channels(name: str, spec: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _directions(name: str, spec: Mapping[str, Any], action: str) -> frozenset[str]:
-    """A pseudonymize rule acts on the request; the answer only gets its values back."""
+    """Return the directions. A pseudonymize rule acts on the request, and the answer only gets its values back."""
     if action == "pseudonymize":
         if _choice(name, spec, "direction", DIRECTIONS, "both") == "response":
             remedy = "use direction: both, or action: redact or hash"

@@ -1,17 +1,17 @@
-"""One lane's way through a text: the automata's states, and registers with the positions that states do not know.
+"""One lane's scan of a text: the automata's states, and registers with the positions that states do not know.
 
-Rule: no text is emitted here, and none looked at but for validators. Slot i began at `starts[i]`; `bests[i]` is its
-best match so far, (end, rule), or None. A match that is final but for what began before it waits behind the slot that
-it waits for, in `behind[i]`: it stands if that slot dies without a match, and falls with the slot's next match, which
-swallows it. All others are in `found`. Positions count raw characters from the start of the text.
+It emits no text, and reads text only for validators. Slot i began at `starts[i]`. `bests[i]` is its best match so far,
+(end, rule), or None. A match may be final except for matches that began before it. It then waits in `behind[i]`, for
+the slot i. It stands if that slot dies without a match. It falls with the slot's next match, which swallows it. All
+other matches are in `found`. Positions count raw characters from the start of the text.
 
-Two ways, the same result. *Joined*: the product of all factors, which settles what factors do to each other.
-*Apart*: products of few factors each, side by side (`tracks`), which have far fewer states. Factors touch each other
-only when something matches, so the scan goes apart until a transition says more than where matches may have begun;
-then the piece at hand is taken again, joined, and so on until no match is waiting any more.
+There are two ways to scan, with the same result. *Joined* uses the product of all factors, which settles their
+interaction. *Apart* uses products of few factors each, side by side (`tracks`), with far fewer states. Factors interact
+only when something matches. The scan therefore goes apart until a transition says more than where matches may have
+begun. Then the current piece is scanned again, joined, until no match is waiting.
 
-A raw character that reads as several is stepped through one by one at one place: a match that ends within it ends
-behind it, and then none starts within it.
+A raw character that reads as several is stepped through one by one at one position. A match that ends within it ends
+after it, and none starts within it then.
 """
 
 from bisect import bisect_right
@@ -29,9 +29,9 @@ from policies.redact.rules import Rule
 
 Best = tuple[int, int] | None
 PIECE: Final = 32
-"""Characters after which a joined scan may go apart again."""
+"""Number of characters after which a joined scan may go apart again."""
 LOOK_BACK: Final = 8
-"""Characters in which the end of a match is looked for at first."""
+"""Number of characters that are first searched for the end of a match."""
 _END: Final = attrgetter("end")
 
 
@@ -44,8 +44,11 @@ class Found(NamedTuple):
 
 
 class Scanner:
-    """`text` is the raw text, which the owner shows before each scan. In a lane that `halts`, the first match that
-    completes ends the scan: it is the only one in `found`, and `halted` is true."""
+    """The scanner of one lane.
+
+    `text` is the raw text, which the owner updates before each scan. In a lane that `halts`, the first complete match
+    ends the scan. It is then the only one in `found`, and `halted` is true.
+    """
 
     __slots__ = (
         "_behind",
@@ -79,15 +82,17 @@ class Scanner:
         self._tracks: Sequence[Track] | None = lane.begin
 
     def scan(self, chunk: str) -> int:
-        """Go through the next characters; gives how many were taken: fewer than all when the work allowed for a slice
-        is done, or when it halts."""
+        """Scan the next characters. Return how many were taken.
+
+        Fewer than all are taken when the work allowed for a slice is done, or when the scan halts.
+        """
         begun, at, size = self.position, 0, PIECE
         while at < len(chunk) and size:
             piece = chunk[at : at + size]
             ahead = None if self._tracks is None else follow_all(self._tracks, piece, self.position)
             if ahead is not None:
                 self.go(ahead, self.position + len(piece))
-            elif self._tracks is not None and self.lane.spent:  # what is built already still leads some way
+            elif self._tracks is not None and self.lane.spent:  # the states built so far can be followed
                 size //= 2
                 continue
             elif self._scan_joined(piece) < len(piece):
@@ -98,7 +103,7 @@ class Scanner:
         return self.position - begun
 
     def finish(self) -> None:
-        """Take the natural end of the text."""
+        """Process the natural end of the text."""
         if self._tracks is not None and all([_ends_quietly(state) for state, _ in self._tracks]):
             self.go(self.lane.begin, self.position)
             return
@@ -107,28 +112,30 @@ class Scanner:
         self._state = self._settle(state, effect, self.position, edge=True)
 
     def held_from(self) -> int:
-        """Where the oldest match under way started; the position when none is. Those that halted it count."""
+        """The start of the oldest match under way, or the position without one. The match that halted the
+        scan counts.
+        """
         if self._tracks is None:
             oldest = self._starts[0] if self._starts else self.position
             return min(oldest, self._halted_from) if self.halted else oldest
         return min([starts[0] for _, starts in self._tracks if starts], default=self.position)
 
     def best(self) -> Best:
-        """The best match so far of the oldest under way."""
+        """The best match so far of the oldest start under way."""
         return self._bests[0] if self._tracks is None and self._bests else None
 
     def sure(self) -> Best:
-        """The same, when it can only become a longer match of its rule."""
+        """The same match, if it can only become a longer match of its rule."""
         best = self.best()
         return best if best is not None and self._state.rules[0] == {best[1]} else None
 
     def under_way(self) -> Iterator[tuple[int, frozenset[int]]]:
-        """Where matches under way started, and the rules that are under way from there."""
+        """Yield the starts of matches under way, and the rules under way from there."""
         for state, starts in ((self._state, self._starts),) if self._tracks is None else self._tracks:
             yield from zip(starts, state.rules, strict=True)
 
     def kept_for(self, position: int) -> tuple[frozenset[int], frozenset[int]]:
-        """The rules under way from `position` or from before, and those that have a match there already."""
+        """Return the rules under way from `position` or earlier, and those that have a match there already."""
         if self._tracks is not None:
             live = [state.under_way(bisect_right(starts, position)) for state, starts in self._tracks]
             return frozenset().union(*live), frozenset()
@@ -141,12 +148,12 @@ class Scanner:
         return self._state.under_way(slots), frozenset(matched)
 
     def go(self, tracks: Sequence[Track], position: int) -> None:
-        """Go on from elsewhere, where nothing has matched."""
+        """Continue from another place, where nothing has matched."""
         self._tracks = tracks
         self.position = position
 
     def apart(self) -> Sequence[Track] | None:
-        """The tracks, unless a match is not finished."""
+        """The tracks, unless a match is unfinished."""
         return self._tracks
 
     def _scan_joined(self, chunk: str) -> int:
@@ -167,7 +174,7 @@ class Scanner:
         return taken
 
     def _join(self) -> None:
-        """Go on joined, from where the tracks are."""
+        """Continue joined from the tracks' position."""
         if self._tracks is None:
             return
         begun = [[starts[s] for s in slots] for state, starts in self._tracks for slots in state.slots]
@@ -182,7 +189,7 @@ class Scanner:
         self._tracks = None
 
     def _part(self) -> None:
-        """Go on apart, if nothing has matched and the slots can be told apart by where they started."""
+        """Continue apart, if nothing has matched and starts identify the slots."""
         starts = self._starts
         if self.halted or any(self._bests) or any(self._behind) or len(set(starts)) < len(starts):
             return
@@ -198,7 +205,7 @@ class Scanner:
         self._tracks = tracks
 
     def _settle(self, state: State | None, effect: Any, position: int, edge: bool = False) -> State:
-        """The next state, after any effect on the registers."""
+        """Return the next state, after any effect on the registers."""
         while state is None:
             if isinstance(effect, Several):
                 return self._several(effect, position)
@@ -229,7 +236,7 @@ class Scanner:
         return state
 
     def _ended_at(self, position: int) -> bool:
-        """Whether a match ended there."""
+        """Return true if a match ended there."""
         last = [waiting[-1] for waiting in (self.found, *self._behind) if waiting]
         ends = [best[0] for best in self._bests if best is not None]
         return position in ends or any(found.end == position for found in last)
@@ -258,7 +265,7 @@ class Scanner:
         self._behind.append([])
 
     def _match(self, slot: int, rule: int, end: int) -> None:
-        """A slot has matched."""
+        """Record a match of a slot."""
         self._bests[slot] = _better(self._bests[slot], (end, rule))
         self._behind[slot] = []
         if not self.halts:
@@ -270,8 +277,10 @@ class Scanner:
             self.found = [Found(start, end, rule)]
 
     def _keep(self, slots: Sequence[int]) -> None:
-        """Only these slots are under way any more. What the others had matched waits for the slot before, or for
-        nothing."""
+        """Keep only these slots under way.
+
+        Matches of the others wait for the previous slot, or for nothing.
+        """
         starts, bests, behind = self._starts, self._bests, self._behind
         self._reduce(slots)
         if len(slots) == len(starts):
@@ -286,25 +295,30 @@ class Scanner:
                 before.append(Found(start, *best))
             before += behind[slot]
             if len(before) > 2 * self.lane.most_behind and before is not self.found:
-                del before[: -self.lane.most_behind]  # all in text that is dealt with
+                del before[: -self.lane.most_behind]  # all in text that is already processed
 
     def _reduce(self, slots: Sequence[int]) -> None:
-        """Have these slots alone."""
+        """Reduce the registers to these slots."""
         self._starts = [self._starts[slot] for slot in slots]
         self._bests = [self._bests[slot] for slot in slots]
         self._behind = [self._behind[slot] for slot in slots]
 
     def _end(self, rule: int, ended: int, position: int, edge: bool) -> int:
-        """Where a match ended. Invisible characters between it and what settled it are not its own. `edge`: what
-        settled it takes no place, being the text's end or a further reading of the same character."""
+        """Return the end of a match, without the invisible characters before the one that settled it.
+
+        `edge` means that the settling event has no position: it is the text's end, or a further reading of the same
+        character.
+        """
         end = position if edge else position - ended
         if ended and self.rules[rule].normalize:
             return self._visible_end(end)
         return end
 
     def _visible_end(self, end: int) -> int:
-        """Where the invisible characters before a position begin. Ever more of the text is looked at, so that a long
-        run of them costs its length."""
+        """Return the start of the invisible characters before a position.
+
+        It examines increasing parts of the text, so that a long run of them costs its length.
+        """
         base, most = self.text.base, LOOK_BACK
         while end > base:
             start = max(end - most, base)
@@ -317,7 +331,7 @@ class Scanner:
 
 
 def _ends_quietly(state: State) -> bool:
-    """Whether nothing matches at the text's end."""
+    """Return true if nothing matches at the text's end."""
     if not state.count:
         return True
     following, effect = state.end()
@@ -325,7 +339,7 @@ def _ends_quietly(state: State) -> bool:
 
 
 def follow_all(tracks: Sequence[Track], piece: str, begun: int) -> list[Track] | None:
-    """Where all tracks lead; None when something matches in the piece or the allowed work is done."""
+    """Follow all tracks. Return None if something matches in the piece or the allowed work is done."""
     ahead: list[Track] = []
     try:
         for state, starts in tracks:
@@ -339,7 +353,7 @@ def follow_all(tracks: Sequence[Track], piece: str, begun: int) -> list[Track] |
 
 
 def follow(state: State, starts: tuple[int, ...], piece: str, begun: int) -> Track | None:
-    """Where a track leads, if nothing matches on the way."""
+    """Follow a track while nothing matches. Return None if something does."""
     for position, char in enumerate(piece, begun):
         state, effect = state[char]
         if effect is None:
@@ -362,8 +376,11 @@ def follow(state: State, starts: tuple[int, ...], piece: str, begun: int) -> Tra
 
 
 def _follow_rest(state: State | None, effect: Any, starts: tuple[int, ...], position: int) -> Track | None:
-    """The rarer ways on: slots that go from between others, and a character that reads as several. That one is left to
-    the joined way when a match starts with a later part of it: among tracks only places tell what started first."""
+    """Follow the rarer transitions: slots removed between others, and a character that reads as several.
+
+    Such a character is left to the joined way if a match starts with a later part of it, because tracks compare starts
+    by position only.
+    """
     if state is not None:
         return (state, _moved(effect, starts, position)) if effect.quiet else None
     if not isinstance(effect, Several):
@@ -385,7 +402,7 @@ def _moved(effect: Effect, starts: tuple[int, ...], position: int) -> tuple[int,
 
 
 def _better(known: Best, new: tuple[int, int]) -> tuple[int, int]:
-    """The longer match, on a tie the earlier rule's."""
+    """Return the longer match, or the earlier rule's if equal."""
     if known is None or new[0] > known[0]:
         return new
     return known if known[0] > new[0] else (known[0], min(known[1], new[1]))

@@ -1,12 +1,13 @@
-"""From `re` syntax to nodes: the dialect, and what is refused.
+"""Translation of `re` syntax to nodes: the dialect, and the rejected constructs.
 
-Rule: what is accepted means exactly what `re` means. What one left-to-right pass cannot decide exactly is refused when
-the rule is loaded, with what to write instead: back-references, look-around of more than one character, conditionals,
-atomic groups and possessive repeats, `$` without `(?m)` (it looks two characters ahead), patterns that match the empty
-text, and repeats of a body that can be empty (there alone the order of preference would differ from `re`).
+An accepted pattern means exactly what it means in `re`. Constructs that one left-to-right pass cannot decide exactly
+are rejected when the rule is loaded, with an alternative. These are back-references, look-around of more than one
+character, conditionals, atomic groups and possessive repeats, `$` without `(?m)` (it looks two characters ahead),
+patterns that match the empty text, and repeats of a body that can be empty (only there, the order of preference would
+differ from `re`).
 
-Counted repeats are written out, so a rule's size is the number of characters it can have under way at once. It is
-bounded, because it is also the worst cost of one character of hostile text.
+Counted repeats are expanded, so a rule's size is the maximum number of its partial matches at one time. It is limited,
+because it is also the worst cost of one character of hostile text.
 """
 
 import re
@@ -20,8 +21,10 @@ from policies.redact.nfa import NEWLINE, WORD, Item, Kind, Look, Nfa, is_mark
 MAX_NODES: Final = 500
 MAX_REPEAT: Final = 1000
 MAX_SILENT: Final = 10
-"""For each node that a rule may have: alternatives, options and assertions, which take no character. They are written
-out with the repeats around them, too."""
+"""Maximum number of alternatives, options and assertions for each allowed node.
+
+They take no character, but repeats around them expand them, too.
+"""
 _SINGLE = (c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN)
 
 _ANCHORS: Final = {
@@ -41,7 +44,7 @@ _REFUSED: Final = {
 
 
 class Unsupported(Exception):
-    """A construct that the engine cannot match exactly, and what to write instead."""
+    """A construct that the engine cannot match exactly, and its alternative."""
 
     def __init__(self, construct: str, remedy: str) -> None:
         super().__init__(f"{construct}: {remedy}")
@@ -66,7 +69,7 @@ class Parsed:
 
 
 def add_pattern(nfa: Nfa, rule: int, parsed: Parsed, *, normalize: bool, budget: int = MAX_NODES) -> int:
-    """Add a rule's nodes to the automaton; gives the rule's size in nodes that take a character."""
+    """Add a rule's nodes to the automaton. Return the number of nodes that take a character, the rule's size."""
     writer = _Writer(nfa, rule, normalize, budget)
     accept = nfa.node(Kind.ACCEPT, rule)
     nfa.starts.append(writer.sequence(parsed.items, parsed.flags, accept))
@@ -74,7 +77,7 @@ def add_pattern(nfa: Nfa, rule: int, parsed: Parsed, *, normalize: bool, budget:
 
 
 class _Writer:
-    """Writes one rule back to front: each part is given the node that follows it."""
+    """Writes one rule from back to front. Each part gets the node that follows it."""
 
     def __init__(self, nfa: Nfa, rule: int, normalize: bool, budget: int) -> None:
         self.nfa = nfa
@@ -196,8 +199,7 @@ class _Writer:
 
 
 def _as_read(item: Item) -> Item:
-    """A character class that also takes what its members read as: `[０-９]` takes the digits that full-width ones
-    become."""
+    """Extend a character class by the normalized forms of its members: `[０-９]` also accepts ASCII digits."""
     op, arg = item
     if op is not c.IN:
         return item

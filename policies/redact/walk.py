@@ -1,7 +1,7 @@
-"""The texts of a value that is there at once, and their redaction in steps.
+"""The texts of a complete value, and their redaction in steps.
 
-Rule: containers on the way to a text are copied before the text is changed; the value given is never changed. Nothing
-recurses: how deep a value is nested is for whoever sent it to say.
+Containers on the path to a text are copied before the text is changed, so the given value never changes. No function
+recurses, because the sender decides the nesting depth of a value.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,11 +12,11 @@ from policies.redact.stream import Stream
 from policies.steps import Steps
 
 AT_ONCE: Final = 64
-"""Characters of a text that are taken without a pause."""
+"""Number of characters of a text that are taken without a pause."""
 
 
 class Place(NamedTuple):
-    """Where a text stands in a copy: `holder[key]`. `json`: it is a JSON text."""
+    """The place of a text in a copy: `holder[key]`. `json` means that it is a JSON text."""
 
     holder: Any
     key: Any
@@ -24,12 +24,14 @@ class Place(NamedTuple):
 
 
 Walk: TypeAlias = Iterator["Place | Walk"]
-"""The texts below some value, in their order. A walk in the place of a text stands for all of its own texts. It goes on
-behind a text once that is redacted."""
+"""Yields the texts below some value, in order.
+
+A walk in the place of a text stands for all of its own texts. It continues after a text when that is redacted.
+"""
 
 
 def places(walk: Walk) -> Iterator[Place]:
-    """All texts of a walk."""
+    """Yield all texts of a walk."""
     walks = [walk]
     while walks:
         step = next(walks[-1], None)
@@ -42,7 +44,7 @@ def places(walk: Walk) -> Iterator[Place]:
 
 
 def everything(holder: Any, key: Any) -> Walk:
-    """All texts of `holder[key]`, but for types."""
+    """Walk all texts of `holder[key]`, except types."""
     value = holder[key]
     if isinstance(value, str):
         yield Place(holder, key)
@@ -58,8 +60,10 @@ def everything(holder: Any, key: Any) -> Walk:
 
 
 def redacted(stream: Stream | JsonStream, text: str, look: Callable[[], None] = lambda: None) -> Steps[str]:
-    """A whole text through a new stream, at whose matches one may `look` after each step. The engine remembers nothing
-    of the text: its pieces are not looked up."""
+    """Send a whole text through a new stream in steps, and call `look` after each step, for example to check matches.
+
+    The engine caches nothing of the text: its pieces are not looked up.
+    """
     out = []
     for piece in stream.pieces(text):
         out.append(piece)

@@ -1,10 +1,10 @@
-"""The lane of rules that only report: flags, and rules in shadow mode. Nothing waits for them.
+"""The lane of rules that only report: flags, and rules in shadow mode. No text waits for them.
 
-Rule: each reports what it would find were it alone; none takes text from another.
+Each rule reports its matches as if it were alone, and none takes text from another.
 
-While nothing matches, rules do nothing to each other, so they share their automata (`sharing`) as the other lanes do. A
-piece in which something of an automaton matches is taken by each of its rules alone, until none has a match that is not
-finished: then they share again. The way over is exact, since a rule's part of a shared state is the groups of its own
+While nothing matches, rules do not interact, so they share their automata (`partition`) as in other lanes. When
+something of an automaton matches in a piece, each of its rules scans the piece alone, until no rule has an unfinished
+match. Then they share again. The transfer is exact, because a rule's part of a shared state is the groups of its own
 nodes.
 """
 
@@ -21,18 +21,18 @@ from policies.redact.rules import Rule
 from policies.redact.scanner import PIECE, Found, Scanner, follow
 
 Member = tuple[int, int, Lane]
-"""A rule of an automaton: its factor, its number, and the lane that it is alone."""
+"""A rule of an automaton: its factor, its number, and its own lane."""
 
 
 class WatchLane(SharedByStreams):
-    """The automata of the rules that report, and each rule's own. Factors that share a state share its nodes."""
+    """The automata of the reporting rules, and each rule's own lane. Factors that share a state share its nodes."""
 
     def __init__(self, shared: Sequence[Automaton]) -> None:
         self.shared: Final = tuple(shared)
         self.members: Final = tuple(tuple(_members(automaton)) for automaton in shared)
 
     def allow(self, work: float) -> None:
-        """Bound the work until the next `Paused`; rules alone get a part of it each."""
+        """Limit the work until the next `Paused`. Each rule alone gets a part of it."""
         for automaton, members in zip(self.shared, self.members, strict=True):
             automaton.allowance = work
             for _, _, lane in members:
@@ -48,7 +48,7 @@ def _members(automaton: Automaton) -> list[Member]:
 
 
 class Watcher:
-    """As `Scanner`, over a `WatchLane`: `tracks` are the shared ways, `_alone` the scanners of those that are split."""
+    """A `Scanner` over a `WatchLane`. `tracks` are the shared ways, `_alone` the scanners of split automata."""
 
     halted: Final = False
     __slots__ = ("_alone", "_tracks", "found", "lane", "position", "rules", "text")
@@ -63,8 +63,9 @@ class Watcher:
         self._alone: dict[int, list[Scanner]] = {}
 
     def scan(self, chunk: str) -> int:
-        """Go through the next characters; gives how many were taken: fewer than all when the work allowed for a slice
-        is done."""
+        """Scan the next characters. Return how many were taken: fewer than all when the work allowed for a slice is
+        done.
+        """
         begun, at, size = self.position, 0, PIECE
         while at < len(chunk) and size:
             piece = chunk[at : at + size]
@@ -75,7 +76,7 @@ class Watcher:
         return self.position - begun
 
     def finish(self) -> None:
-        """Take the natural end of the text."""
+        """Process the natural end of the text."""
         for index, (state, _) in enumerate(self._tracks):
             if index not in self._alone:
                 following, effect = state.end()
@@ -87,22 +88,22 @@ class Watcher:
         self._collect()
 
     def held_from(self) -> int:
-        """Where the oldest match under way started; the position when none is."""
+        """The start of the oldest match under way, or the position without one."""
         shared = [starts[0] for index, (_, starts) in enumerate(self._tracks) if starts and index not in self._alone]
         alone = [scanner.held_from() for scanners in self._alone.values() for scanner in scanners]
         return min([*shared, *alone], default=self.position)
 
     def apart(self) -> Sequence[Track] | None:
-        """The tracks, unless a match is not finished."""
+        """The tracks, unless a match is unfinished."""
         return None if self._alone else self._tracks
 
     def go(self, tracks: Sequence[Track], position: int) -> None:
-        """Go on from elsewhere, where nothing has matched."""
+        """Continue from another place, where nothing has matched."""
         self._tracks = [*tracks]
         self.position = position
 
     def _take(self, piece: str) -> bool:
-        """Take a piece on all tracks, or nothing of it yet; tells which."""
+        """Scan a piece on all tracks, or nothing of it yet. Return true if it was scanned."""
         ways: list[Track] = []
         try:
             for index, (state, starts) in enumerate(self._tracks):
@@ -122,7 +123,7 @@ class Watcher:
         return True
 
     def _take_alone(self, scanner: Scanner, piece: str) -> bool:
-        """Let one rule take what it has not yet of a piece."""
+        """Let one rule scan the rest of a piece."""
         left = piece[scanner.position - self.position :]
         return scanner.scan(left) == len(left)
 
@@ -133,7 +134,7 @@ class Watcher:
                 scanner.found.clear()
 
     def _split(self, index: int) -> None:
-        """Go on with each rule of an automaton alone."""
+        """Continue with each rule of an automaton alone."""
         shared, starts = self._tracks[index]
         self._alone[index] = []
         for number, rule, lane in self.lane.members[index]:
@@ -149,7 +150,7 @@ class Watcher:
             self._alone[index].append(scanner)
 
     def _share(self, index: int) -> None:
-        """Share an automaton again, once no rule of it has a match that is not finished and all are here."""
+        """Share an automaton again, once none of its rules has an unfinished match and all have arrived here."""
         ways = [scanner.apart() for scanner in self._alone[index]]
         if any(way is None for way in ways) or any(s.position != self.position for s in self._alone[index]):
             return

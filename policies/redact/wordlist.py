@@ -1,15 +1,15 @@
-"""A word list as a trie that takes little more memory than the words' own text.
+"""A word list as a trie that needs little more memory than the words' own text.
 
-Theory. The words are kept sorted, some of them in each of many texts (blocks). No node of the trie is stored: a node is
-the first word that begins with the letters taken so far, and how many those are. Bisection, in C, finds the node that a
-letter leads to. Whoever walks the trie remembers what was found.
+The words are sorted and stored in blocks, each block one text with many words. No node of the trie is stored. A node is
+the first word that begins with the letters taken so far, and their number. Bisection, in C, finds the node to which a
+letter leads. The caller that walks the trie caches the result.
 
-Rule: a word has one spelling. Where the rule normalises, that is how normalised text reads, a composed letter as its
-base and its mark. Where it ignores case, letters that differ by case only are one. A letter of the text is spelled in
-the same way, so both ways to write a composed letter lead to the same node.
+A word has one spelling. For a rule that normalizes, it is the normalized text, with a composed letter as its base and
+its mark. For a rule that ignores case, letters that differ only by case are one. A letter of the text is spelled in the
+same way, so both spellings of a composed letter lead to the same node.
 
-A list may have millions of words. They are never objects all at once, and no step holds the interpreter for long: a
-reload makes the trie beside streams.
+A list may have millions of words. They never exist as objects all at once, and no step blocks the interpreter for long,
+because a reload makes the trie while streams run.
 """
 
 import re
@@ -27,20 +27,20 @@ ROOT: Final = 0
 
 _BLOCK: Final = 32
 _SEPARATOR: Final = "\0"
-"""Stands between the words of a text. No word holds it, and it sorts before every letter."""
+"""Separator between the words of a text. No word contains it, and it sorts before every letter."""
 _DEPTH_BITS: Final = 27
 _DEPTH: Final = (1 << _DEPTH_BITS) - 1
 _LINE_END: Final = re.compile("[\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
-"""Where `str.splitlines` cuts."""
+"""The line ends of `str.splitlines`."""
 _PIECE: Final = 2**18
-"""Characters of a text that are made into words at once."""
+"""Number of characters of a text that are made into words at once."""
 _SAMPLED: Final = 64
-"""One of so many words is looked at to share words out."""
+"""One of this many words is sampled to distribute the words."""
 _SHOWN: Final = 100
 
 
 class Step(NamedTuple):
-    """A node that a letter leads to: whether words go on behind it, and whether one ends there."""
+    """A node to which a letter leads. It tells if words continue there, and if one ends there."""
 
     node: int
     goes_on: bool
@@ -48,8 +48,10 @@ class Step(NamedTuple):
 
 
 class Trie:
-    """The trie of `words`, which come sorted, many at a time, each once, in their one spelling. `spelling` has that of
-    each letter that occurs in them, once they have come."""
+    """The trie of `words`, which arrive sorted and unique, many at a time, in their one spelling.
+
+    After they have arrived, `spelling` has the spelling of each of their letters.
+    """
 
     def __init__(self, words: Iterable[Sequence[str]], spelling: dict[str, str]) -> None:
         self.longest = ""
@@ -58,12 +60,12 @@ class Trie:
         for some in words:
             self._blocks += [_SEPARATOR.join(some[at : at + _BLOCK]) for at in range(0, len(some), _BLOCK)]
             self.longest = max(self.longest, max(some, key=len), key=len)
-        self.letters: Final = frozenset(spelling)  # only now, as the words bring them
+        self.letters: Final = frozenset(spelling)  # only now: the words fill it
         self.firsts: Final = frozenset(letter for letter in spelling if self.step(ROOT, letter) is not None)
         """The letters with which a word may begin."""
 
     def step(self, node: int, letter: str) -> Step | None:
-        """Where a letter leads from a node; None for nowhere."""
+        """Return the node to which a letter leads from a node, or None."""
         more = self._spelling.get(letter)
         if more is None:
             return None
@@ -80,45 +82,48 @@ class Trie:
         return Step(found, not ends or self._next(block, words, at).startswith(key), ends)
 
     def _words(self, block: int) -> list[str]:
-        """The words of a block; behind the last one an empty word."""
+        """Return the words of a block, followed by an empty word."""
         return self._blocks[block].split(_SEPARATOR) if block < len(self._blocks) else [""]
 
     def _behind(self, block: int, key: str) -> tuple[int, list[str], int]:
-        """Where the first word from `key` on is, which is not in `block` but behind it: its block, that block's words,
-        its place among them."""
+        """Find the first word from `key` on, which is after `block`: its block, that block's words, its
+        index in them.
+        """
         block = max(bisect_left(self._blocks, key, block + 1) - 1, block)
         words = self._words(block)
         at = bisect_left(words, key)
         return (block, words, at) if at < len(words) else (block + 1, self._words(block + 1), 0)
 
     def _next(self, block: int, words: Sequence[str], at: int) -> str:
-        """The word behind a place of a block, or a text that begins with it."""
+        """Return the word after a place of a block, or a text that begins with it."""
         if at + 1 < len(words):
             return words[at + 1]
         return self._blocks[block + 1] if block + 1 < len(self._blocks) else ""
 
 
 class WordList:
-    """The words of a rule: some words, or a text with one a line. `key` is the key of the rule that they come from."""
+    """The words of a rule: a list, or a text with one word a line. `key` is the rule's key that they come from."""
 
     def __init__(self, key: str, source: str | Sequence[str], *, normalize: bool, ignore_case: bool) -> None:
         self.key: Final = key
         self.ignore_case: Final = ignore_case
         self.shown: Sequence[str] = ()
-        """Some words as they are written, once the trie is made."""
+        """Some words as written, available once the trie is made."""
         self._normalize: Final = normalize
         self._source: str | Sequence[str] = source
 
     @cached_property
     def trie(self) -> Trie:
-        """Made when first asked for; then the text is let go. Raises `Unsupported` for a word that no text can hold."""
+        """Return the trie, made on first use. The text is then released. Raises `Unsupported` for a word that no text
+        can contain.
+        """
         spelling = _Spelling(self._normalize, self.ignore_case)
         trie = Trie(_sorted(self._spelled(spelling)), spelling.letters)
         self._source = ""
         return trie
 
     def _spelled(self, spelling: "_Spelling") -> Iterator[list[str]]:
-        """The words in their one spelling, many at a time."""
+        """Yield the words in their one spelling, many at a time."""
         for words in _pieces(self._source):
             self.shown = self.shown or words[:_SHOWN]
             joined = _SEPARATOR.join(words)
@@ -126,7 +131,7 @@ class WordList:
                 raise Unsupported("a word with the character U+0000", "leave that character out")
             if self._normalize and not joined.isascii():
                 joined = unicodedata.normalize("NFC", joined)
-            changed = any(spelling[ord(char)] != char for char in set(joined))  # to translate takes ten times as long
+            changed = any(spelling[ord(char)] != char for char in set(joined))  # translation takes ten times as long
             spelled = (joined.translate(spelling) if changed else joined).split(_SEPARATOR)
             if "" in spelled:
                 word = words[spelled.index("")]
@@ -135,8 +140,7 @@ class WordList:
 
 
 class _Spelling(dict[int, str]):
-    """How characters of words are spelled, for `str.translate`. `letters` are those of the text that the words know of,
-    and their spelling."""
+    """The spelling of words' characters, for `str.translate`. `letters` maps the known letters to their spelling."""
 
     def __init__(self, normalize: bool, ignore_case: bool) -> None:
         super().__init__({ord(_SEPARATOR): _SEPARATOR})
@@ -160,7 +164,7 @@ class _Spelling(dict[int, str]):
 
 
 def _pieces(source: str | Sequence[str]) -> Iterator[Sequence[str]]:
-    """The words as they are written, many at a time, none of them empty."""
+    """Yield the words as written, many at a time, without empty ones."""
     if not isinstance(source, str):
         yield source
         return
@@ -175,8 +179,10 @@ def _pieces(source: str | Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _sorted(pieces: Iterable[Sequence[str]]) -> Iterator[list[str]]:
-    """All words of all pieces, sorted, each once, many at a time. Each piece is sorted, then shared out to buckets of
-    words that follow each other, then each bucket is sorted."""
+    """Yield all words of all pieces, sorted and unique, many at a time.
+
+    Each piece is sorted and distributed to buckets of adjacent words. Then each bucket is sorted.
+    """
     texts: list[str] = []
     samples: list[str] = []
     for piece in pieces:

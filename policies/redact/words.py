@@ -1,6 +1,6 @@
 """Word lists among the nodes: one rule, whatever the number of words.
 
-Rule: the same as the alternation of all words, longest first, in `re`. A node of the trie goes on before it accepts,
+A word list equals the alternation of all words, longest first, in `re`. A node of the trie continues before it accepts,
 which is that order.
 """
 
@@ -11,7 +11,7 @@ from policies.redact.wordlist import WordList
 
 
 def add_words(nfa: Nfa, rule: int, words: WordList, *, whole_word: bool) -> int:
-    """Add a word list's node to the automaton; gives the length of its longest word."""
+    """Add a word list's node to the automaton. Return the length of its longest word."""
     trie = words.trie
     (nfa.folded_letters if words.ignore_case else nfa.letters).update(trie.letters)
     accept = nfa.node(Kind.ACCEPT, rule)

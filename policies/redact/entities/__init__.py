@@ -1,6 +1,6 @@
-"""The built-in rules: `ENTITIES` by name, `SETS` of them that a rule may name in one word.
+"""The built-in rules: `ENTITIES` by name, and `SETS` of them that a rule can use by one name.
 
-Within a set the more telling name comes first: of two matches of the same text the earlier rule's label is used.
+Within a set, the more specific name comes first. If two match the same text, the earlier rule's label is used.
 """
 
 from typing import Final

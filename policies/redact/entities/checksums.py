@@ -1,7 +1,7 @@
-"""Validators: whether a match that looks like a number of some register could be one.
+"""Validators: can a match that looks like a registered number be one?
 
-Rule: a validator takes the matched text as the rule reads it and answers yes or no; it never raises. Tested against
-`python-stdnum` where that knows the number.
+A validator takes the matched text as the rule reads it. It returns true or false and never raises. The tests compare
+with `python-stdnum` where it knows the number.
 """
 
 import math
@@ -41,11 +41,11 @@ _ISSUED: Final = {
     for number in range(int(low.ljust(_PREFIX, "0")), int(high.ljust(_PREFIX, "9")) + 1)
     for length in lengths
 }
-"""Each length of a card with the first four digits that it may have: every number that could be a card is asked."""
+"""Valid combinations of a card's length and its first four digits. Every number that could be a card is checked."""
 
 _NO_DIGIT: Final = re.compile("[^0-9]+")
 _DOUBLED: Final = str.maketrans("0123456789", "0246813579")
-"""Twice a digit, and the digits of that added up."""
+"""Twice a digit, with the digits of the result added up."""
 
 _IBAN_COUNTRIES: Final = {  # by length, after the ISO 13616 registry
     15: "NO",
@@ -71,27 +71,27 @@ _IBAN_LENGTHS: Final = {country: n for n, countries in _IBAN_COUNTRIES.items() f
 _TW_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVXYWZIO"
 _NINO_NEVER: Final = frozenset({"BG", "GB", "NK", "KN", "TN", "NT", "ZZ"})
 _RANDOM_BITS: Final = 4.3
-"""Bits a character that forty random base64 characters all but always have, and words and paths do not."""
+"""Minimum bits for each character. Forty random base64 characters almost always have them. Words and paths do not."""
 
 
 def digits_of(text: str) -> str:
-    """The ASCII digits of a text."""
+    """Return the ASCII digits of a text."""
     return _NO_DIGIT.sub("", text)
 
 
 def luhn(digits: str) -> bool:
-    """The check digit of bank cards."""
+    """Check the check digit of bank cards."""
     return sum(map(int, digits[::-2] + digits[-2::-2].translate(_DOUBLED))) % 10 == 0
 
 
 def credit_card(text: str) -> bool:
-    """Luhn, and a length that the issuer uses."""
+    """Check Luhn's digit, and that the issuer uses the length."""
     digits = digits_of(text)
     return (len(digits), digits[:_PREFIX]) in _ISSUED and luhn(digits)
 
 
 def iban(text: str) -> bool:
-    """The country's length, and the remainder by 97."""
+    """Check the country's length, and the remainder by 97."""
     compact = text.replace(" ", "").replace("-", "").upper()
     if not compact.isascii() or not compact.isalnum() or _IBAN_LENGTHS.get(compact[:2]) != len(compact):
         return False
@@ -99,7 +99,7 @@ def iban(text: str) -> bool:
 
 
 def tw_national_id(text: str) -> bool:
-    """Taiwan: citizens, and residents in the old form (two letters) and the new one."""
+    """Check a Taiwanese ID: citizens, and residents in the old form (two letters) and the new one."""
     value = text.upper()
     if len(value) != 10 or value[0] not in _TW_LETTERS:
         return False
@@ -110,13 +110,13 @@ def tw_national_id(text: str) -> bool:
 
 
 def cn_resident_id(text: str) -> bool:
-    """China: ISO 7064 MOD 11-2 over 18 characters."""
+    """Check a Chinese ID: ISO 7064 MOD 11-2 over 18 characters."""
     total = sum((10 if ch in "Xx" else int(ch)) * pow(2, 17 - i, 11) for i, ch in enumerate(text))
     return total % 11 == 1
 
 
 def jp_my_number(text: str) -> bool:
-    """Japan: the check digit of the individual number."""
+    """Check the check digit of a Japanese individual number."""
     digits = digits_of(text)
     weights = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
     rest = sum(int(ch) * weight for ch, weight in zip(digits, weights, strict=False)) % 11
@@ -124,17 +124,17 @@ def jp_my_number(text: str) -> bool:
 
 
 def uk_nino(text: str) -> bool:
-    """United Kingdom: prefixes that were never given out."""
+    """Check that the prefix of a United Kingdom number was issued."""
     return text[:2].upper() not in _NINO_NEVER
 
 
 def phone_number(text: str) -> bool:
-    """As many digits as a phone number has."""
+    """Check the number of digits of a phone number."""
     return 9 <= len(digits_of(text)) <= 15
 
 
 def ipv6(text: str) -> bool:
-    """An address, and not the `::` of a programming language between two short names, or a slice such as `1::2`."""
+    """Accept an address, but not a programming language's `::` between two short names or a slice such as `1::2`."""
     try:
         IPv6Address(text)
     except AddressValueError:
@@ -147,7 +147,7 @@ def ipv6(text: str) -> bool:
 
 
 def random_key(text: str) -> bool:
-    """Upper and lower case, digits, and as little order as chance has."""
+    """Check for upper and lower case, digits, and randomness."""
     kinds = any(ch.isupper() for ch in text), any(ch.islower() for ch in text), any(ch.isdigit() for ch in text)
     shares = [count / len(text) for count in Counter(text).values()]
     return all(kinds) and -sum(share * math.log2(share) for share in shares) > _RANDOM_BITS

@@ -1,7 +1,7 @@
-"""Entities of code that does harm when it is run as it stands.
+"""Entities of code that is harmful if it runs unchanged.
 
-Rule: these are for `action: block` or `flag` on answers that a program will execute; each names one construct, and
-prose about it matches too.
+They are for `action: block` or `flag` on answers that a program will execute. Each names one construct, and prose about
+that construct matches too.
 """
 
 from typing import Final

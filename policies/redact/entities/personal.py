@@ -1,10 +1,10 @@
-"""Entities of persons: addresses, numbers of registers, and of the network.
+r"""Entities of persons: addresses, registered numbers, and network addresses.
 
-Rule: boundaries are ASCII (`(?<![0-9])`, never `\\b`), because these stand next to Chinese or Japanese text without a
-space. What starts a match is as narrow as it can be: every start is text held.
+Boundaries are ASCII (`(?<![0-9])`, never `\b`), because these stand next to Chinese or Japanese text without a space.
+The start of a match is as narrow as possible, because every start holds text.
 
-Sources: RFC 5321 lengths (email); E.164 and the national plans (phone); ISO 13616 registry (IBAN); SSA's ranges (SSN);
-Presidio's and python-stdnum's recognisers for the rest.
+Sources: RFC 5321 lengths (email), E.164 and the national plans (phone), the ISO 13616 registry (IBAN), SSA's ranges
+(SSN), and Presidio's and python-stdnum's recognizers for the rest.
 """
 
 from typing import Final

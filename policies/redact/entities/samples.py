@@ -1,4 +1,4 @@
-"""For entities whose pattern alone does not tell what they look like, texts that are one. None was ever in use."""
+"""Sample texts for entities whose pattern does not show their form. None was ever in use."""
 
 from typing import Final
 

@@ -1,9 +1,9 @@
 """Entities of access: keys, tokens, passwords in URLs.
 
-Rule: a key of a known form is certain once it is as long as keys of its kind are at least; whatever of the same
-alphabet follows is swallowed with it. So a longer key never leaks its tail, and nothing waits for its end.
+A key of a known form is certain as soon as it has the minimum length of its kind. All following characters of the same
+alphabet are swallowed with it. A longer key therefore never leaks its tail, and nothing waits for its end.
 
-Sources: the providers' own documentation of prefixes; gitleaks' and detect-secrets' rules for lengths.
+Sources: the providers' own documentation of prefixes, and gitleaks' and detect-secrets' rules for lengths.
 """
 
 from typing import Final
