@@ -1,6 +1,6 @@
-"""Where the texts of a request are: data that whoever knows the request's format gives to the policies.
+"""Places of a request's texts, as data from the code that knows the request's format.
 
-Rule: a policy names no member of a request's body by itself. It reads the members that `Request.texts` lists.
+A policy names no member of a request's body. It reads the members that `Request.texts` lists.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,11 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Members of a request's body, by what they hold.
+    """Members of a request's body, by content.
 
-    `conversation`: a list of messages, each with contents, thoughts and tool calls. `content`: an object with a content
-    as a message has it. `plain`: a text, a list of texts, or token numbers in one or two lists. Numbers are no texts.
+    - `conversation`: a list of messages, each with contents, thoughts and tool calls.
+    - `content`: an object with a content as in a message.
+    - `plain`: a text, a list of texts, or token numbers in one or two lists. Numbers are not texts.
     """
 
     conversation: tuple[str, ...] = ()
@@ -26,7 +27,7 @@ class Texts:
         return (*self.conversation, *self.plain, *self.content, "")[0]
 
     def conversations(self, body: Mapping[str, Any]) -> list[list[Any]]:
-        """The lists of messages that a body has."""
+        """Return the lists of messages in a body."""
         found = (body.get(name) for name in self.conversation)
         return [value for value in found if isinstance(value, list)]
 
