@@ -15,7 +15,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class PrivateParts:
-    """What is used of a library's class, or of a module where `owner` is empty.
+    """The used parts of a library's class, or of a module if `owner` is empty.
 
     `library` is the distribution's name. `names` are attribute names with spaces between them.
     """
