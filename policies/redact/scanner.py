@@ -82,10 +82,7 @@ class Scanner:
         self._tracks: Sequence[Track] | None = lane.begin
 
     def scan(self, chunk: str) -> int:
-        """Scan the next characters. Return how many were taken.
-
-        Fewer than all are taken when the work allowed for a slice is done, or when the scan halts.
-        """
+        """Scan the next characters. Return how many were taken, fewer if the slice's work is done or the scan halts."""
         begun, at, size = self.position, 0, PIECE
         while at < len(chunk) and size:
             piece = chunk[at : at + size]
@@ -277,10 +274,7 @@ class Scanner:
             self.found = [Found(start, end, rule)]
 
     def _keep(self, slots: Sequence[int]) -> None:
-        """Keep only these slots under way.
-
-        Matches of the others wait for the previous slot, or for nothing.
-        """
+        """Keep only these slots. Matches of the others wait for the previous slot, or for nothing."""
         starts, bests, behind = self._starts, self._bests, self._behind
         self._reduce(slots)
         if len(slots) == len(starts):
@@ -304,21 +298,14 @@ class Scanner:
         self._behind = [self._behind[slot] for slot in slots]
 
     def _end(self, rule: int, ended: int, position: int, edge: bool) -> int:
-        """Return the end of a match, without the invisible characters before the one that settled it.
-
-        `edge` means that the settling event has no position: it is the text's end, or a further reading of the same
-        character.
-        """
+        """Return a match's end, without invisible characters after it. `edge`: the event that settled it has no place."""
         end = position if edge else position - ended
         if ended and self.rules[rule].normalize:
             return self._visible_end(end)
         return end
 
     def _visible_end(self, end: int) -> int:
-        """Return the start of the invisible characters before a position.
-
-        It examines increasing parts of the text, so that a long run of them costs its length.
-        """
+        """Find where the invisible characters before a position start. The cost is linear in their number."""
         base, most = self.text.base, LOOK_BACK
         while end > base:
             start = max(end - most, base)
@@ -378,8 +365,7 @@ def follow(state: State, starts: tuple[int, ...], piece: str, begun: int) -> Tra
 def _follow_rest(state: State | None, effect: Any, starts: tuple[int, ...], position: int) -> Track | None:
     """Follow the rarer transitions: slots removed between others, and a character that reads as several.
 
-    Such a character is left to the joined way if a match starts with a later part of it, because tracks compare starts
-    by position only.
+    Such a character is left to the joined way if a match starts within it, because tracks compare positions only.
     """
     if state is not None:
         return (state, _moved(effect, starts, position)) if effect.quiet else None
