@@ -32,7 +32,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("proxy.cli",),
     ("proxy.__main__",),
 )
-"""Who may import whom: a module its own layer and those before it. The longest name that fits a module counts."""
+"""Layers of imports: a module may import from its own layer and earlier ones. The longest name that fits a module
+counts.
+"""
 
 APART = {"proxy.simulator": ("policies.events",)}
 """A package that none but the command line imports, and all that it may import itself."""
@@ -72,10 +74,10 @@ BY_NAME = (
     "proxy.providers.litellm",
     "proxy.accounting.tokenizers",
 )
-"""Who may import modules by name, which the other rules here do not see."""
+"""Modules that may import by name. The other rules here do not see such imports."""
 
 LITELLM = ("proxy.providers", "proxy.cli.serve")
-"""Who may use `proxy.providers.litellm`: the mappings, the engine, and the start-up that loads it."""
+"""Users of `proxy.providers.litellm`: the mappings, the engine, and the start-up that loads it."""
 
 TESTED_TOGETHER = {
     "policies/json_guard": "tests/policies/json_guard",
@@ -156,7 +158,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def imports(module: str) -> frozenset[str]:
-    """What a module imports, wherever in it: our modules by their full names."""
+    """Return the imports anywhere in a module: our modules by their full names."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(modules()[module].read_text())):
         if isinstance(node, ast.Import):
@@ -243,7 +245,7 @@ def test_files_and_functions_stay_small(path: Path) -> None:
 
 # ---- tests
 def of_substance(path: Path) -> bool:
-    """Whether a file defines anything."""
+    """Return true if a file defines anything."""
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return any(isinstance(node, definitions) for node in ast.parse(path.read_text()).body)
 

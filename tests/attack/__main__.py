@@ -53,7 +53,7 @@ MODELS = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one body."""
+    """The result of one body."""
 
     answer: str
     stall: float

@@ -1,4 +1,4 @@
-"""How long a gateway takes to answer `/healthz` while something else happens."""
+"""Measure the time that a gateway needs to answer `/healthz` while something else happens."""
 
 import http.client
 import threading

@@ -119,7 +119,7 @@ def _url(data: str) -> Members:
 
 
 def _agent(size: int) -> Members:
-    """What an honest agent sends: many turns with a call and its result."""
+    """Make the messages of an honest agent: many turns with a call and its result."""
     turns = min(size // 400, MAX_MESSAGES // 2 - 1)
     words = "It was a bright cold day in April. " * max(1, size // turns // 40)
     return _conversation(*(m for i in range(turns) for m in (_asking(_call(i)), _result(i, words))))

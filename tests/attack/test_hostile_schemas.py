@@ -1,7 +1,7 @@
-"""Whatever schema, pattern and answer a client brings about, the work is paid for in steps of a budget.
+"""Work on any schema, pattern and answer is paid for in steps of a budget.
 
-A step is a bounded number of instructions, and so is the work between two pauses. `SLUICE_EXPANSION` is how far the
-examples expand, `SLUICE_RUNS` how many there are. (`make attack` has large ones.)
+A step is a limited number of instructions, and so is the work between two pauses. `SLUICE_EXPANSION` sets the expansion
+of the examples, and `SLUICE_RUNS` their number. `make attack` uses large values.
 """
 
 import json

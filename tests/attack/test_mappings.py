@@ -1,4 +1,4 @@
-"""Whatever a client sends in whatever place: each provider's mapping makes a request of it or refuses it."""
+"""Each provider's mapping converts or rejects any value in any place of a request."""
 
 import copy
 import json

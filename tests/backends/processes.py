@@ -67,7 +67,7 @@ class Phoenix:
         return found
 
     async def ask(self, query: str, good: Callable[[Any], bool]) -> Any:
-        """What GraphQL says, once it is good."""
+        """Return GraphQL's answer, once it is good."""
         answer = await eventually(
             lambda http: http.post(f"{self.url}/graphql", json={"query": query}),
             lambda answer: answer.status_code == 200 and good(answer.json()["data"]),
@@ -82,7 +82,7 @@ class Prometheus:
     url: str
 
     async def ask(self, query: str) -> list[dict[str, Any]]:
-        """What a query gives now. Raises what Prometheus says is wrong with it."""
+        """Return a query's current result. Raises Prometheus's error."""
         async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
             answer = (await http.get(f"{self.url}/api/v1/query", params={"query": query})).json()
         assert answer["status"] == "success", (query, answer)

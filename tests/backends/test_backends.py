@@ -1,4 +1,4 @@
-"""What a real Phoenix and a real Prometheus make of what the gateway tells them."""
+"""The gateway's telemetry arrives correctly in a real Phoenix and a real Prometheus."""
 
 import asyncio
 import json

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from functools import cache
 
 FORMS = ("streamed", "joined", "whole")
-"""How an answer is asked for: as a stream; as one, which the gateway joins from a stream; as one from the provider."""
+"""The ways to request an answer: as a stream, as a body that the gateway joins from a stream, and as the provider's
+body.
+"""
 
 PAGE = b"<html><body>This is no model.</body></html>"
 _LENGTH = re.compile(r"content-length: *(\d+)", re.IGNORECASE)

@@ -1,7 +1,7 @@
-"""What the proof of redaction shares: secrets, gateways that look for them, and all that a client got.
+"""Shared parts of the redaction tests: secrets, gateways that look for them, and everything that a client received.
 
-Rule: `said` reads whatever text is in a response's choices, in members that nobody thought of too; only what it names
-is not text. So a test that compares it with what must have been said sees every character of a secret.
+`said` reads all text in a response's choices, including unexpected members. Only the members that it names are not
+text. A test that compares it with the expected text therefore sees every character of a secret.
 """
 
 import asyncio

@@ -185,7 +185,7 @@ async def test_memory_is_given_back_when_the_client_leaves(
 
 
 async def test_a_stream_holds_no_prompt_once_its_answer_has_begun(run: Running) -> None:
-    """What it used is estimated as before."""
+    """Its usage is estimated as before."""
     async with client(run.port) as asker:
         await asker.send(chat("openai-sim-chat.after-3-stall", prompt=PROMPT))
         await asker.until(b'"content":"')

@@ -76,7 +76,7 @@ async def shared(litellm_used: None, told_ends: list[str]) -> AsyncIterator[Runn
 
 @pytest.fixture
 def ends(told_ends: list[str]) -> list[str]:
-    """How the answers of this test ended for their policies."""
+    """List the answers' ends as their policies saw them."""
     told_ends.clear()
     return told_ends
 

@@ -78,17 +78,17 @@ class Cell:
 
     @property
     def begun(self) -> bool:
-        """Whether the client has got an event before the failure."""
+        """True if the client gets an event before the failure."""
         return self.row.late and self.stream
 
     @property
     def attempts(self) -> int:
-        """How often the failing target must be tried."""
+        """The expected number of attempts at the failing target."""
         return ATTEMPTS if self.row.again and not self.begun else 1
 
     @property
     def saved(self) -> bool:
-        """Whether the fallback serves it."""
+        """True if the fallback serves it."""
         return self.safe and self.row.moves and not self.begun
 
 

@@ -1,4 +1,4 @@
-"""What client and operator learn of a provider's refusal: its reason, without keys, and without redacted text."""
+"""Client and operator see the reason of a provider's error, without keys and without redacted text."""
 
 import logging
 from typing import Any

@@ -1,6 +1,7 @@
-"""Whatever schema a client sends, and whatever answer comes of it, other clients are served meanwhile.
+"""Other clients are served whatever schema a client sends and whatever its answer is.
 
-The time limits are generous: each of these kept every other client waiting for longer, some of them for ever.
+The time limits are generous. Each of these schemas once kept every other client waiting for longer, and some of them
+forever.
 """
 
 import asyncio

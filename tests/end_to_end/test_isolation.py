@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 STREAMS, CHUNKS, LEAVERS = 200, 500, 50
 OURS = (Attempt, Downstream, Driver, Deadlines, NativeAnswer, Protocol, Record)
-"""What there is one of for each request or connection."""
+"""Classes with one object for each request or connection."""
 
 FDS = Path("/proc/self/fd")
 

@@ -1,4 +1,4 @@
-"""What shows that a provider lives: any bytes of its answer, and what does not count as its first token."""
+"""Any bytes of its answer show that a provider is alive, but not all of them count as its first token."""
 
 import asyncio
 import json
@@ -55,7 +55,10 @@ def slow(api: str, sign: bytes, *, signs: int = 8, at: int = 0, chunked: bool = 
 
 
 async def told(play: Play, api: str, limits: str, *, cut: bool = True) -> tuple[str, str]:
-    """What the client of a stream was told, and the request's outcome. `cut`: the provider's connection is closed."""
+    """Return the text that the client of a stream received, and the request's outcome.
+
+    With `cut`, the provider's connection is closed.
+    """
     async with server(play) as provider:
         config = CONFIG.replace("{url}", provider.url)
         async with running(config, f"timeouts: {{{{{limits}}}}}") as run, plain(run.url) as http:

@@ -87,7 +87,7 @@ async def busy(folder: Path) -> AsyncIterator[tuple[Serving, list[tuple[Client, 
 
 
 def ending(response: Response, stream: bool) -> str:
-    """How a response ends; "cut" is how none may."""
+    """Return the end of a response. "cut" must not happen."""
     if not response.complete:
         return "cut"
     if not stream or response.status != 200:

@@ -1,4 +1,4 @@
-"""What users of the OpenAI SDK get: text, in every way that the SDK can ask for it, from each provider."""
+"""Users of the OpenAI SDK get text in every way that the SDK offers, from each provider."""
 
 from collections.abc import AsyncIterator
 from typing import Any

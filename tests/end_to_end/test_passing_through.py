@@ -1,4 +1,4 @@
-"""What goes through the gateway to the provider and back, and what does not: bodies, keys, and unusual providers."""
+"""The gateway passes the right parts of bodies and keys to the provider and back, for unusual providers too."""
 
 import json
 import logging

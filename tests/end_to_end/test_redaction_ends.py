@@ -101,7 +101,7 @@ def broken_off(cut: Cut, provider: str, **how: Any) -> Answer:
 
 
 def places_of(provider: str) -> dict[str, str]:
-    """What each text of `broken_off` says before the secret."""
+    """Return the start of each text of `broken_off`, up to the secret."""
     of_choice = {"content": BEFORE, "reasoning_content": BEFORE}
     of_choice |= {"refusal": BEFORE} if provider == "openai" else {}
     of_choice |= {"tool_calls.0.function.arguments": BEFORE_IN_JSON} if provider != "gemini" else {}

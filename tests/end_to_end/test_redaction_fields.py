@@ -35,7 +35,7 @@ async def shared(anyio_backend: object) -> AsyncIterator[Running]:
 
 
 def read(response: Response) -> dict[str, Any]:
-    """What was said, tool arguments and JSON answers parsed, so that they must be JSON."""
+    """Return the texts, with tool arguments and JSON answers parsed, so that they must be JSON."""
     assert response.status == 200, bytes(response.body)
     assert_hidden(response.body)
     return {place: json.loads(text) if text.startswith("{") else text for place, text in said(response).items()}

@@ -1,4 +1,4 @@
-"""What a provider gets of a request: in no place that carries text does a secret reach it, whoever wrote it there."""
+"""No secret in any text of a request reaches the provider, whoever wrote it."""
 
 import json
 from collections.abc import AsyncIterator
@@ -74,7 +74,7 @@ async def shared(anyio_backend: object) -> AsyncIterator[Running]:
 
 
 async def sent(run: Running, body: dict[str, Any]) -> dict[str, Any]:
-    """What the provider got of a request."""
+    """Return the request that the provider received."""
     async with client(run.port) as wire:
         await wire.send(post("/v1/chat/completions", json.dumps({"model": "openai-sim-chat", **body}).encode()))
         response = await wire.response()

@@ -1,4 +1,4 @@
-"""What an answer goes on from, and what it signs: a prefilled beginning counts, a changed thought is not signed."""
+"""A prefilled beginning counts as part of the answer, and a changed thought is not signed."""
 
 from collections.abc import AsyncIterator
 from typing import Any

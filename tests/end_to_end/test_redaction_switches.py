@@ -53,7 +53,7 @@ class Setting:
 
     @property
     def noted(self) -> bool:
-        """Whether the rule finds something."""
+        """True if the rule finds something."""
         return self.expected != self.text or self.action == "flag"
 
 
@@ -109,9 +109,9 @@ CHANNELS = {
     "tools": "0.tool_calls.0.function.arguments",
 }
 DIRECTIONS = {"response": (False, True), "request": (True, False), "both": (True, True)}
-"""Whether the provider, and whether the client, gets it redacted."""
+"""For each direction: is the provider's text redacted, and is the client's?"""
 ACTIONS = {"redact": "See [R] now.", "hash": f"See {HASHED} now.", "block": None, "flag": SAYS}
-"""What is left of a request."""
+"""The remaining text of a request."""
 CONVERSATION: list[dict[str, Any]] = [
     {"role": "system", "content": f"System. {SAYS}"},
     {"role": "user", "content": [{"type": "text", "text": f"Part. {SAYS}"}, {"type": "text", "text": SAYS}]},
@@ -152,7 +152,7 @@ async def shared(anyio_backend: object) -> AsyncIterator[Running]:
 
 
 async def notes(run: Running, count: int) -> set[tuple[str | None, str]]:
-    """What was reported of `count` requests: rules and what they did."""
+    """Return the reported rules and actions of `count` requests."""
     await run.recorded(count)
     return {(note.rule, note.action) for record in run.records for note in record.notes}
 

@@ -1,6 +1,6 @@
-"""What OpenAI's SDK gets through LiteLLM's engine: the native engine's tests, for what both can do.
+"""OpenAI's SDK works through LiteLLM's engine: the native engine's tests, for the features of both.
 
-Tools and JSON answers: test_sdk_tools.py.
+Tools and JSON answers are in test_sdk_tools.py.
 """
 
 from collections.abc import AsyncIterator

@@ -34,7 +34,7 @@ TOOLS: list[Any] = [
 
 
 class Report(BaseModel):
-    """What an answer is to hold."""
+    """The expected content of an answer."""
 
     city: str
     degrees: int

@@ -161,7 +161,7 @@ async def test_the_time_for_a_head_counts_from_its_first_byte() -> None:
 
 
 async def test_an_idle_connection_that_sends_no_request_is_closed() -> None:
-    """What it sends must not keep it open for ever, although it is neither idle nor in a request."""
+    """Its bytes must not keep it open forever, although it is neither idle nor in a request."""
     async with running(CONFIG, limits=Limits(head=0.2, write=0.05)) as run, client(run.port) as asker:
         await asker.send(chat("openai-sim-chat"))
         await asker.response()
@@ -192,7 +192,7 @@ async def test_a_body_that_keeps_coming_may_take_longer(run: Running, slow: Clie
 
 @pytest.mark.parametrize("framing", ["length", "chunks"])
 async def test_a_body_that_trickles_is_a_408(run: Running, slow: Client, framing: str) -> None:
-    """However soon one byte follows the other."""
+    """The rate of the bytes does not matter."""
     request = post("/v1/chat/completions", b"", length=1_000_000)
     byte = b" "
     if framing == "chunks":

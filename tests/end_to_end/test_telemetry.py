@@ -99,7 +99,7 @@ ATTEMPT_MAY = {
 
 
 def check_schema(found: Tree, stream: bool) -> None:
-    """That each span has what it must have, and nothing that it may not."""
+    """Check that each span has the required attributes, and no others."""
     assert SERVER <= set(found.server.attributes or {}) <= SERVER | SERVER_MAY
     if found.chat is not None:
         must = CHAT_SPAN | CHAT_STREAM if stream else CHAT_SPAN

@@ -69,7 +69,7 @@ class Key:
         return response
 
     async def targets(self) -> Any:
-        """What an admin key sees of them."""
+        """The targets as an admin key sees them."""
         return (await self._http.get("/admin/status", headers=self._headers)).json()["targets"]
 
     async def together(self, count: int, prompt: str) -> list[httpx.Response]:

@@ -136,7 +136,7 @@ class Client:
         return found[0]
 
     async def read(self, most: int = 65536) -> bytes:
-        """What has come, at most so many bytes; waits for one. Empty at the end of the connection."""
+        """Wait for data, and return at most `most` bytes of it. Empty at the end of the connection."""
         data = await self._loop.sock_recv(self._socket, most)
         self.seen += data
         return data

@@ -1,4 +1,4 @@
-"""Whether a request lets a model think, and for how long."""
+"""Detect if and how long a request lets a model think."""
 
 from typing import Any
 

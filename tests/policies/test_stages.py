@@ -91,7 +91,7 @@ def first(text: str, tokens: int) -> str:
 
 
 def is_sure(text: str) -> bool:
-    """Whether no run of the text is longer than what a cap holds."""
+    """Return true if no run of the text is longer than a cap holds."""
     return all(b - a <= HOLD for a, b in itertools.pairwise([0, *boundaries(text), len(text)]))
 
 

@@ -20,7 +20,7 @@ def oracle(text: str, tokens: int, tokenizer: TiktokenTokenizer) -> str:
 
 
 def metered(pieces: Sequence[str], room: int, basis: Basis) -> tuple[str, bool, int]:
-    """What a meter lets through, whether the text was too long, and the most characters that it held."""
+    """Return the text that a meter releases, true if the text was too long, and the maximum of held characters."""
     meter = Meter(room, lambda: load(basis))
     out, held, fed = "", 0, 0
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""What the gateway has at hand before a request needs it."""
+"""The gateway's preparations before a request needs them."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""How much work a chunk is, counted, not timed: bytecode instructions of our own code for a fixed stream.
+"""Count the work of a chunk: bytecode instructions of our own code for a fixed stream.
 
-A stream that costs more than 5 % over its committed figure fails, and so does one that costs less by as much: commit
-the new figure then. Counts differ between versions of Python; the figures are those of 3.11.
+A stream that costs 5 % more or less than its committed figure fails. If it costs less, commit the new figure. Counts
+differ between versions of Python. The figures are those of 3.11.
 """
 
 import asyncio

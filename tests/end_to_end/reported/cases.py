@@ -1,6 +1,7 @@
-"""What people reported of gateways, servers and streaming clients: what a provider sends, and what a client must get.
+"""Cases that people reported about gateways, servers and streaming clients: the provider's answer and the client's
+expected result.
 
-Each case is of our own making. It names the report that it is about, as its address behind https://github.com/.
+Each case is our own. It names its report by the address after https://github.com/.
 """
 
 import json

@@ -33,7 +33,7 @@ models:
 
 @dataclass
 class Got:
-    """What a client got: `says` is an error's message, `tokens` are those of prompt and completion."""
+    """A client's result. `says` is an error's message, and `tokens` are those of prompt and completion."""
 
     status: int
     text: str = ""

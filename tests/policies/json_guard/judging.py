@@ -19,12 +19,12 @@ def compile_schema(source: Any, *, whole: bool = False) -> Schema:
 
 
 def whole_of(source: Any) -> Whole:
-    """What checks whole answers against a schema; None for any JSON."""
+    """Make the check of whole answers against a schema. None means any JSON."""
     return Whole(None if source is None else compile_schema(source, whole=True))
 
 
 def fault(source: Any, text: str) -> str | None:
-    """What is wrong with a whole answer."""
+    """Find the fault of a whole answer."""
     return finished(whole_of(source).fault(text))
 
 

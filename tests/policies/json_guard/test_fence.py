@@ -1,4 +1,4 @@
-"""Where a fence opens, wherever it is cut, and what closes it."""
+"""A fence opens and closes at the right places, wherever it is cut."""
 
 import pytest
 

@@ -42,7 +42,7 @@ def test_each_prefix_agrees_with_its_continuations(integer: bool, numbers: list[
 
 
 def _tails(prefix: str) -> list[str]:
-    """How a prefix may go on: more digits, and every small exponent."""
+    """List continuations of a prefix: more digits, and every small exponent."""
     if "e" in prefix:
         return ["", *map(str, range(-30, 31))]
     digits = ["".join(letters) for length in range(4) for letters in itertools.product("015.", repeat=length)]

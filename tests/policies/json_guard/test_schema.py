@@ -1,4 +1,4 @@
-"""What schemas are refused, and with which words."""
+"""Invalid schemas are rejected with the right words."""
 
 import json
 import re

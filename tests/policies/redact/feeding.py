@@ -20,7 +20,7 @@ def policy(*rules: dict[str, Any], json_answer: bool = False, **options: Any) ->
 
 
 def ask(policy: Redact, body: Mapping[str, Any]) -> Request | Refuse:
-    """What it makes of a request."""
+    """Return the policy's result for a request."""
     return finished(policy.request(Request(body)))
 
 

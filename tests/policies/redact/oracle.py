@@ -1,7 +1,7 @@
-"""What redaction must give, in the plainest way: over `re`, on the whole text, position by position.
+"""The expected result of redaction, by the simplest method: `re` on the whole text, position by position.
 
-`re` gives a rule's preferred match; when its validator refuses that end, the next preferred one is asked for by
-forbidding what would remain of the text.
+`re` returns a rule's preferred match. When the rule's validator rejects that end, the next preferred match is found by
+forbidding the rejected rest of the text.
 """
 
 import re
@@ -31,7 +31,7 @@ class Reading:
         self.place = [i for i, _ in shown]
 
     def around(self, start: int, end: int) -> str:
-        """What a validator sees of a match: whole raw characters as they read."""
+        """Return a validator's view of a match: whole normalized characters."""
         first, last = self.place[start], self.place[end - 1]
         return "".join(c for c, place in zip(self.text, self.place, strict=True) if first <= place <= last)
 
@@ -40,7 +40,7 @@ class Reading:
 
 
 def match_end(rule: OracleRule, reading: Reading, start: int) -> int | None:
-    """Where the rule's match at `start` ends."""
+    """Return the end of the rule's match at `start`."""
     text = reading.text
     refused: list[str] = []
     while True:

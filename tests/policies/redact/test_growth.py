@@ -1,6 +1,6 @@
-"""What work a text makes grows with its length and no faster, whatever the text: twice the text is twice the work.
+"""The work for a text grows linearly with its length: twice the text is twice the work.
 
-The work is counted in lines that are run. What copies text in C does not show in them: for that, memory is watched.
+The work is counted in executed lines. These do not show text that is copied in C, so memory is watched for that.
 """
 
 import itertools
@@ -33,10 +33,10 @@ PART_ONE_BY_ONE = 150
 """The same where each character comes alone: that costs more."""
 
 MAX = 1.35
-"""How many times the work of its second part a text's third part may make. (Were the work quadratic: 5 / 3.)"""
+"""Maximum ratio of the work for a text's third part to that for its second part. Quadratic work would give 5 / 3."""
 
 TEXTS = int(os.environ.get("REDACT_GROWTH_TEXTS", "3"))
-"""How many texts each way is tried on, beside those that it always is."""
+"""Number of random texts for each way, besides the fixed ones."""
 
 ALWAYS = [("<", "ab "), ("", "密碼 "), ("[", "false,")]
 """Matches that wait for one that never comes; matches between characters in long spellings; many tokens."""
@@ -77,7 +77,7 @@ UNITS = [
     *(text[: len(text) // 2] for texts in POSITIVE.values() for text in texts[:1]),
     *(texts[0] + ", " for texts in NEGATIVE.values()),
 ]
-"""What the texts repeat."""
+"""The repeated units of the texts."""
 
 
 def of_length(unit: str, size: int) -> str:
@@ -120,7 +120,7 @@ def lines() -> Instructions:
 
 
 def growth(begin: Callable[[], Feed], text: str) -> float:
-    """How many times the work of its second part a text's third part makes, once all that is built for it is there."""
+    """Return the ratio of the work for a text's third part to that for its second, once everything for it is built."""
     part = len(text) // 3
     for counting in (False, True):
         feed, counts = begin(), []

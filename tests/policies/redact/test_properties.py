@@ -1,4 +1,4 @@
-"""What holds for the built-in rules on any text, however it is cut."""
+"""Properties of the built-in rules on any text, however it is cut."""
 
 import itertools
 

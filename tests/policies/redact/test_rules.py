@@ -1,4 +1,4 @@
-"""What is refused, when, and in which words."""
+"""Invalid rules are rejected at the right time and in the right words."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What goes out and when: each row on every cut and one character at a time."""
+"""Output and its time: each row with every cut and one character at a time."""
 
 import pytest
 

@@ -24,7 +24,7 @@ def trie_of(source: str | Sequence[str], *, normalize: bool = False, ignore_case
 
 
 def walked(trie: Trie, text: str) -> tuple[bool, bool] | None:
-    """Where a text leads: whether words go on, and whether one ends. None for nowhere."""
+    """Return the node of a text: do words continue, and does one end? None for no node."""
     node, found = ROOT, None
     for char in text:
         step = trie.step(node, char)

@@ -1,4 +1,4 @@
-"""What a request is billed for: the provider's word where the answer ended by itself, the estimate where it was cut."""
+"""A request is billed by the provider's counts if the answer is complete, and by the estimate if it was cut."""
 
 import pytest
 

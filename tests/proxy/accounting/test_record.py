@@ -1,4 +1,4 @@
-"""What is known of a request when it is over, and its line in the access log."""
+"""The record of a finished request, and its line in the access log."""
 
 import json
 import logging

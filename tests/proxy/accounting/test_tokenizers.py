@@ -1,4 +1,4 @@
-"""Which tokenizer a model has, and what a counter gives."""
+"""The choice of a model's tokenizer, and the results of a counter."""
 
 import pytest
 

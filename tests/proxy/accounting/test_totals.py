@@ -1,4 +1,4 @@
-"""What the gateway counts since its start."""
+"""The gateway's totals since its start."""
 
 from policies.events import Note, Usage
 from policies.prices import Cost

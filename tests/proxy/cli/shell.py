@@ -21,7 +21,7 @@ COLUMNS = 100
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command said before it ended; in a terminal `out` is both."""
+    """A finished command's output. In a terminal, `out` contains both streams."""
 
     code: int
     out: str

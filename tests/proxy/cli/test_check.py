@@ -78,7 +78,7 @@ ODD: list[tuple[str | bytes, str]] = [
         "2:9 server.port: must be a whole number that is not so large",
     ),
 ]
-"""What does not fit into problems.txt."""
+"""Problems that problems.txt cannot contain."""
 
 
 @pytest.mark.parametrize(("text", "problem"), ODD, ids=[problem for _, problem in ODD])

@@ -1,4 +1,4 @@
-"""What the Tab key offers, and what commands say of an argument that they have no place for."""
+"""Tab completion, and the errors for arguments that a command does not expect."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the tests of the configuration share."""
+"""Shared parts of the configuration's tests."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -17,7 +17,7 @@ PATIENCE = 30
 
 
 def problems(text: str) -> list[str]:
-    """What is wrong with a file; it is compiled if nothing is."""
+    """List a file's problems. Compile it if there are none."""
     begun = time.monotonic()
     try:
         make_version(parse(text, "c.yaml", environ={}), POLICIES)

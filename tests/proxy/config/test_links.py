@@ -1,4 +1,4 @@
-"""Where fallbacks lead."""
+"""The models that fallbacks lead to."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""How problems are told."""
+"""The format of problems."""
 
 import pytest
 

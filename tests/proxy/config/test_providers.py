@@ -1,4 +1,4 @@
-"""What a provider's entry means where it says nothing."""
+"""Defaults of a provider's entry."""
 
 import pytest
 

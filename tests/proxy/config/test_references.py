@@ -1,4 +1,4 @@
-"""What must hold between several values of a file."""
+"""Constraints between several values of a file."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which version of a configuration a file is: a hash of it and of all that it names."""
+"""A file's version: a hash of it and of all files that it names."""
 
 from collections.abc import Mapping
 from pathlib import Path

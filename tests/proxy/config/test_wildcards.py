@@ -1,4 +1,4 @@
-"""Which names with a `*` take a name."""
+"""Matching of names with a `*`."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

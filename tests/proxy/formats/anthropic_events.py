@@ -95,5 +95,5 @@ EVERYTHING: list[dict[str, Any]] = [
 
 
 def seen(*events: Any, guarded: bool = True, **options: Any) -> Seen:
-    """What a client has after an answer of these events."""
+    """Return the client's state after an answer of these events."""
     return fold(play(AnthropicDecoder(guarded, **options), [START, *events]))

@@ -1,6 +1,6 @@
-"""What a client would have after a decoder's events, and the rules that every decoder's events keep.
+"""The client's state after a decoder's events, and the rules for every decoder's events.
 
-`fold` is used on all that decoders give in these tests, broken input included: it asserts the rules of
+These tests call `fold` on everything that decoders produce, broken input included. It asserts the rules of
 `proxy.formats.base.Decoder` on the way.
 """
 

@@ -48,6 +48,6 @@ EVERYTHING = [
 
 
 def seen(*events: Any, guarded: bool = True) -> Seen:
-    """What a client has after an answer of these events."""
+    """Return the client's state after an answer of these events."""
     ids = (f"call_{n}" for n in count())
     return fold(play(GeminiDecoder(guarded, lambda: next(ids)), events))

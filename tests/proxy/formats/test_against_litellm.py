@@ -26,7 +26,7 @@ from tests.proxy.formats.folding import fold, play
 pytestmark = pytest.mark.filterwarnings("ignore:.*ReadOnly:UserWarning")  # pydantic's, about LiteLLM's types
 
 Answer = dict[str, Any]
-"""What is compared, by the field's name."""
+"""The compared values, by the field's name."""
 
 ROUNDS = [
     {"input_tokens": 100, "cache_read_input_tokens": 900, "output_tokens": 80},

@@ -1,4 +1,4 @@
-"""Whose affair a provider's refusal is, in the words that vendors and servers use."""
+"""The subject of a provider's error, in the words of vendors and servers."""
 
 import pytest
 from hypothesis import given

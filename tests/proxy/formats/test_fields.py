@@ -1,4 +1,4 @@
-"""What is read from JSON of unknown types is of the type asked for, or nothing."""
+"""Values read from JSON of unknown types have the requested type or are missing."""
 
 from typing import Any
 

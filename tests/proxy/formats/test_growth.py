@@ -1,6 +1,6 @@
-"""What a provider can make a decoder do, and keep: linear work, bounded memory, whatever it sends.
+"""A decoder's work is linear and its memory limited, whatever a provider sends.
 
-Work is counted in instructions, not in time: for twice as much of the same it may be twice as much.
+Work is counted in instructions, not in time. It may double for twice as much of the same input.
 """
 
 import json
@@ -81,7 +81,7 @@ GROWING: dict[str, tuple[str, Events]] = {
 
 
 def instructions(run: Callable[[], object]) -> int:
-    """How many instructions of the package it takes."""
+    """Count the instructions of the package that it executes."""
     with Instructions("proxy.formats") as counted:
         run()
     return counted.count

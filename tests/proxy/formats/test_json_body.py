@@ -123,7 +123,7 @@ def test_no_body_takes_more_than_linear_time(raw: bytes) -> None:
 
 
 def test_a_large_body_is_read_in_steps() -> None:
-    """What is looked for in all of it is looked for slice by slice: NUL characters, long integers, values."""
+    """All of the body is searched slice by slice, for NUL characters, long integers and values."""
     raw = b'{"a":"' + b"\\\\u0000[" * (BIG // 8) + b'","b":[' + b'"[",' * 1_000 + b"1.0000000000000000000000]}"
     assert sum(1 for _ in parse_body(raw)) > 3 * len(raw) // jsonmarks.SLICE
 

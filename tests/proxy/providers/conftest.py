@@ -28,5 +28,5 @@ async def sim(anyio_backend: object) -> AsyncIterator[Simulator]:
 
 @pytest.fixture(scope="session")
 def litellm_warm() -> None:
-    """What LiteLLM does first takes seconds."""
+    """Warm LiteLLM up, because its first call takes seconds."""
     litellm.warm(["litellm", "anthropic", "gemini"])

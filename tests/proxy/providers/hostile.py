@@ -21,8 +21,11 @@ SHAPES = ("chunked", "sized", "closed")
 """Framings of an answer's body. The last ends with the connection, so nothing can follow it."""
 
 MOMENTS = ("accepted", "half asked", "before the head", "behind the head", "within", "with the end", "ended", "idle")
-"""When it says what nobody asked for. "half asked": a part of the request is there, the rest cannot be, since nobody
-reads it. "idle": its client has the whole answer, and begins another request before it could see what has come."""
+"""Moments of the unexpected data.
+
+"half asked": a part of the request has arrived, and the rest cannot, because nobody reads it. "idle": its client has
+the whole answer, and begins another request before it could see the data.
+"""
 
 _EARLY = ("accepted", "half asked")
 """Moments at which a whole answer would be one to a request that the provider does not have."""
@@ -34,7 +37,7 @@ MADE_UP = "mark-0-"
 """The mark of an answer that no client asked for."""
 
 LONG = "." * 2_000_000
-"""What a request holds whose provider speaks before it has read it: more than the sockets hold."""
+"""Content of a request whose provider answers before it has read it: more than the sockets hold."""
 
 _MARK = re.compile(rb"mark-\d+-")
 
@@ -89,7 +92,9 @@ def _event(value: dict[str, Any]) -> bytes:
 
 @dataclass
 class Plan:
-    """What it does in one run: how it answers, when it says too much, and what (of a whole response with a mark)."""
+    """The provider's actions in one run: how it answers, when it sends too much, and what (part of a whole response
+    with a mark).
+    """
 
     api: str
     shape: str
@@ -102,12 +107,12 @@ class Plan:
 
     @property
     def damages(self) -> bool:
-        """Whether what it says too many may cost a client its answer."""
+        """True if the extra data may cost a client its answer."""
         return self.moment in (*_EARLY, *_AROUND) or self.shape == "closed"
 
     @property
     def hangs(self) -> bool:
-        """Whether an answer may be without end."""
+        """True if an answer may be endless."""
         return self.moment in _AROUND
 
     @classmethod

@@ -39,7 +39,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 
 def decoded(stream: bytes) -> list[Event | DecodeError]:
-    """What the parser and the codec make of all of it."""
+    """Return the result of parser and codec for the whole stream."""
     decoder, parser = OpenAIDecoder(False), sse.Parser()
     records = [*parser.feed(stream), *parser.eof()]
     return [*(event for record in records for event in decoder.decode(*record)), *decoder.eof()]
@@ -135,7 +135,7 @@ def streams(draw: st.DrawFn) -> tuple[list[bytes], bytes]:
 @settings(max_examples=120, deadline=None)
 @given(st.data())
 def test_all_of_an_answer_comes_once_and_in_order_whatever_interrupts_its_reader(data: st.DataObject) -> None:
-    """What arrives between a cancel and the task's next step is the case to get right."""
+    """Data that arrives between a cancel and the task's next step is the difficult case."""
     chunks, stream = data.draw(streams())
     choices = data.draw(st.lists(st.sampled_from(["take", "take", "leave", "wake"]), max_size=20))
     whole = b"".join(map(chunk, chunks)) + LAST

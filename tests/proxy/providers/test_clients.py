@@ -21,7 +21,7 @@ MOVED = b"HTTP/1.1 307 Moved\r\nlocation: /v1/elsewhere\r\ncontent-length: 0\r\n
 
 
 async def within_a_call(play: Play | bytes, work: Callable[[str], Awaitable[Any]]) -> tuple[Any, Exchange, Server]:
-    """What `work` gives, or raises, in LiteLLM's thread, with a call at hand; it is given the server's address."""
+    """Run `work` in LiteLLM's thread during a call, with the server's address. Return its result."""
     sender, thread, over = Sender(), LiteLLMThread(), asyncio.Event()
     outcome: list[Any] = []
     async with server(play) as serving:

@@ -1,4 +1,4 @@
-"""Where LiteLLM's own calls go: to the configured host, whatever else the client's body names."""
+"""LiteLLM's own calls go to the configured host, whatever else the client's body names."""
 
 import asyncio
 

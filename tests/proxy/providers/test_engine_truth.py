@@ -1,5 +1,4 @@
-"""What LiteLLM would make up, and what it would take long for: answers that break off, usage that nobody told, errors
-with long messages."""
+"""Cases in which LiteLLM would invent data or take long: broken answers, missing usage, errors with long messages."""
 
 import asyncio
 import gc

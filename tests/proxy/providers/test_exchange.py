@@ -42,7 +42,7 @@ async def post(exchange: Exchange, serving: Server, path: str = "/v1/x", **heade
 
 
 async def failing(exchange: Exchange, serving: Server) -> GatewayError:
-    """What a request, or reading its answer, raises. The exchange must have kept it."""
+    """Return the error of a request, or of reading its answer. The exchange must have kept it."""
     with pytest.raises(GatewayError) as caught:
         reply = await post(exchange, serving)
         while await exchange.read(reply):

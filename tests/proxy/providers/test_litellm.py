@@ -1,5 +1,7 @@
-"""What Sluice relies on in LiteLLM: names, parameters and behaviour. A new version that breaks one of these fails here,
-not at a user's."""
+"""Names, parameters and behaviour of LiteLLM that Sluice relies on.
+
+A new version that breaks one of these fails here, not for a user.
+"""
 
 import asyncio
 import importlib

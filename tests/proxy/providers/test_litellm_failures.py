@@ -1,4 +1,4 @@
-"""What LiteLLM raises, as our errors. (That real refusals come out right is tested with the engine.)"""
+"""LiteLLM's exceptions as our errors. The engine's tests check that real errors are mapped correctly."""
 
 from typing import Any
 

@@ -193,7 +193,7 @@ async def test_an_answer_that_breaks_off_raises(sim: Simulator, upstream: Native
 
 @pytest.mark.parametrize("reset", [True, False])
 async def test_what_came_before_the_connection_broke_is_not_lost(upstream: NativeUpstream, reset: bool) -> None:
-    """However late it is read; here it is all of the answer."""
+    """The time of reading does not matter. Here it is all of the answer."""
 
     async def play(writer: asyncio.StreamWriter) -> None:
         writer.write(STREAM.removesuffix(LAST))

@@ -1,4 +1,4 @@
-"""What goes up with every request."""
+"""Headers of every request to a provider."""
 
 import pytest
 

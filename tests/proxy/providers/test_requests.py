@@ -69,7 +69,7 @@ def conversations(url: str) -> Iterator[list[dict[str, Any]]]:
 
 @pytest.fixture
 def no_sockets(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was tried with sockets; all of it fails."""
+    """Record attempts to use sockets. All of them fail."""
     litellm.warm(["anthropic", "gemini"])
     tried: list[str] = []
 

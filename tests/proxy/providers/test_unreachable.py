@@ -1,4 +1,4 @@
-"""Why a provider could not be reached: the system's own words, and nothing else of an exception."""
+"""The reason of an unreachable provider: the system's own words, and nothing else of an exception."""
 
 import errno
 import socket

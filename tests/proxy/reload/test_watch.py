@@ -1,4 +1,7 @@
-"""When a change of files is told; how files change in practice is in `tests/end_to_end/test_reload.py`."""
+"""The time at which changed files are noticed.
+
+`tests/end_to_end/test_reload.py` tests how files change in practice.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +25,7 @@ def anyio_backend() -> str:
 
 @dataclass(slots=True)
 class Told:
-    """What a watcher has told."""
+    """The calls of a watcher."""
 
     changes: int = 0
     troubles: list[str | None] = field(default_factory=list)

@@ -237,7 +237,9 @@ def test_old_failures_of_others_do_not_bring_an_outage_back() -> None:
 
 @given(st.integers(0, 10**6))
 def test_no_key_by_itself_closes_a_target_for_another(seed: int) -> None:
-    """Whatever it sends and when, of which some is answered: the others' requests, which fail now and then, go on."""
+    """A key sends anything at any time, and some of it is answered. The others' requests, which fail sometimes,
+    continue.
+    """
     draw = random.Random(seed)
     clock = Clock()
     one = breaker(clock, failures=5)

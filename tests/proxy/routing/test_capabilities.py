@@ -1,4 +1,4 @@
-"""What a request needs and what a target lacks of it."""
+"""A request's needs, and the missing capabilities of a target."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the strategies mean."""
+"""The routing strategies."""
 
 import random
 from collections import Counter

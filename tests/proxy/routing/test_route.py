@@ -1,4 +1,4 @@
-"""Which target is tried next."""
+"""The choice of the next target."""
 
 import pytest
 

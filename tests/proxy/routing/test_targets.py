@@ -1,4 +1,4 @@
-"""What the process remembers of its targets."""
+"""The process's state of its targets."""
 
 from proxy.config.models import Retries, Server, Target
 from proxy.routing import targets as module

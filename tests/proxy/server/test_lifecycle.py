@@ -24,7 +24,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 
 def drain(run: Running, number: signal.Signals = signal.SIGINT) -> None:
-    """What the server does when it gets the signal. SIGINT is the one without notice."""
+    """Handle the signal as the server does. SIGINT is the one without notice."""
     run.server._on_signal(number)
 
 
@@ -86,7 +86,7 @@ async def test_a_client_that_does_not_read_does_not_keep_the_server() -> None:
 
 
 async def test_a_second_signal_ends_at_once() -> None:
-    """Who streams is told so."""
+    """Streaming clients get an error event."""
     async with AsyncExitStack() as stack:
         config = CONFIG.replace("drain_seconds: 0", "drain_seconds: 60")
         async with asyncio.timeout(5), running(config) as run:

@@ -275,7 +275,7 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
 
 @pytest.mark.parametrize("name", FLOODS)
 async def test_what_has_no_end_is_cut_off(port: int, name: str) -> None:
-    """Whatever is between: the kernel's buffers hold some megabytes."""
+    """Buffers do not matter: the kernel's hold some megabytes."""
     begin, more = FLOODS[name]
     async with client(port) as wire:
         await wire.send(begin)

@@ -18,7 +18,7 @@ LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 def said(response: bytes) -> list[str]:
-    """Which of the text's pieces of four characters are in the response, in order."""
+    """Return the text's pieces of four characters that the response contains, in order."""
     return [TEXT[at : at + 4] for at in range(0, len(TEXT), 4) if TEXT[at : at + 4].encode() in response]
 
 

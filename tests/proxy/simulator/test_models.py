@@ -1,4 +1,4 @@
-"""What each model says, and how it reacts to tools, schemas and limits."""
+"""The answer of each model, and its reaction to tools, schemas and limits."""
 
 import json
 from typing import Any

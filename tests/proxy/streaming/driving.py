@@ -1,5 +1,6 @@
-"""What the tests of the driver share: a provider that says batches of events, a client that takes messages, and a run
-of the driver between them."""
+"""Shared parts of the driver's tests: a provider that sends batches of events, a client that takes messages, and a run
+of the driver between them.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +35,7 @@ from tests.end_to_end.wire import Response
 from tests.proxy.providers.calls import call
 
 Said: TypeAlias = Sequence[Event | DecodeError] | Exception | asyncio.Event
-"""What a provider does next: says a batch, fails, or waits until the event is set."""
+"""A provider's next action: it sends a batch, fails, or waits until the event is set."""
 
 LONG = Timeouts(first_token=60, idle=60, write=60, total=60)
 NATURAL = End("natural")
@@ -130,7 +131,7 @@ class Client:
 
     @property
     def response(self) -> Response:
-        """What came so far, as a response."""
+        """The data received so far, as a response."""
         response = Response()
         for message in self.messages:
             if message["type"] == "http.response.start":
@@ -168,7 +169,7 @@ class Through:
 
 
 def ends(policy: Through) -> list[str]:
-    """How its answer ended for a policy."""
+    """List the answer's ends as a policy saw them."""
     return [event.kind for event in policy.seen if isinstance(event, End)]
 
 
@@ -190,7 +191,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked, by whom, and the gateway's settings for it."""
+    """A request, its client, and the gateway's settings for it."""
 
     stream: bool = True
     choices: int = 1

@@ -40,7 +40,7 @@ from tests.proxy.streaming.driving import (
 pytestmark = pytest.mark.anyio
 
 WORDS = "the secret words of a message"
-"""What an exception may quote and nobody must be told."""
+"""Text that an exception may quote and that must not be shown."""
 
 
 @pytest.fixture(autouse=True, params=[(False, False), (True, False), (True, True)], ids=["read", "refused", "taken"])

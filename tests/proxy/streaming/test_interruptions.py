@@ -325,8 +325,9 @@ async def test_the_idle_limit_counts_from_the_batch_heard_last() -> None:
 
 # ---- a policy that fails in the moment of an interruption
 class Keeping(Provider):
-    """What fails as a batch arrives is kept for the next read, as a native answer keeps it when its reader was
-    interrupted in the same moment."""
+    """A failure while a batch arrives is kept for the next read, as a native answer does when its reader is interrupted
+    at the same moment.
+    """
 
     failed = False
 

@@ -1,4 +1,4 @@
-"""What waits for the first event with substance."""
+"""Events that wait for the first event with substance."""
 
 from policies.events import Finish, Opaque, Text, Usage
 from proxy.streaming.prelude import MAX_BYTES, MAX_EVENTS, Prelude

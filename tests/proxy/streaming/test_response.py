@@ -96,7 +96,7 @@ async def test_an_error_after_the_end_is_not_told(client: Client) -> None:
 
 
 async def interrupted(down: Callable[[Deadlines], Downstream], limits: Timeouts) -> tuple[Reason | None, Downstream]:
-    """What deadlines an event that the client does not take."""
+    """Return the deadlines that interrupt an event that the client does not take."""
     deadlines = Deadlines(limits, 60)
     made = down(deadlines)
     try:

@@ -1,4 +1,4 @@
-"""What a log line looks like, for a machine and on a terminal."""
+"""Log lines for a machine and on a terminal."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What counts as an error, and how long text was held back."""
+"""The outcomes that count as errors, and the time for which text was held."""
 
 from typing import get_args
 

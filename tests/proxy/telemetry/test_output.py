@@ -34,7 +34,7 @@ def writer_to(fd: int, most: tuple[int, int] = (1000, 100_000)) -> LineWriter:
 
 
 def read(reader: int, until: str) -> str:
-    """What comes up to the end of a line that holds `until`."""
+    """Read up to the end of a line that contains `until`."""
     data = b""
     while until not in data.decode() or not data.endswith(b"\n"):
         assert select.select([reader], [], [], LONG)[0], f"nothing more came behind {data[-100:]!r}"
@@ -43,7 +43,7 @@ def read(reader: int, until: str) -> str:
 
 
 def fill(fd: int) -> int:
-    """How many bytes fit."""
+    """Fill it, and return the number of bytes that fit."""
     os.set_blocking(fd, False)
     size = 0
     with contextlib.suppress(BlockingIOError):

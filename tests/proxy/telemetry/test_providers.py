@@ -1,4 +1,4 @@
-"""What a provider is called, and who may see a trace's context."""
+"""A provider's name in telemetry, and the permission to see a trace's context."""
 
 from typing import Any
 

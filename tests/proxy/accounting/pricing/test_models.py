@@ -1,4 +1,4 @@
-"""What is known of a model: prices of the file first, then LiteLLM's table."""
+"""Facts about a model come from the file's prices first, then from LiteLLM's table."""
 
 import pytest
 

@@ -288,7 +288,7 @@ def test_things_without_text_are_counted_too(make: Callable[[int], Event]) -> No
 
 @pytest.mark.parametrize("kind", [*KINDS, "numbers"])
 def test_an_answer_takes_what_it_counts(kind: str) -> None:
-    """However small the pieces, and whatever they would take as Python's objects."""
+    """The size of the pieces does not matter, and neither does their size as Python objects."""
     event = KINDS.get(kind, Opaque(0, "choice", {"logprobs": {"content": [{"bytes": [1, 2, 3, 4]}]}}))
     joiner, most = CompletionAccumulator("x", 1, "m", most=2_000_000), 2_000_000
     tracemalloc.start()

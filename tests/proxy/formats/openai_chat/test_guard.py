@@ -1,4 +1,4 @@
-"""What passes a guarded chain of half-known structures."""
+"""The parts of half-known structures that pass a guarded chain."""
 
 from typing import Any
 

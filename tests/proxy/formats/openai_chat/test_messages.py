@@ -1,4 +1,4 @@
-"""What messages must be."""
+"""Validation of messages."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a request must be."""
+"""Validation of a request."""
 
 import copy
 import time

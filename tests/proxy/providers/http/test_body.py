@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 @dataclass
 class Line:
-    """What a body asks of its connection. `ends` are its ends, and whether they were clean."""
+    """A body's calls to its connection. `ends` are its ends, true for a clean one."""
 
     short: Listener | None = None
     held: bool = False

@@ -74,7 +74,7 @@ class Reading:
 
     @property
     def over(self) -> bool:
-        """Whether the response is over, and the connection can be used again."""
+        """True if the response has ended and the connection can be reused."""
         self.take()
         body = self.connection.body
         return body is not None and body.over and not self.connection.should_close and not self.wire.closed

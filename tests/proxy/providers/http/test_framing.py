@@ -1,4 +1,4 @@
-"""Where a body ends, however its bytes are cut; and what is refused because two readers could differ on it."""
+"""A body ends at the right place, however it is cut. Ambiguous framing is rejected."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Whatever fails in a mapping is the client's error."""
+"""A failure in a mapping is the client's error."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""What a JSON value weighs, before it is encoded."""
+"""The size of a JSON value before it is encoded."""
 
 from typing import Any
 
