@@ -1,7 +1,7 @@
 """Settings of every test.
 
-Hypothesis: on shared machines neither the time of an example nor that of its generation says anything. In CI the
-examples are the same in each run, so that a red run can be repeated; elsewhere they are new ones.
+On shared machines, the time of a Hypothesis example or its generation means nothing. In CI the examples are the same in
+each run, so that a failure can be repeated. Elsewhere they are new.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Counts work without a clock: bytecode instructions that the code of our packages runs."""
+"""Count work without a clock: bytecode instructions of our packages' code."""
 
 import sys
 from types import FrameType
@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 COUNTED = (3, 11)
-"""The version of Python whose instructions the tests' figures are. Others have other ones, and trace them otherwise."""
+"""The Python version of the tests' figures. Other versions have other instructions, and trace them differently."""
 
 
 class Instructions:
-    """Those run while it is entered; `count` is how many. With `lines`, lines are counted, each turn of a loop anew:
-    that takes a fifth of the time."""
+    """Instructions that run inside the block. `count` is their number.
+
+    With `lines` it counts lines, each iteration of a loop again. This takes a fifth of the time.
+    """
 
     def __init__(self, *packages: str, lines: bool = False) -> None:
         if sys.version_info[:2] != COUNTED:

@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: who may import whom, how large things get, that each file has its test."""
+"""The mechanical rules of the layout: imports, sizes, and a test for each file."""
 
 import ast
 import sys
@@ -37,10 +37,10 @@ counts.
 """
 
 APART = {"proxy.simulator": ("policies.events",)}
-"""A package that none but the command line imports, and all that it may import itself."""
+"""Packages that only the command line imports, and everything that they may import."""
 
 PURE = ("policies", "proxy.formats")
-"""Packages that do no input or output, and know no event loop."""
+"""Packages without I/O or event loop."""
 
 IMPURE = frozenset({"asyncio", "http", "logging", "socket", "ssl", "subprocess", "threading", "time"})
 
@@ -66,7 +66,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "yaml": ("proxy.config",),
     "yarl": ("proxy.providers.exchange", "proxy.providers.outbound"),
 }
-"""Each library, and who may import it. LiteLLM is in no row: `proxy.providers.litellm` alone imports it, by name."""
+"""Each library, and its importers. LiteLLM has no row: only `proxy.providers.litellm` imports it, by name."""
 
 BY_NAME = (
     "proxy.cli.libraries",
@@ -84,7 +84,7 @@ TESTED_TOGETHER = {
     "policies/redact": "tests/policies/redact",
     "proxy/simulator": "tests/proxy/simulator",
 }
-"""Packages whose files are parts of one thing that is tested as a whole, with the folder of those tests."""
+"""Packages that are tested as a whole, with the folder of their tests."""
 
 TESTED_BY = {
     "policies/base.py": "tests/policies/test_chain.py",
@@ -142,7 +142,7 @@ TESTED_BY = {
     "proxy/providers/registry.py": "tests/test_provider_names.py",
     "proxy/formats/base.py": "tests/proxy/formats/openai_chat/test_decode.py",
 }
-"""Files without a test of their own name: contracts, and what shows over real sockets only; with where it does."""
+"""Files without a test of their own name (interfaces, and code tested over real sockets only), with their test."""
 
 
 @cache

@@ -1,7 +1,7 @@
-"""A provider's name stands in its entry and in its format's package, and nowhere else in the product.
+"""A provider's name stands only in its entry and in its format's package.
 
-The rest of the product asks the registry (`proxy.formats.registry`, `proxy.providers.registry`). So a provider's wire
-format can be added, changed or taken out without a search through the whole tree.
+The rest of the product asks the registry (`proxy.formats.registry`, `proxy.providers.registry`). A provider's wire
+format can therefore be added, changed or removed without a search through the whole tree.
 """
 
 import ast
@@ -34,7 +34,7 @@ EXCEPTIONS = {
 
 
 def literals(path: Path) -> Iterator[str]:
-    """The strings of a module that are no docstrings."""
+    """Yield a module's strings, except docstrings."""
     tree = ast.parse(path.read_text())
     told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):

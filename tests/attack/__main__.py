@@ -1,10 +1,10 @@
 """`make attack`: hostile bodies, small ones that expand and large ones, against a gateway in a process of its own.
 
-Method. The simulator answers, in a third process. While one request runs, a thread asks `/healthz` all the time, on a
-connection of its own. Two times are told of the worst answer: how long it took, which is also the machine's doing, and
-how much CPU time the gateway used meanwhile. Memory is the gateway's peak while the request ran, less what it had
-before. A line is marked where a bound is broken: an answer that is neither 200 nor 4xx, or one of `/healthz` for which
-100 ms passed by both measures.
+The simulator answers, in a third process. While one request runs, a thread asks `/healthz` all the time, on a
+connection of its own. Two figures are shown for its slowest answer: the time, which depends on the machine too, and the
+CPU time that the gateway used meanwhile. Memory is the gateway's peak while the request ran, minus its memory before. A
+line is marked if a limit is broken: an answer that is neither 200 nor 4xx, or an answer of `/healthz` that took 100 ms
+by both measures.
 """
 
 import argparse
@@ -132,7 +132,7 @@ def _asked(url: str, raw: bytes) -> str:
 
 
 def _peak(process: Process, *, reset: bool = False) -> int:
-    """The most memory that the process has had since the last reset."""
+    """Return the peak memory of the process since the last reset."""
     if reset:
         Path(f"/proc/{process.pid}/clear_refs").write_text("5")
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()

@@ -10,9 +10,12 @@ INTERVAL = 0.005
 
 
 class Heartbeat:
-    """Asks all the time, on a connection and in a thread of its own. `worst` is the longest answer's time in seconds,
-    the one that is still awaited included. With the gateway's `pid`, `busy` is the most CPU time that the gateway's
-    process used while an answer was awaited: what it would have taken on a machine that does nothing else."""
+    """Sends requests all the time, on a connection and in a thread of its own.
+
+    `worst` is the longest answer's time in seconds, including the current one. With the gateway's `pid`, `busy` is the
+    most CPU time that the gateway's process used while an answer was awaited. On an idle machine, the answer would have
+    taken that long.
+    """
 
     def __init__(self, url: str, pid: int | None = None) -> None:
         self._host = urllib.parse.urlsplit(url).netloc
@@ -58,7 +61,7 @@ class Heartbeat:
         connection.close()
 
     def _told(self) -> None:
-        """Count what the answer that is awaited has taken until now."""
+        """Count the time of the current answer so far."""
         if (asked := self._asked) is not None:
             wall, cpu = self._now()
             self._worst, self._busy = max(self._worst, wall - asked[0]), max(self._busy, cpu - asked[1])

@@ -1,7 +1,7 @@
-"""Strategies for schemas, patterns and answers that are small to send and large to follow.
+"""Strategies for schemas, patterns and answers that are small to send and large to process.
 
-Each takes a bound: about how many parts an example has once everything in it is written out. Examples grow towards it
-by products (repeats in repeats, references in references) as well as by sheer length. Some go far beyond it.
+Each takes an approximate limit of an example's parts when it is fully expanded. Examples approach it by products
+(repeats in repeats, references in references) and by plain length. Some go far beyond it.
 """
 
 import json
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 Schema: TypeAlias = dict[str, Any]
 
 DEEPEST = 40
-"""Levels of nesting in what is generated: a request's body may have 64."""
+"""Nesting levels of generated values. A request's body may have 64."""
 
 
 def patterns(max_expansion: int) -> st.SearchStrategy[str]:
-    """Regular expressions, most of them well-formed, that have up to so many parts with their repeats written out."""
+    """Generate regular expressions, mostly valid, with up to `max_expansion` parts when repeats are expanded."""
     return st.one_of(
         st.builds(_repeats, _factors(max_expansion), _BODIES),
         st.builds(lambda body, count: f"(?:{body}){{{count}}}", _BODIES, st.integers(0, 2**32 + 1)),
@@ -32,7 +32,7 @@ def patterns(max_expansion: int) -> st.SearchStrategy[str]:
 
 
 def schemas(max_expansion: int) -> st.SearchStrategy[Schema]:
-    """Schemas, most of them well-formed, that have up to so many parts with their references followed."""
+    """Generate schemas, mostly valid, with up to `max_expansion` parts when references are followed."""
     shapes = [strategy(max_expansion) for strategy in _SHAPES]
     single = st.one_of(*shapes)
     pairs = st.builds(_combined, st.sampled_from(["anyOf", "allOf", "oneOf"]), single, single)
@@ -40,7 +40,7 @@ def schemas(max_expansion: int) -> st.SearchStrategy[Schema]:
 
 
 def answers(max_size: int) -> st.SearchStrategy[str]:
-    """JSON texts of about so many values: wide, deep, of long strings or long numbers."""
+    """Generate JSON texts of about `max_size` values: wide, deep, with long strings or long numbers."""
     values = st.sampled_from([None, True, 0, 1, 1.5, -1, "", "a", "aa", "n1", {}, [], {"n0": 1}, [1, [1]], {"n1": {}}])
     small = st.sampled_from([1, 2, 3, 10])
     documents: st.SearchStrategy[Any] = st.one_of(
@@ -57,14 +57,14 @@ def answers(max_size: int) -> st.SearchStrategy[str]:
 
 # ---- sizes
 def _size(most: int) -> st.SearchStrategy[int]:
-    """From 1 to `most`, large ones as often as small ones."""
+    """Generate sizes from 1 to `most`, large ones as often as small ones."""
     return st.builds(
         lambda power, share: max(1, int(most ** (power / 4) * share)), st.integers(0, 4), st.floats(0.5, 1)
     )
 
 
 def _factors(most: int) -> st.SearchStrategy[list[int]]:
-    """Factors whose product is about `most`, or far beyond it."""
+    """Generate factors whose product is about `most`, or far above it."""
     return st.lists(st.sampled_from([2, 3, 10, 50, max(2, int(most**0.5)), most]), min_size=1, max_size=6)
 
 
@@ -120,7 +120,7 @@ _AROUND: list[Callable[[Schema], Schema]] = [
 
 
 def _within(around: Callable[[Schema], Schema], schema: Schema) -> Schema:
-    """A schema within another, its definitions moved to the root."""
+    """Put a schema into another one, with its definitions at the root."""
     inner = {keyword: value for keyword, value in schema.items() if keyword != "$defs"}
     return {**around(inner), "$defs": schema.get("$defs", {})}
 
@@ -137,7 +137,9 @@ def _chain(most: int) -> st.SearchStrategy[Schema]:
 
 
 def _diamonds(most: int) -> st.SearchStrategy[Schema]:
-    """Each definition leads several times to the next: their product is up to `most`, and in some far beyond it."""
+    """Generate definitions that each refer several times to the next. Their product is up to `most`, or far
+    above it.
+    """
     keywords = st.sampled_from(["allOf", "anyOf", "oneOf", "items", "properties"])
     return st.builds(_references, keywords, st.integers(2, 4), st.integers(1, max(2, most.bit_length() * 2)), _LEAVES)
 
@@ -161,7 +163,7 @@ def _spread(keyword: str, schemas: list[Schema]) -> Schema:
 
 
 def _cycles(most: int) -> st.SearchStrategy[Schema]:
-    """Definitions that lead back to themselves, in several ways at each level of an answer."""
+    """Generate definitions that refer back to themselves, in several ways at each level of an answer."""
     return st.builds(
         lambda keyword, ways, leaf: {
             "$defs": {"d": {keyword: [{"items": {"$ref": "#/$defs/d"}, **leaf} for _ in range(ways)]}},

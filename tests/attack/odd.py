@@ -1,5 +1,8 @@
-"""Requests with something odd in any of their places: everything that Sluice and its providers know, in part, and then
-values of other types, members too many and too few."""
+"""Requests with odd values in any place.
+
+They contain some of the members that Sluice and its providers know, then values of other types, and too many or too few
+members.
+"""
 
 import copy
 from collections.abc import Iterator
@@ -152,7 +155,7 @@ _MEMBERS = (
 
 
 def odd(random: Random) -> dict[str, Any]:
-    """The members of a request beside `model`, one or two of its places odd."""
+    """Generate a request's members besides `model`, with one or two odd places."""
     optional = random.sample(sorted(PARAMETERS), random.randint(0, 4))
     messages = [_part_of(message, random) for message in MESSAGES[:-1] if random.random() < 0.3]
     body = {"messages": [*messages, MESSAGES[-1]], **{name: PARAMETERS[name] for name in optional}}
@@ -172,7 +175,7 @@ def _part_of(message: dict[str, Any], random: Random) -> dict[str, Any]:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Each container within `value`, and each of its keys or positions."""
+    """Yield each container within `value`, and each of its keys or positions."""
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, member in members:
         yield value, key

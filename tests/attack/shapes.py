@@ -1,7 +1,7 @@
-"""Bodies that are hostile by their shape: each grows with a size, in another of a request's places.
+"""Bodies that are hostile by their shape. Each grows with a size, in a different place of a request.
 
-Rule: a shape is a function of a size in bytes, and gives the members of a body beside `model`, or the body's bytes.
-Some shapes ignore the size: they are small, and what they expand to is not.
+A shape is a function of a size in bytes. It returns the members of a body besides `model`, or the body's bytes. Some
+shapes ignore the size: they are small, but expand to large values.
 """
 
 import json
@@ -164,7 +164,7 @@ MESSAGES: dict[str, Shape] = {
 
 # ---- schemas
 def doubling(depth: int) -> Members:
-    """Definitions, each with two references to the next."""
+    """Make definitions, each with two references to the next."""
     links = {
         f"d{i}": {"type": "object", "properties": {name: {"$ref": f"#/$defs/d{i + 1}"} for name in "ab"}}
         for i in range(depth)

@@ -1,5 +1,8 @@
-"""Hostile bodies against a gateway over real sockets: the answer is an answer or the client's error, and `/healthz`
-answers meanwhile. `make attack` runs the same with large bodies, a process for each side, and tight bounds."""
+"""Hostile bodies against a gateway over real sockets.
+
+Each gets an answer or a client error, and `/healthz` answers meanwhile. `make attack` runs the same with large bodies,
+a process for each side, and tight limits.
+"""
 
 import json
 from collections.abc import AsyncIterator
@@ -19,7 +22,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:Sending a la
 
 SIZE = 30_000
 STALL = 5.0
-"""Seconds. Before the bounds there were, one of these bodies took 50."""
+"""Maximum seconds. Without limits, one of these bodies took 50."""
 
 ENGINES = """
   "litellm-openai-*": {{target: "openai/*", engine: litellm}}
@@ -61,7 +64,7 @@ async def run(shared_attacked: Running) -> AsyncIterator[Running]:
 
 
 async def asked(http: httpx.AsyncClient, raw: bytes) -> int:
-    """The status of a hostile request's answer, which is right whatever it is."""
+    """Return the status of a hostile request's answer. Any status is right."""
     response = await http.post(CHAT, content=raw, headers={"content-type": "application/json"}, timeout=30)
     if response.status_code != 200:
         error = response.json()["error"]

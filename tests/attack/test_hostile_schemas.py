@@ -32,13 +32,13 @@ PER_STEP = 80
 """Instructions that a step of a budget may be."""
 
 PER_CHARACTER = 300
-"""Instructions that each character of an answer may be besides."""
+"""Maximum additional instructions for each character of an answer."""
 
 PIECE = 1_200_000
-"""Instructions between two pauses: about 20 ms."""
+"""Maximum instructions between two pauses: about 20 ms."""
 
 BURST = 10_000
-"""Steps that following an answer on the stream may take beyond those that its characters bring."""
+"""Maximum steps for following an answer on the stream, besides those that its characters earn."""
 
 bounded = settings(max_examples=EXAMPLES, deadline=None)
 pytestmark = [
@@ -48,7 +48,7 @@ pytestmark = [
 
 
 class Measured:
-    """Instructions in all, and in the longest piece."""
+    """Total instructions, and those of the longest piece."""
 
     def __init__(self) -> None:
         self.total = self.longest = 0
@@ -68,7 +68,7 @@ class Measured:
 
 
 class Client:
-    """One request with a schema, and what the guard makes of the answer to it. `spent` are the request's steps."""
+    """One request with a schema, and the guard's verdict on its answer. `spent` are the request's steps."""
 
     def __init__(self, schema: Any, on_invalid: str) -> None:
         body = {
@@ -83,7 +83,7 @@ class Client:
         self._chain = Chain([JSON_GUARD.build("json_guard/x", JsonGuardConfig(on_invalid=on_invalid), context)])
 
     def ask(self) -> bool:
-        """Let the guard see the request; whether it takes it."""
+        """Give the guard the request. Return true if it accepts it."""
         before = self._work.left
         try:
             seen = self.measured.take(self._chain.request(Request(self._body)))
@@ -97,7 +97,7 @@ class Client:
         return isinstance(seen, Request)
 
     def hear(self, answer: str) -> str:
-        """Let it see an answer; what it says of it."""
+        """Give the guard an answer. Return its verdict."""
         try:
             for start in range(0, len(answer), 512):
                 self.measured.take(self._chain.slices(Text(0, "content", answer[start : start + 512])))
@@ -113,7 +113,7 @@ class Client:
 
 
 def as_sent(schema: Any) -> Any:
-    """The schema as it is parsed: no part of it is in two places."""
+    """Return the schema as if parsed: no part of it is in two places."""
     return json.loads(json.dumps(schema))
 
 

@@ -1,4 +1,4 @@
-"""Tests against real backends: collected only where `scripts/observability` has made those available."""
+"""Tests against real backends, collected only if `scripts/observability` has installed them."""
 
 import os
 

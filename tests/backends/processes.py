@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 PATIENCE = 90
-"""Seconds that a backend gets to start, or a figure to show up."""
+"""Seconds for a backend to start, or for a figure to appear."""
 
 
 def free_port() -> int:
@@ -24,7 +24,7 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def process(ready: str, log: Path, *command: str, **environ: str) -> AsyncIterator[None]:
-    """A process and its children, from when the URL `ready` says 200 until the block is left."""
+    """Run a process until the block ends, from the moment when the URL `ready` answers 200. End its children too."""
     with log.open("wb") as output:
         running = await asyncio.create_subprocess_exec(
             *command, env={**os.environ, **environ}, stdout=output, stderr=output, start_new_session=True
@@ -57,7 +57,7 @@ class Phoenix:
     project: str
 
     async def spans(self, trace_id: str, count: int) -> list[dict[str, Any]]:
-        """The spans of a trace, once there are so many."""
+        """Return a trace's spans, once there are `count`."""
         url = f"{self.url}/v1/projects/{self.project}/spans"
         answer = await eventually(
             lambda http: http.get(url, params={"trace_id": trace_id, "limit": 100}),

@@ -72,7 +72,7 @@ class Stage:
     prometheus: Prometheus
 
     async def ask(self, model: str, **how: Any) -> Told:
-        """A streamed request with a caller's span; `leave`: the client leaves in mid-stream."""
+        """Send a streamed request with a caller's span. With `leave`, the client leaves in mid-stream."""
         trace_id, caller = secrets.token_hex(16), secrets.token_hex(8)
         parent, before = f"00-{trace_id}-{caller}-01", len(self.run.records)
         if how.get("leave"):
@@ -85,7 +85,7 @@ class Stage:
         return Told(await self.run.recorded(before + 1), trace_id, caller)
 
     async def read(self, told: Told, count: int = 3) -> dict[str, dict[str, Any]]:
-        """The request's spans in Phoenix by the first word of their names, the last attempt for all."""
+        """Return the request's spans in Phoenix by the first word of their names, with the last attempt only."""
         spans = await self.phoenix.spans(told.trace_id, count)
         assert len(spans) == count
         return {span["name"].split()[0]: span for span in sorted(spans, key=lambda span: str(span["start_time"]))}

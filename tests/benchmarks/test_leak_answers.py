@@ -1,4 +1,4 @@
-"""The search for leaks finds them: a harness that sees nothing would call every gateway tight."""
+"""The search for leaks finds them. A search that finds nothing would call every gateway safe."""
 
 import json
 from typing import Any

@@ -28,7 +28,7 @@ class Recipe:
     commands: list[tuple[list[str], str]] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
-        """Put its files into a folder, with what a whole configuration needs beside."""
+        """Write its files into a folder, with the rest of a complete configuration."""
         given = yaml.safe_load(re.sub(r"(?<![\"'])(\$\{[^}]*\})", r'"\1"', self.config))
         more = {key: value for key, value in MISSING.items() if key not in given}
         (folder / "config.yaml").write_text(self.config + (yaml.safe_dump(more) if more else ""))
@@ -52,7 +52,7 @@ def recipes(text: str) -> Iterator[Recipe]:
 
 
 def commands(block: str) -> Iterator[tuple[list[str], str]]:
-    """The commands of a console block, each with what it prints."""
+    """Yield the commands of a console block, each with its output."""
     for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
         line, _, printed = part.partition("\n")
         program, *arguments = shlex.split(line)

@@ -1,4 +1,4 @@
-"""The parts of docs/ that are made from the code are up to date, and the commands in docs/cli.md run."""
+"""The generated parts of docs/ are up to date, and the commands in docs/cli.md run."""
 
 import re
 from pathlib import Path

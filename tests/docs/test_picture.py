@@ -11,7 +11,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def texts(svg: str, prefix: str) -> list[str]:
-    """The text of each piece of one recording, as it is drawn. Spaces at the ends of a run are not drawn."""
+    """Return the text of each piece of one recording as drawn. Spaces at the ends of a run are not drawn."""
     groups = ElementTree.fromstring(svg).iter(f"{SVG}g")
     return [" ".join(group.itertext()) for group in groups if group.attrib["class"].startswith(prefix)]
 

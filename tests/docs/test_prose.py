@@ -11,7 +11,7 @@ LONG = "word " * 25
 
 
 def lines(text: str) -> list[int]:
-    """The lines of a document at which the check finds something."""
+    """Return the lines of a document at which the check finds something."""
     return [finding.line for finding in in_markdown("page.md", text)]
 
 

@@ -1,4 +1,4 @@
-"""A chain folds events through its policies and lets nothing of a choice through behind its finish."""
+"""A chain sends events through its policies, and passes nothing of a choice after its finish."""
 
 from collections.abc import Iterable
 
@@ -26,7 +26,7 @@ class Upper:
 
 
 class StopAfter:
-    """Ends a choice when its text has reached a length."""
+    """Ends a choice when its text reaches a length."""
 
     name = "stop/test"
 
@@ -142,7 +142,7 @@ def test_the_chains_deadline_is_the_earliest_of_its_policies() -> None:
 
 
 class Slow:
-    """Gives a text a character at a time, resting in between."""
+    """Sends a text one character at a time, with pauses."""
 
     name = "slow/test"
     deadline: float | None = None

@@ -1,4 +1,4 @@
-"""`cost_cap`: refusals, the lowered limit, the running bill. A token of output costs a dollar, of input a tenth."""
+"""`cost_cap`: rejections, the lowered limit, the running bill. A token of output costs a dollar, of input a tenth."""
 
 from typing import Any
 

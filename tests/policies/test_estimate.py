@@ -1,4 +1,4 @@
-"""Estimates against a tokenizer, and that they add up."""
+"""Estimates are close to a tokenizer's counts, and can be summed."""
 
 from collections.abc import Callable
 from pathlib import Path

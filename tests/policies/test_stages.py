@@ -1,7 +1,7 @@
-"""The stages of a chain together, json_guard, redact and token_cap: what a capped client gets is the beginning of what
-an uncapped one would, cut by the tokenizer, whatever the provider's chunks.
+"""The stages of a chain together: json_guard, redact and token_cap.
 
-The oracle is the plain one: redact the whole text with `re`, encode it, keep the first tokens.
+A capped client gets the beginning of an uncapped client's text, cut by the tokenizer, whatever the provider's chunks.
+The oracle redacts the whole text with `re`, encodes it, and keeps the first tokens.
 """
 
 import itertools
@@ -46,12 +46,12 @@ SECRETS = (
 answers = st.lists(st.sampled_from(SAMPLES) | st.sampled_from(SECRETS) | st.text("ab 1密-🎉<|", max_size=8), max_size=4)
 tails = st.sampled_from(("", "", "str", "a strawberry j", "ungoodd", "-endofte", "x 555-12", "🎉"))
 prose = st.builds(lambda parts, tail: " ".join(parts) + tail, answers, tails)
-"""Texts, often with an end that redaction holds until it knows that no more comes."""
+"""Generate texts, often with an end that redaction holds until the text is complete."""
 FORMAT = {"type": "json_schema", "json_schema": {"schema": {"type": "object", "required": ["a"]}}}
 
 
 def chain(choices: int = 1, cap: Mapping[str, int] | None = None, *, guarded: bool = False) -> Chain:
-    """json_guard if it is asked for, redact, and the cap if there is one, in the order that a chain has."""
+    """Make a chain: json_guard if requested, redact, and the cap if there is one, in the usual order."""
     context = Context("m", lambda: 0.0, json_answer=guarded, choices=choices, tokenizer=lambda: TOKENIZER)
     wanted = {"json_guard": {} if guarded else None, "token_cap": cap}
     policies: list[Policy] = [POLICIES["redact"].build("redact/t", REDACT, context)]
@@ -70,7 +70,7 @@ def event(choice: int, field: Field, text: str) -> Event:
 
 
 def fed(made: Chain, runs: Sequence[Run], ends: Mapping[int, Any]) -> dict[tuple[int, Field], str]:
-    """The client's texts, joined, after these runs and each choice's finish."""
+    """Return the client's joined texts after these runs and each choice's finish."""
     events = [event(*run) for run in runs] + [Finish(choice, reason) for choice, reason in ends.items()]
     found: dict[tuple[int, Field], str] = {}
     for out in (out for event in [*events, End("natural")] for out in made.feed(event)):

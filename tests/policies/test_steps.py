@@ -1,4 +1,4 @@
-"""Long work in steps: nothing is done before it is asked for."""
+"""Long work in steps: no work is done before it is requested."""
 
 from policies.steps import Steps, finished
 

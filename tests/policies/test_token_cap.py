@@ -1,4 +1,4 @@
-"""`token_cap`: exact cuts, room for thoughts, other limits, ends."""
+"""`token_cap`: exact cuts, room for reasoning, other limits, ends."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def cap(choices: int = 1, target: Target = Target(), clock: Any = lambda: 0.0, *
 
 
 def run(policy: TokenCap, events: Iterable[Event]) -> tuple[Chain, list[Event]]:
-    """A chain of the policy alone, and what it let through."""
+    """A chain of the policy alone, and its output."""
     chain = Chain([policy])
     return chain, [out for event in events for out in chain.feed(event)]
 

@@ -1,4 +1,4 @@
-"""The meter against the tokenizers themselves: the same cut for every chunking."""
+"""The meter agrees with the tokenizers: the same cut for every chunking."""
 
 import itertools
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ BASES: tuple[Basis, ...] = ("o200k_base", "cl100k_base")
 
 
 def oracle(text: str, tokens: int, tokenizer: TiktokenTokenizer) -> str:
-    """The first tokens of the whole text, rounded down to a whole character."""
+    """Return the first tokens of the whole text, rounded down to a whole character."""
     return text[: tokenizer.cut(text, tokens)]
 
 

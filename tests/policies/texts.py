@@ -1,4 +1,4 @@
-"""Texts that are hard on token counters, and ways to cut a text into pieces."""
+"""Difficult texts for token counters, and ways to cut a text into pieces."""
 
 from hypothesis import strategies as st
 

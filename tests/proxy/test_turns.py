@@ -1,4 +1,4 @@
-"""Long work on the event loop: a slice in a turn, and what interrupts it."""
+"""Long work on the event loop: a slice in each turn, and interruptions."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ async def nothing() -> None:
 
 
 def work(slices: int, tell: Callable[[], None] = lambda: None) -> Steps[int]:
-    """Work of so many whole slices and a little more, in many steps."""
+    """Make work of `slices` whole slices and a little more, in many steps."""
     for _ in range(slices):
         tell()
         end = time.perf_counter() + SLICE

@@ -110,7 +110,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding
 
 @dataclass
 class Recorded:
-    """A provider whose response comes an event a read, each as soon as the one before was taken."""
+    """A provider whose response has one event a read, each as soon as the previous one was taken."""
 
     keeps_body: ClassVar[bool] = False
     name: str

@@ -1,4 +1,4 @@
-"""Runs a text through the guard's parts, whole or cut."""
+"""Run a text through the guard's parts, whole or cut."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -36,7 +36,7 @@ def grammar(schema: Any = ANYTHING) -> Grammar:
 
 
 def first_bad(pieces: list[str], schema: Any = ANYTHING) -> int | None:
-    """The place in the joined pieces of the character that broke them."""
+    """Return the place in the joined pieces of the character that broke them."""
     checker, before = grammar(schema), 0
     for piece in pieces:
         at = checker.feed(piece)
@@ -52,7 +52,7 @@ def whole(text: str, schema: Any = ANYTHING) -> bool:
 
 
 def cuts(text: str) -> Iterator[list[str]]:
-    """The text whole, one character at a time, and cut once at each place."""
+    """Yield the text whole, one character at a time, and cut once at each place."""
     yield [text]
     yield list(text)
     for at in range(1, len(text)):

@@ -1,4 +1,4 @@
-"""Runs a guard's chain over the events of one stream."""
+"""Run a guard's chain over the events of one stream."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

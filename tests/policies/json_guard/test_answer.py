@@ -1,4 +1,4 @@
-"""A choice's content: what is good of it, what broke it, and whether it is whole, wherever it is cut."""
+"""A choice's content: its valid part, the character that broke it, and its completeness, wherever it is cut."""
 
 from typing import Any
 
@@ -58,6 +58,6 @@ def test_what_may_become_a_fence_is_given_at_the_end() -> None:
 
 
 def test_ticks_that_turn_out_to_be_no_end_are_lost_to_what_follows() -> None:
-    """Behind whole JSON in a fence, ticks were taken off before it was known that text follows them."""
+    """After complete JSON in a fence, backticks were removed before it was known that text follows them."""
     answer = Answer(None, True)
     assert [answer.feed(piece) for piece in ("```\n1\n", "``", "x")] == [("\n1\n", ""), ("", ""), ("", "x")]

@@ -1,4 +1,4 @@
-"""Values have the same number when JSON Schema holds them equal, and are looked at once."""
+"""Values have the same number if JSON Schema treats them as equal. Each is examined once."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""The grammar is RFC 8259, tells the first character that breaks a text, and does not depend on how the text is cut."""
+"""The grammar is RFC 8259. It finds the first character that breaks a text, however the text is cut."""
 
 import itertools
 import json

@@ -1,4 +1,6 @@
-"""`retry`: nothing goes on before all of it was checked; what fails is rejected while it can be repeated."""
+"""`retry`: nothing is released before everything was checked, and a failed attempt is rejected while it can be
+repeated.
+"""
 
 from typing import Any
 

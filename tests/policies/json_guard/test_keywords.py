@@ -1,4 +1,4 @@
-"""The table of keywords says what their values must be, as the library's own check of a schema does."""
+"""The table of keywords agrees with the library's own check of a schema."""
 
 from typing import Any
 

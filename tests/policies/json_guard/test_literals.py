@@ -1,4 +1,4 @@
-"""A cursor over a set of strings knows at each unit whether one of them can still come."""
+"""A cursor over a set of strings knows at each unit if one of them can still match."""
 
 from hypothesis import given
 from hypothesis import strategies as st

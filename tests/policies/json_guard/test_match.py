@@ -1,4 +1,4 @@
-"""A schema on the stream: broken at the first character that rules it out, never where it could still hold."""
+"""A schema on the stream breaks at the first character that rules it out, and never earlier."""
 
 import itertools
 import json
@@ -244,7 +244,7 @@ def test_required_names_are_not_copied_for_each_object() -> None:
     ],
 )
 def test_what_is_followed_is_bounded_for_each_character(schema: Any) -> None:
-    """The last is a chain of failures that settles one link in a pass."""
+    """The last case is a chain of failures that settles one link in each pass."""
     for text in ("1111111111,", '"1111111",', "1,", f'"{"1" * 150}",'):
         checker, whole_text = grammar(schema), "[" + text * 200
         with Instructions("policies") as run:
@@ -309,7 +309,7 @@ schemas = st.recursive(leaves, _larger, max_leaves=8)
 
 
 def _grounded(schema: Any, definition: Any) -> Any:
-    """A schema whose references do not go round without taking a step into the document."""
+    """Return true if a schema's references do not form a loop without a step into the document."""
     root = {"allOf": [schema]} if not isinstance(schema, dict) else dict(schema)
     return {**root, "$defs": {"d": definition}}
 
@@ -342,7 +342,7 @@ def test_documents_are_judged_as_by_the_library_and_no_prefix_of_a_valid_one_is_
 @given(schemas, definitions)
 @settings(max_examples=25, deadline=None)
 def test_the_place_is_where_no_document_goes_on(schema: Any, definition: Any) -> None:
-    """Never too early, on all documents of the world."""
+    """The place is never too early, for all documents of the world."""
     schema = _grounded(schema, definition)
     validator = Draft202012Validator(schema)
     try:

@@ -1,4 +1,4 @@
-"""A number's prefixes: can it still be an integer, or one of these numbers? Exactly."""
+"""The check of a number's prefixes is exact: can it still be an integer, or one of these numbers?"""
 
 import itertools
 import re

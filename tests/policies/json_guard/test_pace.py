@@ -8,7 +8,7 @@ from policies.work import OverBudget, Work
 
 
 def down(depth: int) -> Task:
-    """A task that asks for another until `depth` is 0, and gives how many there were."""
+    """Make a task that asks for another until `depth` is 0, and returns their number."""
     return 0 if depth == 0 else 1 + (yield down(depth - 1))
 
 

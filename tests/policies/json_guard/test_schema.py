@@ -124,7 +124,7 @@ def test_a_schema_is_compiled_in_steps() -> None:
 
 
 def large(levels: int, members: int) -> dict[str, Any]:
-    """A schema as an application has it: nested records with lists, choices, dates and descriptions."""
+    """Make a schema as an application has it: nested records with lists, choices, dates and descriptions."""
     properties: dict[str, Any] = {
         "kind": {"enum": ["person", "company", "place"], "description": "What this is about."},
         "created": {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"},

@@ -1,4 +1,4 @@
-"""The policy's configuration and what it reads from a request."""
+"""The policy's configuration, and its requirements from a request."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""`stop` and `flag`: what the client gets of right, wrong and cut answers, wherever they are cut into pieces."""
+"""`stop` and `flag`: the client's text of valid, invalid and cut answers, wherever they are cut into pieces."""
 
 from typing import Any
 

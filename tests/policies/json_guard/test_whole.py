@@ -1,4 +1,4 @@
-"""Whole answers against whole schemas: what the library says, within a budget, without the answer's words."""
+"""Whole answers are checked as by the library, within a budget. Messages do not quote the answer."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""For each built-in entity, texts that are one and texts that are not. None of the secrets was ever in use."""
+"""Texts that match each built-in entity, and texts that do not. None of the secrets was ever in use."""
 
 _A = "a1B2c3D4e5"
 _RND40 = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"

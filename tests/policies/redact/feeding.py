@@ -1,4 +1,4 @@
-"""A redact policy, events into it, and the text that comes out."""
+"""Feed events to a redact policy and collect its text."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -14,7 +14,7 @@ from policies.redact.characters import reads
 
 @dataclass(frozen=True)
 class OracleRule:
-    """A rule for the oracle: the pattern that means the same, and what a match becomes."""
+    """A rule for the oracle: an equivalent pattern, and the replacement of a match."""
 
     pattern: str
     label: str
@@ -23,7 +23,7 @@ class OracleRule:
 
 
 class Reading:
-    """A text as rules see it: `text`, and for each of its characters the raw place it comes from."""
+    """A normalized text. `text` has its characters, each with its raw position."""
 
     def __init__(self, raw: str, normalize: bool) -> None:
         shown = [(i, c) for i, ch in enumerate(raw) for c in (reads(ch) if normalize else ch)]
@@ -52,7 +52,7 @@ def match_end(rule: OracleRule, reading: Reading, start: int) -> int | None:
 
 
 def spans(rules: Sequence[OracleRule], raw: str) -> list[tuple[int, int, int]]:
-    """The matches: (start, end, rule), leftmost, then longest, then earliest rule."""
+    """Return the matches (start, end, rule): leftmost, then longest, then earliest rule."""
     readings = {flag: Reading(raw, flag) for flag in {rule.normalize for rule in rules}}
     found, position = [], 0
     while position < len(raw):
@@ -91,8 +91,10 @@ def redacted(rules: Sequence[OracleRule], raw: str) -> str:
 
 
 def first_block(rules: Sequence[OracleRule], raw: str) -> tuple[int, int] | None:
-    """The first position at which a match of some rule, preferred or not, is complete; before it, where the first of
-    the matches begins that are complete there."""
+    """Return the first position at which a match of some rule, preferred or not, is complete.
+
+    Before it stands the start of the first match that is complete there.
+    """
     found = [span for rule in rules for span in _all_spans(rule, Reading(raw, rule.normalize))]
     end = min((end for _, end in found), default=None)
     return None if end is None else (min(start for start, e in found if e == end), end)
@@ -120,7 +122,7 @@ Spec = dict[str, Any]
 
 
 def oracle_rule(spec: Spec, validator: Callable[[str], bool] | None = None) -> OracleRule:
-    """The oracle's form of a rule written with the YAML's keys (regex or words, with a fixed label)."""
+    """Convert a rule with the YAML's keys (regex or words, with a fixed label) for the oracle."""
     if "words" in spec:
         pattern = word_pattern(
             spec["words"], ignore_case=spec.get("ignore_case", True), whole_word=spec.get("whole_word", False)

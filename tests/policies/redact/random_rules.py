@@ -1,4 +1,4 @@
-"""Random rules and texts for the differential tests: small alphabets, so that everything overlaps everything."""
+"""Random rules and texts for the differential tests. Their alphabets are small, so that matches overlap often."""
 
 import random
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _REPEATS = ("*", "+", "?", "{2}", "{1,3}", "{2,}", "*?", "+?", "??", "{1,2}?")
 
 
 def pattern(rng: random.Random, depth: int) -> str:
-    """A random pattern; perhaps one that the engine refuses."""
+    """Generate a random pattern, which the engine may reject."""
     choice = rng.random()
     if depth == 0 or choice < 0.25:
         return rng.choice(_ATOMS)
@@ -27,7 +27,7 @@ def pattern(rng: random.Random, depth: int) -> str:
 
 
 def text(rng: random.Random, size: int, *, exotic: bool) -> str:
-    """A random text, now and then with characters that read as others."""
+    """Generate a random text, sometimes with characters that read as others."""
     letters = ALPHABET + "".join(READING) if exotic else ALPHABET
     return "".join(rng.choice(letters) for _ in range(rng.randint(0, size)))
 
@@ -46,7 +46,7 @@ def rule(rng: random.Random, name: str) -> Spec:
 
 
 def cuts(rng: random.Random, whole: str) -> Sequence[str]:
-    """The text in random chunks; often one character each."""
+    """Cut the text into random chunks, often of one character each."""
     if rng.random() < 0.4:
         return list(whole)
     chunks, at = [], 0

@@ -1,4 +1,4 @@
-"""Every way to cut a text once, and one character at a time: what comes out may not depend on it."""
+"""All ways to cut a text once, and one character at a time. The output must not depend on the cut."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from policies.redact import JsonStream, Redactor, Stream
 
 
 def every_cut(text: str) -> Iterator[list[str]]:
-    """The text whole, cut at each place, and one character at a time (with empty chunks between)."""
+    """Yield the text whole, cut at each place, and one character at a time (with empty chunks between)."""
     yield [text]
     for at in range(1, len(text)):
         yield [text[:at], text[at:]]

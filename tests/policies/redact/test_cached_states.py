@@ -1,4 +1,4 @@
-"""Pieces of text that are looked up instead of followed."""
+"""Pieces of text that are looked up in the cache."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The checksums against `python-stdnum`'s, on random numbers of which some pass."""
+"""The checksums agree with `python-stdnum`, for random numbers of which some are valid."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The policy's YAML: every key on a rule and as the policy's default, and where an error is told."""
+"""The policy's YAML: every key on a rule and as the policy's default, and the place of each error."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def asked(policy: Redact, text: str) -> str:
 
 
 SWITCHES: list[tuple[Keys, Keys, Keys, str, str, str]] = [
-    # rule, the key set one way, the other way, text, and what comes out of each
+    # rule, the key set one way, the other way, text, and the output of each
     ({"regex": "b+"}, {"action": "redact"}, {"action": "flag"}, "abbc", "a[R]c", "abbc"),
     ({"regex": "b+"}, {"replace": "<1>"}, {"replace": "<2>"}, "abbc", "a<1>c", "a<2>c"),
     ({"regex": "b+"}, {"mask": "*"}, {"mask": "#"}, "abbc", "a**c", "a##c"),

@@ -1,4 +1,4 @@
-"""The engine against `re`, on random rules, texts and cuts. `REDACT_FUZZ_RUNS` makes it as long as one likes."""
+"""The engine agrees with `re`, for random rules, texts and cuts. `REDACT_FUZZ_RUNS` sets the number of runs."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ def remainder(by: int) -> Validator:
 
 
 class Checked(Redactor):
-    """A redactor whose rules got validators, which rules of one's own cannot have."""
+    """A redactor whose rules have validators, which custom rules cannot have."""
 
     def __init__(self, specs: Sequence[Spec], validators: Sequence[Validator | None], **options: int) -> None:
         self.validators = validators
@@ -41,7 +41,7 @@ class Checked(Redactor):
 def random_redactor(
     rng: random.Random, *, exotic: bool, action: str = "redact"
 ) -> tuple[Redactor, list[OracleRule], bool]:
-    """A redactor, what the oracle makes of its rules, and whether texts may hold invisible characters."""
+    """Make a redactor, the oracle's rules, and true if texts may contain invisible characters."""
     while True:
         specs = [random_rules.rule(rng, f"r{i}") for i in range(rng.randint(1, 4))]
         invisible = rng.random() < 0.7
@@ -103,7 +103,7 @@ def test_a_block_fires_at_the_first_complete_match_and_lets_nothing_of_it_out(ex
 
 
 class Recorder(Emitter):
-    """Remembers which characters went out as they came."""
+    """Records which characters were sent unchanged."""
 
     __slots__ = ("shown",)
 
@@ -118,7 +118,7 @@ class Recorder(Emitter):
 
 
 def bound(rng: random.Random, redactor: Redactor, mode: str) -> int:
-    """Give each rule a tight bound of its own, some of them open in mode `mixed`; gives the widest."""
+    """Give each rule a tight limit of its own, some of them open in mode `mixed`. Return the widest."""
     redactor.rules = tuple(
         dataclasses.replace(
             r, max_hold=rng.randint(1, 8), opens=mode == "open" or (mode == "mixed" and rng.random() < 0.5)
@@ -208,7 +208,7 @@ def test_rules_that_only_report_do_so_each_as_if_alone(exotic: bool) -> None:
 
 
 def in_json(rules: Sequence[OracleRule], value: Any) -> Any:
-    """A JSON value with each string and each number redacted for itself."""
+    """Redact each string and each number of a JSON value separately."""
     if isinstance(value, dict):
         return {in_json(rules, key): in_json(rules, member) for key, member in value.items()}
     if isinstance(value, list):

@@ -30,7 +30,7 @@ from tests.policies.redact.entity_cases import NEGATIVE, POSITIVE
 PART = 600
 """Characters of a part of a text."""
 PART_ONE_BY_ONE = 150
-"""The same where each character comes alone: that costs more."""
+"""The same if each character comes alone, which costs more."""
 
 MAX = 1.35
 """Maximum ratio of the work for a text's third part to that for its second part. Quadratic work would give 5 / 3."""
@@ -39,10 +39,10 @@ TEXTS = int(os.environ.get("REDACT_GROWTH_TEXTS", "3"))
 """Number of random texts for each way, besides the fixed ones."""
 
 ALWAYS = [("<", "ab "), ("", "密碼 "), ("[", "false,")]
-"""Matches that wait for one that never comes; matches between characters in long spellings; many tokens."""
+"""Matches that wait for one that never completes, matches between characters in long spellings, and many tokens."""
 
 OPEN = [{"name": "open", "regex": r"<[^>]*>"}, {"name": "words", "words": ["ab", "cd 1", "aaaaaaaa", "密碼"]}]
-"""A rule that stays under way as long as the text does not help it, and others that match meanwhile."""
+"""A rule that stays under way for the whole text, and others that match meanwhile."""
 
 PATTERNS = [
     {"name": "nested", "regex": r"(?:a+)+Z"},

@@ -1,4 +1,4 @@
-"""Word lists as tries: every word is found, nothing else is, and millions of words take little more than their text."""
+"""Word lists as tries: exactly the words are found, and millions of words need little more memory than their text."""
 
 import random
 import string

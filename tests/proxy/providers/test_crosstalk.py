@@ -1,6 +1,6 @@
-"""No byte of one client's answer is ever in another's, whatever a provider says too many, and whenever it does.
+"""No byte of one client's answer reaches another, whatever extra data a provider sends, at any moment.
 
-The number of runs is that of the variable `SLUICE_RUNS`: few by default, thousands in an attack.
+The variable `SLUICE_RUNS` sets the number of runs: few by default, thousands in an attack.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 RUNS = int(os.environ.get("SLUICE_RUNS", "300"))
 IN_ROW = 25
-"""Runs that share their connections' pool, as requests do."""
+"""Runs that share a connection pool, as requests do."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,7 +37,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 
 async def asked(upstream: NativeUpstream, provider: Hostile, mark: str) -> str | None:
-    """The text of one client's answer; None if it had to do without."""
+    """The text of one client's answer, None if there was none."""
     plan = provider.plan
     whole = {} if plan.streamed else {"settings": {"whole": "native"}}
     words = mark + (LONG if plan.moment == "half asked" else "")
@@ -55,7 +55,7 @@ async def asked(upstream: NativeUpstream, provider: Hostile, mark: str) -> str |
 
 
 async def run(upstream: NativeUpstream, number: int) -> str | None:
-    """One run; gives what is wrong."""
+    """Run once. Return the errors."""
     dice = random.Random(number)
     plan = Plan.of(dice)
     async with hostile(plan) as provider:

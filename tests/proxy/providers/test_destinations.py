@@ -18,11 +18,11 @@ pytestmark = pytest.mark.usefixtures("litellm_warm")
 STEERING = {"base_url": "http://evil.example/v1", "api_base": "http://evil.example/v1", "mock_response": "stolen"}
 
 DROPPING = {"drop_params": True, "engine": "litellm"}
-"""Without it the call is refused by name before it gets so far."""
+"""Without it the call is rejected by name before it gets so far."""
 
 
 class Listing(Sender):
-    """Sends nothing, and knows what it would have sent."""
+    """Sends nothing, and records the request."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -111,7 +111,7 @@ def test_an_answer_of_many_pieces_keeps_none_of_them() -> None:
 
 
 def test_a_reader_that_waits_hears_of_signs_of_life() -> None:
-    """Comments and empty events are none of LiteLLM's chunks, but they are the provider's."""
+    """Comments and empty events are not LiteLLM's chunks, but the provider's."""
 
     async def test(engine: Any, provider: Provider) -> None:
         answer = await engine.open(to("openai", provider))

@@ -1,6 +1,6 @@
-"""The native upstream against real sockets: the simulator where it will do, else a server that says exact bytes.
+"""The native upstream against real sockets: the simulator if it is enough, else a server that sends exact bytes.
 
-Providers that cannot be reached, refuse or die are in test_native_failures.py.
+test_native_failures.py has providers that cannot be reached, reject requests or die.
 """
 
 import asyncio
@@ -122,7 +122,7 @@ async def test_an_opening_that_is_cancelled_closes_its_connection(sim: Simulator
 
 @pytest.mark.parametrize("late", [True, False])
 async def test_a_body_that_ends_a_little_late_keeps_its_connection(upstream: NativeUpstream, late: bool) -> None:
-    """Nobody waits for it: the answer is closed at once, its connection gives itself back."""
+    """No task waits for it. The answer is closed at once, and its connection is returned."""
     said = asyncio.Event()
 
     async def play(writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""Providers that cannot be reached, refuse, or die in mid-answer, as the native upstream tells of them."""
+"""Errors of the native upstream for providers that cannot be reached, reject requests, or die in mid-answer."""
 
 import asyncio
 import shutil
@@ -165,7 +165,7 @@ async def test_a_refusal_without_end_is_not_read_to_it(upstream: NativeUpstream)
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_a_redirect_is_not_followed(sim: Simulator, upstream: NativeUpstream, status: int) -> None:
-    """It would take our key and the client's words to another address."""
+    """It would send our key and the client's words to another address."""
     location = f"HTTP/1.1 {status} Moved\r\nlocation: {sim.url}/v1/chat/completions\r\ncontent-length: 0\r\n\r\n"
     async with server(location.encode()) as provider:
         error = await refused(upstream, at(provider.url))

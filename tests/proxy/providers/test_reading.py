@@ -1,4 +1,4 @@
-"""A native answer's bytes into events: by templates where they hold, as if each event were parsed whole."""
+"""Templates decode a native answer's bytes as if each event were parsed whole."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ Events = list[dict[str, Any]]
 
 
 def run(said: Callable[..., dict[str, Any]], *more: st.SearchStrategy[Any]) -> st.SearchStrategy[Events]:
-    """Some events in a row that differ in their texts."""
+    """Generate several events in a row that differ in their texts."""
     return st.builds(lambda texts, *rest: [said(text, *rest) for text in texts], TEXTS, *more)
 
 
@@ -120,7 +120,7 @@ STREAMS = {
 
 
 def framed(event: dict[str, Any], named: bool, line: str) -> bytes:
-    """One server-sent event with a name or without, its lines ended by `line`."""
+    """Encode one server-sent event with or without a name, with lines ended by `line`."""
     text = (f"event: x{line}" if named else "") + f"data: {json.dumps(event, ensure_ascii=False)}{line}{line}"
     return text.encode()
 

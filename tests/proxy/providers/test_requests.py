@@ -1,4 +1,4 @@
-"""Mapping is pure: whatever a request holds, no socket is opened, and what cannot be said is a 400."""
+"""Mapping is pure: it opens no socket, whatever a request contains, and rejects with 400 what it cannot map."""
 
 import socket
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ CALLED = {"id": "c1", "type": "function", "function": {"name": "f", "arguments":
 
 
 def conversations(url: str) -> Iterator[list[dict[str, Any]]]:
-    """`url` in every place of a conversation that may hold one."""
+    """Put `url` in every place of a conversation that may have one."""
     parts: list[dict[str, Any]] = [
         {"type": "image_url", "image_url": url},
         {"type": "image_url", "image_url": {"url": url}},

@@ -1,4 +1,4 @@
-"""A connection's transport that is none, and bytes in pieces for it."""
+"""A connection's transport without a connection, and bytes in pieces for it."""
 
 import asyncio
 import itertools
@@ -8,8 +8,10 @@ from typing import Any
 
 
 class Wire(asyncio.Transport):
-    """A transport without a socket, unless it is given one. `unsent` is what it says of its write buffer, `tls` whether
-    it is one of TLS."""
+    """A transport without a socket, unless it is given one.
+
+    `unsent` is the size of its write buffer. `tls` means that it uses TLS.
+    """
 
     def __init__(self, sock: socket.socket | None = None, *, tls: bool = False) -> None:
         super().__init__()

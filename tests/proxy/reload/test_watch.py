@@ -42,7 +42,7 @@ class Told:
                 await asyncio.sleep(0.01)
 
     async def hears_of(self, change: Callable[[], object]) -> None:
-        """Make a change, and again until it is told: the watch may begin a moment after it has said so."""
+        """Make a change repeatedly until it is noticed, because the watch may begin a moment after it has said so."""
         before = self.changes
         async with asyncio.timeout(4):
             while self.changes == before:
@@ -108,7 +108,7 @@ async def test_what_a_link_leads_to_is_watched_also_when_the_link_is_turned(
 
 
 async def test_a_change_without_an_event_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a network mount: events come from another folder alone."""
+    """Simulate a network mount: events come from another folder only."""
     file, elsewhere = tmp_path / "file", tmp_path / "elsewhere"
     file.write_text("a")
     elsewhere.mkdir()
@@ -120,7 +120,7 @@ async def test_a_change_without_an_event_is_told_too(tmp_path: Path, monkeypatch
 
 
 async def test_files_that_become_known_only_when_they_are_read_are_watched(tmp_path: Path) -> None:
-    """A configuration that is saved between the question which files there are and its reading."""
+    """The configuration is saved between the question for its files and its reading."""
     config, named = tmp_path / "config", tmp_path / "named"
     config.write_text("a")
     told = Told()

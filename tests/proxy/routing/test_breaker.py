@@ -208,7 +208,7 @@ def test_after_an_outage_each_key_probes_for_itself_but_only_a_few_at_once() -> 
 
 
 def test_a_slow_probe_of_one_key_keeps_no_other_key_out() -> None:
-    """Else who closed the target could keep it closed, with the one probe that is let through."""
+    """Otherwise a key that closed the target could keep it closed, with the one probe that is allowed."""
     clock = Clock()
     one = breaker(clock)
     failed(one, 3, "one")

@@ -21,7 +21,7 @@ def limited(seconds: float | None) -> UpstreamError:
 
 
 def failed(way: Route, step: Step, error: GatewayError) -> Step | None:
-    """An attempt that failed, as the driver tells of it."""
+    """Report a failed attempt, as the driver does."""
     way.began(step.place)
     way.failed(step.place, error)
     way.ended(step.place)
@@ -29,7 +29,7 @@ def failed(way: Route, step: Step, error: GatewayError) -> Step | None:
 
 
 def walked(way: Route, *errors: GatewayError) -> list[tuple[str, str, float]]:
-    """The attempts until there is none or the errors are used up."""
+    """Return the attempts until none is left or the errors are used up."""
     step: Step | None = way.first()
     steps = []
     for error in (*errors, None):

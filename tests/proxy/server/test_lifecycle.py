@@ -1,4 +1,4 @@
-"""The end of the process: what requests in flight, idle connections and load balancers see of a signal."""
+"""The end of the process, as requests in flight, idle connections and load balancers see it."""
 
 import asyncio
 import signal
@@ -39,7 +39,7 @@ async def ended(run: Running) -> None:
 
 @asynccontextmanager
 async def draining(model: str, seconds: float, *, stream: bool = True) -> AsyncIterator[tuple[Running, Client]]:
-    """A gateway told to end while a request for `model` runs, which has `seconds` to end."""
+    """Run a gateway that is told to end while a request for `model` runs, with `seconds` to end."""
     config = CONFIG.replace("drain_seconds: 0", f"drain_seconds: {seconds}")
     async with running(config) as run, client(run.port) as wire:
         await wire.send(chat(model, stream=stream))
@@ -123,7 +123,7 @@ async def test_idle_connections_are_closed_by_a_drain() -> None:
 
 
 async def test_sigterm_gives_notice_before_the_listener_closes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load balancers need the time: `/readyz` says 503 while requests are served as ever."""
+    """Load balancers need the time. `/readyz` returns 503 while requests are still served."""
     monkeypatch.setattr(Server, "NOTICE", 0.6)
     async with running() as run:
         assert (await get(run, "/readyz")).status == 200

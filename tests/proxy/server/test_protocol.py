@@ -1,4 +1,4 @@
-"""The server over real sockets: what it does that uvicorn does not, and that it still does what uvicorn does.
+"""The server over real sockets: the differences from uvicorn, and uvicorn's own behaviour.
 
 Deadlines and clients that leave are in tests/end_to_end (test_slow_clients.py, test_cancel_matrix.py).
 """
@@ -50,7 +50,7 @@ async def wire(run: Running) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def serving(app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> AsyncIterator[int]:
-    """The port of a server for an ASGI application."""
+    """Serve an ASGI application and yield the port."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -197,7 +197,7 @@ async def test_the_head_of_a_resource_has_no_body(wire: Client) -> None:
     ["Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA", "Upgrade: websocket\r\nSec-WebSocket-Key: a"],
 )
 async def test_an_offer_to_upgrade_is_declined_by_answering(run: Running, wire: Client, upgrade: str) -> None:
-    """Java's HTTP client makes one with each first request."""
+    """Java's HTTP client makes such an offer with each first request."""
     offer = ("Connection: Upgrade, HTTP2-Settings", upgrade)
     await wire.send(chat("openai-sim-chat", *offer))
     assert (await wire.response()).events[-1] == "[DONE]"
@@ -290,7 +290,7 @@ async def test_an_application_that_leaves_its_response_open_ends_the_connection(
 
 
 async def test_an_application_that_ends_the_connection_early_does_not_cost_the_client_its_answer() -> None:
-    """The client sends all of its body before it reads; a plain close would have reset its connection by then."""
+    """The client sends its whole body before it reads. A full close would have reset its connection by then."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start(connection="close", content_length="7"))

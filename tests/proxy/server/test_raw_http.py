@@ -1,5 +1,7 @@
-"""Raw bytes at the server: each request is served as it was meant, or refused with the end of the connection. Nothing
-behind a refused request is ever taken for a request."""
+"""Raw bytes at the server. Each request is served as intended, or rejected with the end of the connection.
+
+Data after a rejected request is never taken for a request.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +25,7 @@ HOST = "host: localhost"
 
 
 def head(line: str, *headers: str, host: str = HOST) -> bytes:
-    """A head of the request line `line` and headers; an empty `host` leaves that header out."""
+    """Make a head of the request line `line` and headers. An empty `host` leaves that header out."""
     return "\r\n".join((line, *filter(None, (host, *headers)), "", "")).encode("latin-1")
 
 
@@ -179,7 +181,7 @@ seen: list[tuple[str, list[bytes]]] = []
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the request's path and body; notes its path and the names of its headers."""
+    """Answer with the request's path and body. Record its path and the names of its headers."""
     got, more = b"", True
     while more:
         message: Message = await receive()
@@ -231,7 +233,7 @@ async def test_what_is_not_clear_is_refused_and_ends_the_connection(port: int, n
 @pytest.mark.parametrize("pieces", ["at once", "byte by byte"])
 @pytest.mark.parametrize("header", ["x-a: b", "content_length: 5"])
 async def test_a_body_without_a_length_is_no_request(port: int, header: str, pieces: str) -> None:
-    """The request before it is whole: it may have been answered."""
+    """The previous request is complete, and may have been answered."""
     seen.clear()
     async with client(port) as wire:
         await send(wire, post(b"hello", header) + PROBE, pieces)

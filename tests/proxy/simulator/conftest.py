@@ -1,4 +1,4 @@
-"""The simulator on a free port, on both event loops, and clients of three kinds for it."""
+"""The simulator on a free port, on both event loops, and three kinds of clients for it."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ async def sim(anyio_backend: object) -> AsyncIterator[Simulator]:
 
 
 def plain_client(**settings: Any) -> httpx.AsyncClient:
-    """A client that loads no certificates, which would be most of a test's time."""
+    """Make a client without certificates, whose loading would be most of a test's time."""
     return httpx.AsyncClient(trust_env=False, verify=False, timeout=5, **settings)
 
 
@@ -71,7 +71,7 @@ class Post:
 
 @pytest.fixture
 def post() -> Callable[..., Post]:
-    """A minimal request to a provider; further members go into its body."""
+    """Make minimal requests to a provider, with further members in the body."""
 
     def build(provider: str, model: str = "m", *, stream: bool = True, **members: Any) -> Post:
         body: dict[str, Any]
@@ -102,7 +102,7 @@ class Wire:
     seen: bytearray = field(default_factory=bytearray)
 
     async def until(self, marker: bytes) -> bytes:
-        """Read until the marker was seen; gives all that was read since the last marker."""
+        """Read until the marker. Return all data since the last marker."""
         async with asyncio.timeout(5):
             while marker not in self.seen:
                 data = await self.reader.read(65536)
@@ -133,7 +133,7 @@ async def connect(sim: Simulator) -> AsyncIterator[Callable[[], Any]]:
 
 
 def server_sent(text: str) -> list[Any]:
-    """The data of each event, parsed where it is JSON."""
+    """Return the data of each event, parsed if it is JSON."""
     lines = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
     return [json.loads(line) if line.startswith("{") else line for line in lines]
 

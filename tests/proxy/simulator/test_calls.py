@@ -1,4 +1,4 @@
-"""Records are bounded, in number and in bytes, and add up."""
+"""Records are limited in number and bytes, and their sums are right."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A client that goes is noticed, whatever the simulator was doing."""
+"""The simulator notices a client that leaves, whatever it was doing."""
 
 import asyncio
 import socket
@@ -71,7 +71,7 @@ async def test_leaving_a_whole_request_is_noticed(sim: Simulator, connect: Conne
 async def test_leaving_is_noticed_when_the_socket_takes_no_more(
     sim: Simulator, post: Build, pace: float, leave: Callable[[socket.socket], None]
 ) -> None:
-    """The client reads nothing at all, so that every buffer on the way fills up, then closes."""
+    """The client reads nothing, so that every buffer on the way fills up. Then it closes."""
     sim.answers["m"] = Answer("x" * MORE_THAN_SOCKETS_HOLD, chunk=100_000, pace=pace)
     with socket.create_connection((sim.host, sim.port)) as client:
         client.sendall(post("openai").wire)
@@ -105,7 +105,7 @@ async def test_a_client_that_got_all_has_not_left(sim: Simulator, connect: Conne
 
 
 async def test_a_slow_reader_gets_all(sim: Simulator, post: Build) -> None:
-    """Back-pressure loses nothing: the writes resume as the client reads."""
+    """Back-pressure loses nothing. The writes resume as the client reads."""
     sim.answers["m"] = Answer("x" * MORE_THAN_SOCKETS_HOLD, chunk=100_000)
     reader, writer = await asyncio.open_connection(sim.host, sim.port, limit=2**30)
     writer.write(post("openai").wire)

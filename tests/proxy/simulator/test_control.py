@@ -1,4 +1,4 @@
-"""The remote control: calls read and forgotten, answers set, over HTTP."""
+"""The remote control over HTTP: it reads and drops calls, and sets answers."""
 
 import time
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Requests are read however their bytes are cut; what is none, or too much, is refused."""
+"""Requests are read however their bytes are cut. Invalid and oversized ones are rejected."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Samples fit their schemas, also the odd ones, and always end."""
+"""Samples fit their schemas, even unusual ones, and are always finite."""
 
 from typing import Any
 

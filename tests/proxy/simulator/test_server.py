@@ -1,4 +1,4 @@
-"""The simulator as a server: who gets which answer, what is on record, how bytes go out."""
+"""The simulator as a server: choice of answers, records, sent bytes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -151,7 +151,7 @@ class Client:
 
 
 class Through:
-    """A policy that gives what its function gives for each event; `seen` are all of them."""
+    """A policy that returns its function's result for each event. `seen` are all events."""
 
     name = "through"
 
@@ -175,7 +175,7 @@ def ends(policy: Through) -> list[str]:
 
 @dataclass
 class Run:
-    """A driver at work; `finished` gives the response once it is done."""
+    """A running driver. `finished` returns the response when it is done."""
 
     provider: Provider
     client: Client
@@ -206,7 +206,7 @@ WHOLE = Asked(stream=False)
 
 
 def only_route(attempts: int = 1) -> Route:
-    """The way of a request that one target can serve."""
+    """Make the route of a request that one target can serve."""
     retries = Retries(attempts=attempts, cooldown=Cooldown(failures=1000))
     place = ResolvedTarget(
         "openai", call("openai").provider, "openai", "m", Model(target="openai/m"), Target(target="openai/m")

@@ -1,4 +1,4 @@
-"""Limits run only while they apply; a wait that is woken loses nothing and goes on."""
+"""Limits run only while they apply. A wait that is woken loses nothing and continues."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

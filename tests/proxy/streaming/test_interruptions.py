@@ -215,7 +215,7 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
 
 
 async def test_a_client_that_reads_slowly_is_not_dropped() -> None:
-    """A write may last as long as the client takes some of it."""
+    """A write may last as long as the client reads some of it."""
     client = Client(left=1000)
     client.reads.clear()
     run = await drive(Provider([HELLO]), Asked(limits=Timeouts(write=0.06)), client)
@@ -229,7 +229,7 @@ async def test_a_client_that_reads_slowly_is_not_dropped() -> None:
 
 @pytest.mark.parametrize("second", [Reason.CLIENT_LEFT, Reason.DRAINED, Reason.CANCELLED])
 async def test_a_client_that_cannot_be_told_of_an_end_is_dropped(second: Reason) -> None:
-    """It would wait for ever in a response that has no end."""
+    """It would wait forever in a response without an end."""
     client, gate = Client(), asyncio.Event()
     run = await drive(Provider([[text("Hel")], gate, DIED]), client=client)
     await until(lambda: client.bodies)

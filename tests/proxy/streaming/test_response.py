@@ -1,4 +1,4 @@
-"""The client's side of a request: what goes out, when, and what is known of it."""
+"""The client's side of a request: data sent, its time, and the record."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""An OTLP backend over real HTTP, in a thread: it keeps what it is sent, and can be slow or refuse."""
+"""An OTLP backend over real HTTP, in a thread. It keeps the received data, and can be slow or reject it."""
 
 import contextlib
 import gzip
@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 class Collector(ThreadingHTTPServer):
-    """`status` is what it answers, once `open` is set; `headers` are the last request's."""
+    """`status` is its answer once `open` is set. `headers` are the last request's."""
 
     daemon_threads = True
     block_on_close = False

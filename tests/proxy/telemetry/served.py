@@ -1,4 +1,4 @@
-"""Requests that were served, as the telemetry is told of them, and the configuration that they belong to."""
+"""Served requests as telemetry sees them, and their configuration."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ def config(telemetry: str = "{}") -> Config:
 
 @contextlib.contextmanager
 def running(settings: str = "{}", streams: Callable[[], int] = lambda: 0, **environ: str) -> Iterator[Telemetry]:
-    """The telemetry of some settings, ended with the block: its threads must not outlive the test."""
+    """Run telemetry with some settings, and end it with the block, because its threads must not outlive the test."""
     telemetry = Telemetry(config(settings), streams, environ=environ)
     try:
         yield telemetry
@@ -57,7 +57,7 @@ def a_try(number: int = 1, **changes: Any) -> AttemptRecord:
 
 
 def a_record(**changes: Any) -> Record:
-    """A streamed request that was answered: 3 + 2 tokens, first token after 0.5 s, first event 0.25 s later."""
+    """Make an answered streamed request: 3 + 2 tokens, first token after 0.5 s, first event 0.25 s later."""
     now = time.monotonic()
     tried = a_try(began=now + 0.125, first_token=0.5, duration=1.5)
     record = Record("chatcmpl-1", "alias", True, client="ours", arrived=now, tries=[tried], outcome="completed")

@@ -1,4 +1,4 @@
-"""`sluice telemetry test`: it sends, and says what is wrong."""
+"""`sluice telemetry test` sends telemetry and reports problems."""
 
 import time
 from pathlib import Path

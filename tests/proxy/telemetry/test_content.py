@@ -1,4 +1,4 @@
-"""Messages on spans: behind the policies, cut, and the prompt only where no rule is for answers alone."""
+"""Messages on spans: after the policies, cut, and with the prompt only if no rule is for answers alone."""
 
 import json
 

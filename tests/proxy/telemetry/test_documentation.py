@@ -1,4 +1,4 @@
-"""docs/observability.md against the names that are emitted: none is missing, none is made up."""
+"""docs/observability.md lists exactly the emitted names."""
 
 import re
 from pathlib import Path
@@ -29,7 +29,7 @@ def emitted() -> set[str]:
 
 
 def complete() -> Telemetry:
-    """With the metrics of all that a running gateway consists of."""
+    """Include the metrics of all parts of a running gateway."""
     telemetry = Telemetry(config(), environ={})
     telemetry.follow(lambda: 0, lambda: 0, lambda: False)
     telemetry.follow_output(lambda: 0)

@@ -1,4 +1,4 @@
-"""Settings and environment put together: the variables win."""
+"""Settings and environment combined. The variables override."""
 
 import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased

@@ -1,4 +1,4 @@
-"""Counters and histograms: what they hold, and that they stay bounded."""
+"""Counters and histograms have the right values, and their number is limited."""
 
 from proxy.telemetry.instruments import MAX_SERIES, Counter, Histogram, Observed
 from proxy.telemetry.names import OTHER

@@ -1,4 +1,4 @@
-"""Labels are closed sets: what the configuration names, and nothing that a client or a provider can choose."""
+"""Labels are closed sets: names in the configuration, and nothing that a client or a provider can choose."""
 
 from hypothesis import given
 from hypothesis import strategies as st

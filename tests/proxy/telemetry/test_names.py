@@ -1,4 +1,4 @@
-"""The emitted names, pinned: whoever changes one breaks somebody's dashboard, and does so knowingly."""
+"""The emitted names are pinned, because a change breaks users' dashboards."""
 
 from proxy.telemetry import names
 

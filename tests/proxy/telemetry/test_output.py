@@ -1,4 +1,4 @@
-"""Lines for an output that may be slow, stuck, full or gone."""
+"""Lines for an output that may be slow, blocked, full or closed."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ import pytest
 from proxy.telemetry.output import MAX_LINE_BYTES, LineWriter, Printed
 
 LONG = 10.0
-"""Seconds that a line may take to come: far more than it needs."""
+"""Maximum seconds until a line arrives, far more than it needs."""
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_flush_of_what_nobody_reads_ends_in_time(pipe: tuple[int, int]) -> Non
 
 
 def test_many_threads_may_write_and_one_within_its_own_call(pipe: tuple[int, int]) -> None:
-    """A finalizer that warns runs at any moment, so also while the same thread holds the lock."""
+    """A finalizer that warns may run at any moment, even while the same thread holds the lock."""
     writer = writer_to(pipe[1])
     threads = [threading.Thread(target=lambda: [writer.put("x") for _ in range(100)]) for _ in range(5)]
     for thread in threads:

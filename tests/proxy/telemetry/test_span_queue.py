@@ -1,4 +1,4 @@
-"""Spans on their way out: bounded, counted, never waited for."""
+"""The queue of spans for export: limited and counted, and no request waits for it."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The spans of a request, however its caller is treated and whatever it was."""
+"""The spans of a request, for every kind of caller and request."""
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan

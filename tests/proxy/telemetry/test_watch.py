@@ -1,4 +1,4 @@
-"""A request's watch: it listens only where it is asked to, and its failures stay its own."""
+"""A request's watch listens only if asked to, and its failures do not spread."""
 
 import json
 from typing import Any

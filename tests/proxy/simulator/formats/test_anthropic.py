@@ -1,4 +1,4 @@
-"""Anthropic's format: the order of events, whole messages, and what the API refuses."""
+"""Anthropic's format: the order of events, whole messages, and rejected requests."""
 
 from collections.abc import Callable
 from typing import Any

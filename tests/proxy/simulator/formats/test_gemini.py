@@ -1,4 +1,4 @@
-"""Gemini's format: camel case, CR LF, growing usage, whole function calls, and what the API refuses."""
+"""Gemini's format: camel case, CR LF, growing usage, whole function calls, and rejected requests."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""OpenAI's format as OpenAI's own client reads it, and refuses as the API does."""
+"""OpenAI's format as OpenAI's own client reads it, with the API's rejections."""
 
 import json
 from typing import Any
