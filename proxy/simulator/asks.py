@@ -36,10 +36,10 @@ class ToolSpec:
 class Ask:
     """The request in neutral terms.
 
-    `prompt` is the last user text; `prompt_tokens` counts all of it. `tool_results` are those of the last turn, empty
-    when that was not one of tool results. `tool_choice` is "auto", "none", "required" or, forced, a tool's name with
-    `forced` set. `dimensions` and `base64` are of embeddings, whose inputs are the `choices`. `schema` None: prose is
-    wanted; an empty one: any JSON object.
+    `prompt` is the last user text, and `prompt_tokens` counts the whole prompt. `tool_results` are those of the last
+    turn, empty if it has none. `tool_choice` is "auto", "none" or "required", or a tool's name with `forced` set.
+    `dimensions` and `base64` are for embeddings, whose inputs are the `choices`. `schema` None means that prose is
+    wanted. An empty schema means any JSON object.
     """
 
     provider: Provider

@@ -58,7 +58,7 @@ FORMATS: dict[str, tuple[list[Any], Any, list[bytes]]] = {
     ),
     "gemini": ([], gemini, [dumps({"candidates": [{"finishReason": "STOP", "index": 0}]})]),
 }
-"""What each provider says before the text, a piece of text, and the end."""
+"""The provider's bytes before the text, for a piece of text, and for the end."""
 
 UNNAMED = (
     "policies.events",

@@ -15,7 +15,7 @@ FORMATS: dict[str, Format] = {
     "openai_embeddings": OpenAIEmbeddings(),
     "gemini_embeddings": GeminiEmbeddings(),
 }
-"""The one registration point: a provider's name, with its operation where that is not chat, and its format."""
+"""The registry: a provider's name, with its operation if that is not chat, and its format."""
 
 _PATHS = (
     ("openai", re.compile(r"/v1/chat/completions")),
