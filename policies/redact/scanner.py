@@ -298,7 +298,7 @@ class Scanner:
         self._behind = [self._behind[slot] for slot in slots]
 
     def _end(self, rule: int, ended: int, position: int, edge: bool) -> int:
-        """Return a match's end, without invisible characters after it. `edge`: the event that settled it has no place."""
+        """Return a match's end, without invisible characters after it. `edge`: what settled it has no position."""
         end = position if edge else position - ended
         if ended and self.rules[rule].normalize:
             return self._visible_end(end)
