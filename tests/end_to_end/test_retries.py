@@ -77,7 +77,7 @@ async def test_the_wait_grows_up_to_its_bound() -> None:
 @pytest.mark.parametrize("fault", ["fail-500", "hang"])
 async def test_a_client_hears_of_retries_and_gets_the_failure_as_an_event(fault: str) -> None:
     retries = "attempts: 3, backoff: {{initial: 0.3, max: 0.3}}"
-    async with gateway("timeouts: {{first_token: 0.3}}\n", retries, ", keep_alive: 0.05") as run:
+    async with gateway("timeouts: {{first_token: 0.6}}\n", retries, ", keep_alive: 0.05") as run:
         response = await post(run, f"openai-sim-chat.{fault}", stream=True)
         record = await run.recorded()
     assert (response.status_code, record.status) == (200, 200)
@@ -94,7 +94,7 @@ async def test_a_fallback_serves_a_client_that_has_heard_comments_alone(fault: s
         f'  m: {{{{target: "gemini/sim-chat.{fault}", fallbacks: [spare]}}}}\n  spare: {{{{target: openai/sim}}}}\n'
     )
     retries = "attempts: 2, backoff: {{initial: 0.3, max: 0.3}}"
-    async with gateway(models + "timeouts: {{first_token: 0.3}}\n", retries, ", keep_alive: 0.05") as run:
+    async with gateway(models + "timeouts: {{first_token: 0.6}}\n", retries, ", keep_alive: 0.05") as run:
         response = await post(run, "m", stream=True)
         last = run.sim.calls[-1]
         assert (await run.recorded()).outcome == "completed"

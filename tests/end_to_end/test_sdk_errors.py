@@ -28,7 +28,7 @@ auth:
 
 @pytest.fixture(scope="module")
 async def shared_hasty(anyio_backend: object) -> AsyncIterator[Running]:
-    async with running(extra="timeouts: {{first_token: 0.1, idle: 0.15}}") as run:
+    async with running(extra="timeouts: {{first_token: 0.6, idle: 0.6}}") as run:
         yield run
 
 

@@ -16,7 +16,7 @@ SILENT = ("head-60000", "first-60000")
 
 @pytest.fixture(scope="module")
 async def shared(litellm_used: None) -> AsyncIterator[Running]:
-    async with running(MATRIX_CONFIG, "timeouts: {{first_token: 0.2, idle: 0.2}}") as run:
+    async with running(MATRIX_CONFIG, "timeouts: {{first_token: 0.6, idle: 0.6}}") as run:
         yield run
 
 
@@ -89,7 +89,7 @@ async def test_the_total_ends_an_answer_whose_client_does_not_read() -> None:
 
 async def test_silence_of_a_provider_is_told_to_the_client_in_comments() -> None:
     config = MATRIX_CONFIG.replace("port: 0", "port: 0, keep_alive: 0.05")
-    async with running(config, "timeouts: {{first_token: 0.3}}") as run:
+    async with running(config, "timeouts: {{first_token: 0.6}}") as run:
         response = await ask(run, "openai-sim-chat.first-60000", stream=True)
     assert response.status == 200  # it was told with the first comment
     assert response.body.startswith(b": keep-alive\n\n: keep-alive\n\n")
