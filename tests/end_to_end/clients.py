@@ -1,4 +1,4 @@
-"""Clients for a running gateway, and the little that reading their answers takes."""
+"""Clients for a running gateway, and helpers to read their answers."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ CLIENT_KEY = "client-key-0123456789"
 
 
 def plain(url: str, **settings: Any) -> httpx.AsyncClient:
-    """An HTTP client that loads no certificates, which would be most of a test's time."""
+    """Make an HTTP client without certificates, whose loading would be most of a test's time."""
     return httpx.AsyncClient(base_url=url, trust_env=False, verify=False, timeout=5, **settings)
 
 
@@ -32,7 +32,7 @@ def ask(model: str, text: str = "Hi", **more: Any) -> dict[str, Any]:
 
 
 def data_of(stream: str) -> list[str]:
-    """The data of each event of a stream, which holds nothing else but comments."""
+    """Return the data of each event of a stream, which must contain nothing else but comments."""
     events = [event for event in stream.split("\n\n") if event and not event.startswith(":")]
     assert all(event.startswith("data: ") and "\n" not in event for event in events), stream
     return [event.removeprefix("data: ") for event in events]
@@ -46,7 +46,7 @@ def chunks_of(stream: str) -> list[dict[str, Any]]:
 
 
 def failure_of(stream: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The chunks and the error of a stream that must have failed after its first event."""
+    """Return the chunks and the error of a stream that must have failed after its first event."""
     chunks = [json.loads(each) for each in data_of(stream)]
     assert set(chunks[-1]) == {"error"}, stream
     return chunks[:-1], chunks[-1]["error"]

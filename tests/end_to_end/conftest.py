@@ -19,13 +19,13 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 @pytest.fixture(scope="session", autouse=True)
 def warm() -> None:
-    """As `serve` does before it listens: what LiteLLM does first takes seconds."""
+    """Warm LiteLLM up, as `serve` does before it listens. Its first work takes seconds."""
     litellm.warm(PROVIDERS)
 
 
 @pytest.fixture(scope="session")
 async def litellm_used(anyio_backend: object) -> None:
-    """For gateways that call through LiteLLM: its own first call takes long."""
+    """Warm up calls through LiteLLM, because its first call takes long."""
     litellm.warm(["litellm"])
     async with running(MATRIX_CONFIG) as run, client(run.port) as first:
         await first.send(chat("litellm-sim-chat.after-3-stall"))

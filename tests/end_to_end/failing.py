@@ -1,6 +1,6 @@
-"""The failure matrix: every way in which a provider fails, and what each must come to.
+"""The failure matrix: every way in which a provider fails, and the expected result.
 
-Rule: a row says what must be; nothing here looks at what is.
+A row states the expectation. No code here looks at the actual result.
 """
 
 import asyncio
@@ -18,14 +18,19 @@ COUNTS = (0, 1, 10)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One failure. When it comes before the first event, or the request is a whole one, the client gets `status` and
-    `code`, after as many calls as `again` says: all of `ATTEMPTS`, or one. With `late`, a stream has begun by then: 200
-    and an error event, one call, no other target. `moves`: a fallback serves the request when there was no event.
-    `billed`: the provider may have worked on each attempt, so its prompt is on the bill. `worked`: tokens that it has
-    made by then, so many at least.
+    """One failure.
 
-    `model` is the simulator's name for the fault; `prefix` leads to a provider that is not `reached`. A code that is
-    the provider's own word is given for each."""
+    - Before the first event, or for a non-streaming request, the client gets `status` and `code`, after as many calls
+      as `again` says: all of `ATTEMPTS`, or one.
+    - With `late`, a stream has begun by then. The client gets 200 and an error event, after one call and no other
+      target.
+    - `moves`: a fallback serves the request if there was no event.
+    - `billed`: the provider may have worked on each attempt, so its prompt is on the bill.
+    - `worked`: the minimum number of tokens that it has made by then.
+    - `model` is the simulator's name for the fault. `prefix` leads to a provider that is not `reached`.
+
+    A `code` that is the provider's own is given for each provider.
+    """
 
     name: str
     model: str
@@ -52,7 +57,7 @@ def _refusals() -> list[Row]:
         Row("no TLS", "sim-chat", 502, "tls_error", reached=False, prefix="tls-"),
         Row("408", "sim-chat.fail-408", 408, "request_timeout"),
         Row("429", "sim-chat.fail-429", 429, "rate_limit_exceeded"),
-        # longer than the longest backoff: not waited for, and passed on
+        # longer than the maximum backoff: not waited for, but passed on
         Row("429 and Retry-After", "sim-chat.fail-429.retry-7", 429, "rate_limit_exceeded", False, retry_after="7"),
         Row("500", "sim-chat.fail-500", 502, "upstream_error"),
         Row("503", "sim-chat.fail-503", 503, "overloaded"),
@@ -95,7 +100,7 @@ def _reports() -> list[Row]:
 def _after(
     count: int, kind: str, status: int, code: str | Mapping[str, str], outcome: Outcome = "upstream_error"
 ) -> Row:
-    """A failure after so many pieces, well apart from the first: nothing has gone out of what it arrives with."""
+    """Make a failure after some pieces, well apart from the first, so that no text of its own batch has been sent."""
     model = f"sim-chat.pace-{20 if count > 1 else 200}.after-{count}-{kind}"
     late = count > 0
     return Row(f"{kind} after {count}", model, status, code, late=late, billed=True, worked=count, outcome=outcome)
@@ -106,8 +111,7 @@ ROWS = (*_refusals(), *_silences(), *_deaths(), *_reports())
 
 @asynccontextmanager
 async def unreachable() -> AsyncIterator[tuple[int, int]]:
-    """Two ports: one that refuses connections, one that answers TLS with something else; they are taken for as long as
-    the block runs."""
+    """Reserve two ports while the block runs: one refuses connections, and one answers TLS with something else."""
 
     async def garble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"this is no TLS\r\n")

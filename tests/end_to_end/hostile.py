@@ -1,6 +1,6 @@
-"""A provider that means harm, in OpenAI's format: what it does, and what its client must get.
+"""A hostile provider in OpenAI's format: its attacks, and the expected result for its client.
 
-Rule: a row says what must be, whatever engine asks; nothing here looks at what is.
+A row states the expectation for every engine. No code here looks at the actual result.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _PIECE = b"x" * 2**16
 
 @dataclass
 class Line:
-    """One request's connection. `streamed` is what the provider was asked."""
+    """One request's connection. `streamed` is true if a stream was requested."""
 
     provider: "Provider"
     writer: asyncio.StreamWriter
@@ -40,7 +40,7 @@ class Line:
         return _HEAD % (b"text/event-stream" if self.streamed else b"application/json")
 
     async def write(self, data: bytes) -> None:
-        """Send bytes as they are. Raises `OSError` when the gateway has gone."""
+        """Send bytes as they are. Raises `OSError` if the gateway has left."""
         if self.writer.transport.is_closing():
             raise ConnectionResetError
         self.writer.write(data)
@@ -58,7 +58,7 @@ class Line:
         raise ConnectionResetError
 
     async def begin(self, framing: bytes = _CHUNKED) -> None:
-        """A head, and a first word if it is a stream, else the first byte of a body."""
+        """Send a head, and the first word of a stream or the first byte of a body."""
         first = event("Hello") if self.streamed else b"{"
         await self.write(self.head + framing + (chunk(first) if framing == _CHUNKED else first))
 
@@ -68,7 +68,9 @@ Play = Callable[[Line], Awaitable[None]]
 
 @dataclass
 class Provider:
-    """It serves. `sent` bytes have gone out over `connections`; `gone` is set once the gateway has closed one."""
+    """A running provider. `sent` counts the bytes sent over `connections`. `gone` is set when the gateway has closed
+    one.
+    """
 
     play: Play
     url: str = ""
@@ -102,7 +104,7 @@ class Provider:
 
 @contextlib.asynccontextmanager
 async def hostile(port: int = 0) -> AsyncIterator[Provider]:
-    """It, on a port of its own; `play` is to be set."""
+    """Serve it on a port of its own. Set `play` before a request."""
     provider = Provider(answer)
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
@@ -141,7 +143,7 @@ def _response(line: Line) -> bytes:
 
 @cache
 def _bomb(begun: bytes) -> bytes:
-    """A gibibyte behind `begun`, compressed to a megabyte. Its check sum is not reached."""
+    """Compress a gibibyte after `begun` to a megabyte. Its checksum is never reached."""
     packer = zlib.compressobj(9, wbits=31)
     parts = [packer.compress(data) + packer.flush(zlib.Z_FULL_FLUSH) for data in (begun, b"x" * 2**20)]
     return parts[0] + parts[1] * 1024
@@ -257,9 +259,12 @@ async def _drips_words(line: Line) -> None:
 # ---- and what must come of it
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of harm. The client gets `status` and `code`, and its error says `message`; with `begun`, a stream has
-    said Hello by then: 200 and an error event. The connection is closed, but for an answer that is `over` to the byte.
-    `most` bytes at most have gone out, sockets' buffers counted; a stream that its client reads has no such bound."""
+    """One kind of attack.
+
+    The client gets `status` and `code`, and its error contains `message`. With `begun`, a stream has said Hello by
+    then, and the client gets 200 and an error event. The connection is closed, except for an answer that is `over` to
+    the byte. `most` limits the bytes sent, socket buffers included. A stream that its client reads has no such limit.
+    """
 
     name: str
     play: Play

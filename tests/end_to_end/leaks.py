@@ -25,7 +25,7 @@ _GRAM = 5
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A text that a rule of `RULES` finds, and what must stand in its place."""
+    """A text that a rule of `RULES` finds, and its replacement."""
 
     name: str
     text: str
@@ -55,7 +55,7 @@ REDACTED = "To " + ", or ".join(secret.label for secret in SECRETS) + "ã€‚ Bye ð
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A secret of which the provider has said `length` characters when the answer ends."""
+    """A secret of which the provider has sent `length` characters when the answer ends."""
 
     secret: Secret
     length: int
@@ -75,26 +75,28 @@ CUTS = tuple(Cut(secret, length) for secret in SECRETS for length in range(1, le
 
 
 def yaml(**members: Any) -> str:
-    """Top-level members of a configuration; JSON is YAML. To be formatted, as `running` does."""
+    """Top-level members of a configuration. JSON is YAML. They are formatted by `running`."""
     lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in members.items())
     return "".join(lines).replace("{", "{{").replace("}", "}}")
 
 
 def policies(more: Mapping[str, Any] | None = None, default: Sequence[str] = REDACTION) -> str:
-    """The policies of `RULES` and more, and the models' default ones."""
+    """Make the policies of `RULES` and more, and the models' default ones."""
     redacting = {name: {"rules": rules} for name, rules in RULES.items()}
     return yaml(default_policies=list(default), policies=redacting | dict(more or {}))
 
 
 def model_of(prefix: str, provider: str, chain: Iterable[str], **settings: Any) -> str:
-    """A line of `models`: `prefix-provider-*` is that provider's, with this chain of policies."""
+    """Make a line of `models`: `prefix-provider-*` is that provider's, with this chain of policies."""
     target = {"target": f"{provider}/*", "policies": list(chain), **settings}
     return f'  "{prefix}-{provider}-*": {json.dumps(target)}\n'.replace("{", "{{").replace("}", "}}")
 
 
 def by_hand(url: str) -> str:
-    """A gateway whose three providers are one server, `native-` before a model for whole answers where those are
-    asked for. To be formatted, as `running` does."""
+    """Configure a gateway whose three providers are one server, with `native-` before a model for whole answers.
+
+    It is formatted by `running`.
+    """
     paths = {"openai": "/v1", "anthropic": "", "gemini": ""}
     targets = {f"{name}-*": {"target": f"{name}/*"} for name in paths}
     targets |= {f"native-{key}": {**target, "whole": "native"} for key, target in targets.items()}
@@ -124,7 +126,9 @@ async def together(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
 
 
 def said(response: Response) -> dict[str, str]:
-    """All text in a response by its place (`0.content`: the content of choice 0), joined; empty texts left out."""
+    """Return all text in a response by its place (`0.content` is the content of choice 0), joined, without
+    empty texts.
+    """
     streamed = "text/event-stream" in response.headers.get("content-type", "")
     bodies = [event for event in response.events if event != "[DONE]"] if streamed else [response.json]
     found: dict[str, str] = {}
@@ -159,7 +163,7 @@ def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
 
 
 def assert_hidden(wire: bytes | bytearray, secrets: Iterable[Secret] = SECRETS) -> None:
-    """No five characters of a secret stand anywhere in these bytes, however their JSON spells them."""
+    """Assert that no five characters of a secret are in these bytes, however their JSON spells them."""
     text = bytes(wire).decode("utf-8", "replace")
     text += text.encode().decode("unicode_escape", "ignore")
     for secret in secrets:

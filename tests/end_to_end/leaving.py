@@ -1,4 +1,4 @@
-"""The cancel matrix: where a request can be when its client leaves, and how a client can leave.
+"""The cancel matrix: the states of a request when its client leaves, and the ways to leave.
 
 `scripts/bench cancel` measures what tests/end_to_end/test_cancel_matrix.py asserts.
 """
@@ -25,13 +25,13 @@ FLOOD = Answer("x" * 24_000_000, chunk=100_000)
 
 
 def shrink_send_buffers(run: Running) -> None:
-    """From here on the gateway's connections to clients take little ahead, so that a write blocks soon."""
+    """Limit the gateway's buffers to clients from now on, so that a write blocks soon."""
     for listener in run.server.servers[0].sockets:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
 
 
 Reach: TypeAlias = Callable[[Running, Client, str], Awaitable[Call]]
-"""Brings a request of (gateway, client, provider) to where it is to be; gives the provider's side of it."""
+"""Brings a request of (gateway, client, provider) to its state. Returns the provider's side of it."""
 
 
 def connections(run: Running) -> list[Protocol]:

@@ -1,4 +1,4 @@
-"""The matrix of providers, finish reasons and failures, as data: made from the product's own tables.
+"""The matrix of providers, finish reasons and failures, as data from the product's own tables.
 
 `scripts.generate` renders it in docs/providers.md, and `test_matrix.py` plays each cell over real sockets.
 """
@@ -26,8 +26,11 @@ class End:
 
 @dataclass(frozen=True)
 class Failure:
-    """A refusal of a cause: what the provider says with `status`, what the client gets (`ours`, `code`; None where the
-    code is the provider's own), and whether a fallback serves the request instead."""
+    """An error with a cause: the provider's message and `status`, the client's result, and the fallback.
+
+    The client gets `ours` and `code` (None if the code is the provider's own). A flag tells if a fallback serves the
+    request.
+    """
 
     cause: Cause
     status: int
@@ -58,7 +61,7 @@ def ends() -> Iterator[End]:
 
 
 def body(end: End, text: str) -> bytes:
-    """The provider's stream; its last event has the reason."""
+    """Make the provider's stream, whose last event has the reason."""
     if end.api == "openai":
         return chunk({"content": text}) + chunk({}, end.reason) + DONE
     if end.api == "anthropic":

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30
-"""Seconds that a process gets to start or to end: far more than it needs."""
+"""Seconds for a process to start or to end, far more than it needs."""
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Serving:
     url: str
 
     async def ended(self) -> tuple[int, str]:
-        """The exit code, and what it said on stderr, if that comes here."""
+        """Return the exit code and the text on stderr, if stderr is captured."""
         async with asyncio.timeout(PATIENCE):
             _, told = await self.process.communicate()
         assert self.process.returncode is not None
@@ -55,8 +55,10 @@ def free_ports(count: int) -> list[int]:
 async def started(
     config: Path, *arguments: str, stdout: int = PIPE, stderr: int = PIPE, shell: str = ""
 ) -> AsyncIterator[Serving]:
-    """`python -m proxy serve`, ended at the latest with the block. `stdout` and `stderr` are file descriptors; `shell`
-    is a shell's line, `exec "$@"` and what is redirected there."""
+    """Run `python -m proxy serve`, and end it at the latest with the block.
+
+    `stdout` and `stderr` are file descriptors. `shell` is a shell's line with `exec "$@"` and its redirections.
+    """
     port, simulator = free_ports(2)
     process = await asyncio.create_subprocess_exec(
         *(("sh", "-c", shell, "sh") if shell else ()),

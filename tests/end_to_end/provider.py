@@ -1,5 +1,7 @@
-"""A provider by hand, for answers that the simulator does not give: it says given bytes, or what a function makes of
-the request's body."""
+"""A hand-written provider, for answers that the simulator does not give.
+
+It sends given bytes, or the result of a function of the request's body.
+"""
 
 import asyncio
 import re
@@ -15,7 +17,7 @@ _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 @dataclass(slots=True)
 class Provider:
-    """One that serves: `url` has no path; `bodies` are the requests' so far."""
+    """A running provider. `url` has no path. `bodies` are the requests so far."""
 
     url: str = ""
     bodies: list[bytes] = field(default_factory=list)
@@ -29,15 +31,17 @@ def json_answer(value: Any, status: int = 200) -> bytes:
 
 
 def stream_answer(chunks: Sequence[Any], *, end: bytes = b"data: [DONE]\n\n") -> bytes:
-    """A response of server-sent events, with OpenAI's `[DONE]` unless another `end` is given."""
+    """Make a response of server-sent events, with OpenAI's `[DONE]` unless another `end` is given."""
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
     return head + b"".join(b"data: %b\n\n" % dumps(chunk) for chunk in chunks) + end
 
 
 @asynccontextmanager
 async def provider(response: bytes | Callable[[Any], bytes]) -> AsyncIterator[Provider]:
-    """Serve `response`, or what it makes of the request's JSON, on a free port until the block is left; each connection
-    gets it once."""
+    """Serve `response`, or its result for the request's JSON, on a free port until the block ends.
+
+    Each connection gets it once.
+    """
     serving = Provider()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""A gateway whose configuration is a file that tests change under it."""
+"""A gateway with a configuration file that tests change."""
 
 import asyncio
 import contextlib
@@ -30,13 +30,13 @@ BROKEN = "models: {fast: {target: nowhere/gpt}}\n"
 
 
 def labelled(url: str, label: str, extra: str = "") -> str:
-    """A configuration that puts `[label]` in the place of every `word`."""
+    """Make a configuration that replaces every `word` by `[label]`."""
     return (CONFIG + RULES).format(url=url, label=label) + extra
 
 
 @dataclass(slots=True)
 class Reloading(Running):
-    """`file` is the configuration; `reloader` keeps the gateway up with it."""
+    """A gateway with the configuration `file`, which `reloader` keeps up to date."""
 
     file: Path = Path()
     reloader: Reloader | None = None
@@ -47,7 +47,7 @@ class Reloading(Running):
         return self.reloader.state
 
     def save(self, text: str, path: Path | None = None) -> str:
-        """Save as editors do: another file, renamed. Gives the version that the configuration has now."""
+        """Save as editors do: write another file and rename it. Return the new version of the configuration."""
         path = path or self.file
         fresh = path.with_suffix(".new")
         fresh.write_text(text)
@@ -55,11 +55,11 @@ class Reloading(Running):
         return version_of(self.file)
 
     async def uses(self, version: str) -> None:
-        """Wait until new requests begin with a version, as long as that may take."""
+        """Wait until new requests use a version, however long that takes."""
         await until(lambda: self.gateway.version.id == version)
 
     async def refuses(self, count: int = 1) -> str:
-        """Wait for the `count`th refusal; its problems."""
+        """Wait for the `count`th rejection. Return its problems."""
         await until(lambda: self.state.refusals >= count)
         assert self.state.refused is not None
         return "\n".join(self.state.refused.problems)
@@ -72,8 +72,10 @@ def _gateway(file: Path) -> Gateway:
 
 @contextlib.asynccontextmanager
 async def reloading(file: Path, text: str = CONFIG + RULES, *, watch: bool = True) -> AsyncIterator[Reloading]:
-    """Serve `file`, which has `text` (with the simulator's address for `{url}` and `first` for `{label}`), and follow
-    its changes unless `watch` is false."""
+    """Serve `file` with `text` (with the simulator's address for `{url}` and `first` for `{label}`).
+
+    Follow its changes unless `watch` is false.
+    """
     async with Simulator() as sim:
         file.write_text(text.format(url=sim.url, label="first"))
         gateway = _gateway(file)
@@ -95,7 +97,7 @@ async def reloading(file: Path, text: str = CONFIG + RULES, *, watch: bool = Tru
 
 
 async def said(http: httpx.AsyncClient, model: str = "openai-m", text: str = "Hi") -> tuple[str, str]:
-    """A streamed answer, and the version that it says it was made with."""
+    """Get a streamed answer, and the version in its response."""
     response = await http.post(CHAT, json=ask(model, text, stream=True))
     assert response.status_code == 200, response.text
     return text_of(chunks_of(response.text)), response.headers["x-sluice-config"]

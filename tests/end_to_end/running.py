@@ -1,4 +1,4 @@
-"""A real gateway for tests: our uvicorn server on a real socket, the simulator behind it, both in the test's loop."""
+"""A real gateway for tests: our uvicorn server on a real socket, with the simulator behind it, in the test's loop."""
 
 import asyncio
 import contextlib
@@ -32,13 +32,15 @@ models:
   "anthropic-*": {{target: "anthropic/*"}}
   "gemini-*": {{target: "gemini/*"}}
 """
-"""Three providers, all the simulator at `{url}`: `gemini-sim-chat` is its `sim-chat` in Gemini's format. Nothing is
-tried twice: tests of what is say so themselves."""
+"""Three providers, all of them the simulator at `{url}`: `gemini-sim-chat` is its `sim-chat` in Gemini's format.
+
+There are no retries. Tests of retries configure them.
+"""
 
 
 @dataclass(slots=True)
 class Running:
-    """A gateway that serves. `records` grows by one for each request that is over; `recorded` awaits it."""
+    """A running gateway. `records` grows by one for each finished request, and `recorded` waits for it."""
 
     url: str
     port: int
@@ -72,8 +74,10 @@ async def running(
     limits: Limits | None = None,
     exporters: Sequence[SpanExporter] = (),
 ) -> AsyncIterator[Running]:
-    """Serve `config` (with the simulator's address for `{url}`) and `extra` YAML behind it, until the block is left.
-    `limits` are those of connections, `exporters` take spans."""
+    """Serve `config` (with the simulator's address for `{url}`) and the YAML `extra` until the block ends.
+
+    `limits` are those of connections. `exporters` receive spans.
+    """
     async with Simulator() as sim:
         parsed = parse(config.format(url=sim.url) + extra.format(url=sim.url), policies=policies)
         gateway = create_gateway(parsed, policies=policies)
@@ -95,7 +99,7 @@ async def running(
 
 @contextlib.asynccontextmanager
 async def fresh(run: Running) -> AsyncIterator[Running]:
-    """A gateway that tests share, without a trace of the earlier ones. Afterwards no request may be left running."""
+    """Return a shared gateway without traces of earlier tests. Afterwards no request may be running."""
     run.sim.forget()
     run.sim.answers.clear()
     run.records.clear()

@@ -1,4 +1,4 @@
-"""Spans as the tests read them: a gateway whose spans are kept, and the tree of one request."""
+"""Spans for tests: a gateway that keeps its spans, and the tree of one request."""
 
 import asyncio
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tests.end_to_end.running import Running
 
 @dataclass(frozen=True)
 class Tree:
-    """The spans of one request. `chat` is None where no provider was asked."""
+    """The spans of one request. `chat` is None if no provider was asked."""
 
     server: ReadableSpan
     chat: ReadableSpan | None
@@ -31,7 +31,7 @@ class Tree:
 
 
 async def spans_of(run: Running, kept: InMemorySpanExporter, requests: int = 1) -> list[ReadableSpan]:
-    """All that was exported once so many requests are over; forgets them."""
+    """Return and drop all exported spans, once `count` requests have ended."""
     await run.recorded(requests)
     await asyncio.sleep(0)  # the observer is told right behind the recorders
     await asyncio.to_thread(run.gateway.telemetry.flush)
@@ -41,7 +41,7 @@ async def spans_of(run: Running, kept: InMemorySpanExporter, requests: int = 1) 
 
 
 def tree(spans: list[ReadableSpan]) -> Tree:
-    """The one request that some spans tell of; that they hang together is asserted."""
+    """Return the one request of some spans, and assert that they form a tree."""
     [server] = [span for span in spans if span.kind is SpanKind.SERVER]
     chats = [span for span in spans if span.name.startswith("chat ")]
     attempts = [span for span in spans if span.name.startswith("attempt ")]

@@ -1,4 +1,4 @@
-"""/admin/status and /admin/report: what operators see of a running gateway, and that nobody else does."""
+"""/admin/status and /admin/report show a running gateway to operators, and to nobody else."""
 
 import asyncio
 import json
@@ -135,7 +135,7 @@ async def test_totals_and_targets_are_shown() -> None:
 # ---- shadow mode
 @pytest.mark.parametrize("stream", [True, False])
 async def test_shadow_rules_change_and_delay_nothing_and_are_counted(stream: bool) -> None:
-    """Also those that would block, and those that would hold all that follows."""
+    """This includes rules that would block, and rules that would hold all following text."""
     text = "a word, a quiet 123 and a <loud secret and wor"
     async with running(extra=SHADOW) as run, plain(run.url) as http:
         run.sim.answers["m"] = Answer(text, chunk=1)

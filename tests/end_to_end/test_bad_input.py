@@ -1,4 +1,4 @@
-"""Bad input gets a clear error in OpenAI's envelope, and nothing else happens: nothing is sent to a provider."""
+"""Bad input gets a clear error in OpenAI's envelope, and no request to a provider."""
 
 import asyncio
 import gzip
@@ -26,7 +26,7 @@ HI = [{"role": "user", "content": "Hi"}]
 
 
 async def refused(run: Running, http: httpx.AsyncClient, status: int = 400, **request: Any) -> dict[str, Any]:
-    """Send what must be refused; its error. Also checks that nothing else has happened."""
+    """Send a request that must be rejected, and return its error. Check that nothing else happened."""
     run.records.clear()
     response = await http.post(CHAT, **request)
     assert response.status_code == status, response.text

@@ -1,4 +1,4 @@
-"""Requests' bodies: one that is slow holds no place, all together have a bound in memory, and each is given back."""
+"""Requests' bodies: a slow one takes no slot, all together have a memory limit, and each is released."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.end_to_end.wire import Client, Response, chat, client, post, response
 pytestmark = pytest.mark.anyio
 
 PROMPT = "x" * 90_000
-"""Of which a gateway with `SMALL` can hold three: each takes three times its bytes."""
+"""The size of which a gateway with `SMALL` can hold three. Each takes three times its bytes."""
 
 SMALL = CONFIG.replace("port: 0", "port: 0, max_body_mb: 0.1, max_inflight_mb: 1")
 HANGING = "openai-sim-chat.head-60000"
@@ -66,7 +66,7 @@ async def test_slow_bodies_hold_no_places() -> None:
 
 @asynccontextmanager
 async def without_places() -> AsyncIterator[Running]:
-    """A gateway with as many requests at work and waiting as it may have."""
+    """Run a gateway with the maximum of running and waiting requests."""
     config = CONFIG.replace("port: 0", "port: 0, max_streams: 1, max_queued: 0")
     async with running(config) as run, client(run.port) as first:
         await first.send(chat(HANGING))

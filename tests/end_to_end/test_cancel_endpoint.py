@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions/{id}/cancel: whoever started a stream stops it, and it still ends well."""
+"""POST /v1/chat/completions/{id}/cancel: the client that started a stream can stop it, and it still ends properly."""
 
 import asyncio
 import json
@@ -43,7 +43,10 @@ async def keyed(shared_keyed: Running) -> AsyncIterator[Running]:
 
 
 async def in_flight(run: Running) -> str:
-    """The id of the one request in flight, once the provider has it. Its client learns it with the first event."""
+    """Return the ID of the only request in flight, once the provider has it.
+
+    Its client learns it with the first event.
+    """
     await run.sim.next_call()
     (id,) = run.gateway.streams._running
     return id

@@ -1,6 +1,6 @@
-"""A client that leaves stops the bill: wherever its request is, however it leaves, whoever the provider.
+"""A client that leaves, in any state and in any way, makes the gateway close the provider's connection.
 
-What each test asserts is what the provider sees of real sockets. (The times are measured by `scripts/bench cancel`.)
+The tests assert the provider's view of real sockets. `scripts/bench cancel` measures the times.
 """
 
 import asyncio
@@ -23,8 +23,9 @@ COMMITTED = ("in mid-stream", "while the provider is silent", "in a blocked writ
 
 
 class Witness:
-    """A policy that lets all pass and notes how its answers end; with `stop_after`, it stops them after so many
-    characters."""
+    """A policy that passes everything and records its answers' ends. With `stop_after`, it stops them after that many
+    characters.
+    """
 
     name = "witness"
     deadline: float | None = None
@@ -82,7 +83,7 @@ def ends(told_ends: list[str]) -> list[str]:
 
 
 async def settled(run: Running) -> None:
-    """Nothing is left of any request: not in the registry, not as a task, not at a provider."""
+    """Assert that nothing is left of any request: not in the registry, not as a task, not at a provider."""
     await until(lambda: not run.gateway.streams)
     await until(lambda: not [task for task in asyncio.all_tasks() if "run_asgi" in repr(task) or _is_ours(task)])
     await until(lambda: all(call.outcome is not None for call in run.sim.calls))
@@ -195,7 +196,7 @@ async def test_a_client_that_leaves_right_behind_its_request_leaves_nothing_runn
 
 
 async def test_a_client_that_leaves_stops_the_connecting() -> None:
-    """The provider takes the connection and never answers the TLS handshake."""
+    """The provider accepts the connection and never answers the TLS handshake."""
     opened, closed = asyncio.Event(), asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""Caps over real sockets: the exact cut for the client, the early close at the provider, the limits that went up."""
+"""Caps over real sockets: the exact cut for the client, the early close at the provider, the limits in its request."""
 
 import asyncio
 import json
@@ -58,7 +58,7 @@ async def run(capped: Running) -> AsyncIterator[Running]:
 
 
 async def answered(run: Running, model: str, stream: bool, **more: Any) -> tuple[Any, str]:
-    """The response of a request, and the text of its first choice."""
+    """Return the response of a request, and the text of its first choice."""
     options = {"stream_options": {"include_usage": True}} if stream else {}
     async with plain(run.url) as http:
         response = await http.post(CHAT, json=ask(model, stream=stream, **options, **more))
@@ -135,7 +135,7 @@ async def test_the_provider_is_closed_within_one_chunk_of_the_cap(run: Running, 
     await answered(run, f"{provider}-sim-x", stream)
     call = await run.sim.next_call()
     await call.left()
-    # A piece is a token here. The one behind the cap shows that there are more; no other was sent.
+    # A piece is a token here. The one after the cap shows that there are more. No other was sent.
     assert call.chunks_sent == CAP + 1
 
 

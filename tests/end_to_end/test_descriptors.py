@@ -1,5 +1,7 @@
-"""File descriptors run short: idle connections go first, new ones are refused politely, providers are reached all the
-same, and the log tells it once."""
+"""Shortage of file descriptors: idle connections close first, and new ones are rejected politely.
+
+Providers are still reached, and the log reports it once.
+"""
 
 import logging
 from collections.abc import AsyncIterator
@@ -25,7 +27,7 @@ GET = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 @asynccontextmanager
 async def few_descriptors(folder: Path, limit: str = "ulimit") -> AsyncIterator[tuple[Serving, int, Simulator]]:
-    """A gateway that may have `LIMIT` file descriptors, its port, its provider."""
+    """Run a gateway with at most `LIMIT` file descriptors. Yield its port and its provider."""
     async with Simulator() as sim:
         config = folder / "config.yaml"
         config.write_text(CONFIG.format(url=sim.url).replace("port: 0", "port: '${SLUICE_PORT}'"))

@@ -1,4 +1,4 @@
-"""POST /v1/embeddings: what users of the OpenAI SDK get, what each provider gets, and how it can fail."""
+"""POST /v1/embeddings: the results of the OpenAI SDK, each provider's requests, and the errors."""
 
 import base64
 import json

@@ -1,5 +1,7 @@
-"""A provider's explanation of why it refused is the client's whole, and redacted; of an answer that it cut, what a rule
-holds is not."""
+"""A provider's explanation of its refusal reaches the client whole and redacted.
+
+If the provider cut the answer, the text that a rule holds is dropped.
+"""
 
 from typing import Any
 
@@ -43,7 +45,7 @@ REFUSALS = {
 
 
 async def asked(api: str, body: bytes, stream: bool) -> dict[str, Any]:
-    """The members of the message that a client gets, and its finish reason."""
+    """Return the members of the client's message, and its finish reason."""
     async with provider(answer(Case("", "", body, api=api))) as serving:
         config = CONFIG.replace("{url}", serving.url) + POLICIES
         async with running(config) as run, plain(run.url) as client:

@@ -1,7 +1,7 @@
-"""The failure matrix: three providers, every way to fail, streamed and whole, with a fallback and without.
+"""The failure matrix: three providers, every failure, streamed and whole, with and without a fallback.
 
-Asserted of each cell: what the client got, how often the provider was called, that every connection of a failed attempt
-was closed, and what the record says of the request, its attempts and its bill.
+Each cell asserts the client's result, the number of calls to the provider, that every connection of a failed attempt
+was closed, and the record of the request, its attempts and its bill.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ def _models() -> str:
 
 @pytest.fixture(scope="module")
 async def gateways(anyio_backend: object) -> AsyncIterator[dict[bool, Running]]:
-    """One with time, and one (True) that waits next to none, for what is silent."""
+    """Two gateways: one with long limits, and one (True) with almost no patience, for silent providers."""
     async with unreachable() as ports:
         config = MATRIX.replace("PLACES", _places(*ports)).replace("MODELS", _models())
         hasty = "timeouts: {{first_token: 1, idle: 1}}"  # a busy machine still asks within it

@@ -21,7 +21,7 @@ policies:
 
 
 async def refused(answer: bytes, extra: str, **asked: Any) -> dict[str, Any]:
-    """The error that a client gets of a provider that gives `answer`."""
+    """Return the client's error for a provider that sends `answer`."""
     async with provider(answer) as serving, running(at(serving.url), extra) as run, plain(run.url) as client:
         response = await client.post(CHAT, json=ask("openai-x", **asked))
         await run.recorded()

@@ -1,5 +1,4 @@
-"""Requests that a proxy forwarded: refused where there are no keys; of their client's address only trusted proxies are
-believed."""
+"""Forwarded requests are rejected without keys. For the client's address, only trusted proxies are believed."""
 
 from collections.abc import AsyncIterator
 
@@ -57,7 +56,7 @@ def kept() -> InMemorySpanExporter:
 async def behind(
     request: pytest.FixtureRequest, kept: InMemorySpanExporter
 ) -> AsyncIterator[tuple[Running, httpx.AsyncClient, bool]]:
-    """A gateway that trusts proxies of a network, its client, and whether that is in the network."""
+    """Run a gateway that trusts proxies of a network. Yield its client, and true if that is in the network."""
     network: str = request.param
     config = CONFIG.replace("port: 0", f'port: 0, trusted_proxies: ["{network}"]')
     async with running(config, KEYS, exporters=[kept]) as run, plain(run.url) as http:

@@ -1,4 +1,4 @@
-"""Providers that mean harm: one matrix for the native engine and for LiteLLM's, for streams and whole answers."""
+"""Hostile providers: one matrix for the native engine and for LiteLLM's, for streams and whole answers."""
 
 import asyncio
 import resource
@@ -15,10 +15,10 @@ from tests.end_to_end.wire import Response, chat, client, until
 pytestmark = pytest.mark.anyio
 
 ENGINES = ("native", "litellm", "deepseek")
-"""Our own, LiteLLM's with the OpenAI SDK in it, and LiteLLM's own HTTP client, which its other providers use."""
+"""Our own engine, LiteLLM's with the OpenAI SDK in it, and LiteLLM's own HTTP client, which its other providers use."""
 
 MAX_GROWTH = 200 * 2**10
-"""Kibibytes that the process may grow by; a compressed gibibyte is five times as large."""
+"""Maximum growth of the process in KiB. A compressed gibibyte would be five times as large."""
 
 CONFIG = """
 server: {{{{port: 0, drain_seconds: 0, max_answer_mb: 2}}}}
@@ -82,7 +82,7 @@ async def asked(run: Running, engine: str, form: str) -> Response:
 
 
 async def told(run: Running, provider: Provider, engine: str, row: Row, form: str) -> Response:
-    """The response to a request that must fail as `row` says, with its provider closed."""
+    """Return the response to a request that must fail as `row` says, with its provider closed."""
     provider.play, provider.sent, provider.gone = row.play, 0, asyncio.Event()
     response = await asked(run, engine, form)
     begun = row.begun and form == "streamed"

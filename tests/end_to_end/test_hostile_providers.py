@@ -1,4 +1,4 @@
-"""Providers that flood the gateway: others go on, time limits fire, the connection closes, the record is kept."""
+"""Providers that flood the gateway: others continue, time limits fire, the connection closes, the record is kept."""
 
 import asyncio
 import gzip

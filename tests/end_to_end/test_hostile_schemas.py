@@ -126,7 +126,7 @@ async def test_others_are_served_while_a_hostile_schema_is(run: Running, name: s
 
 
 def sets(count: int) -> dict[str, str]:
-    """A pattern of so many sets of characters that `re` needs long to compile: some 4,000 steps each."""
+    """Make a pattern of many character sets, which `re` compiles slowly: some 4,000 steps each."""
     return {"pattern": "".join(f"[{chr(0x100 + at)}-{chr(0xFF00 + at)}]?" for at in range(count))}
 
 
@@ -142,7 +142,7 @@ async def test_a_schema_over_the_budget_is_the_clients_error_and_names_the_place
 
 
 async def test_a_schema_is_paid_for_once_whatever_the_attempts(run: Running) -> None:
-    """Two thirds of the budget go to it: a second time there would not be enough."""
+    """It takes two thirds of the budget, so that a second time would exceed it."""
     run.sim.answers["sim-x"] = Answer('"Ā"')
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": sets(85)}}
     async with plain(run.url) as http:

@@ -1,5 +1,7 @@
-"""Many streams at once, and clients that leave among them: each gets its own answer and no byte of another's, and
-nothing is left of any."""
+"""Many concurrent streams, and clients that leave: each gets its own answer and no byte of another's.
+
+Nothing is left of any stream.
+"""
 
 import asyncio
 import contextlib
@@ -39,12 +41,12 @@ async def run(anyio_backend: object) -> AsyncIterator[Running]:
 
 
 def words_of(number: int) -> str:
-    """A text of `CHUNKS` pieces of four characters, each of which tells its stream and its place."""
+    """Make a text of `CHUNKS` pieces of four characters. Each names its stream and its place."""
     return "".join(f"{number:03x}{chr(0x4E00 + place)}" for place in range(CHUNKS))
 
 
 async def stay(run: Running, number: int) -> None:
-    """Ask for a text of one's own, and get it: exactly, in one's own chunks, with one's own id."""
+    """Ask for an individual text, and assert the exact text, chunks and ID."""
     words = words_of(number)
     async with client(run.port) as stayer:
         await stayer.send(chat(f"{PROVIDERS[number % 3]}-sim-echo.chunk-4.pace-6", prompt=words))
@@ -60,7 +62,7 @@ def _pieces(response: Response) -> int:
 
 
 async def leave(run: Running, number: int, chance: random.Random) -> None:
-    """Ask for the same, and leave in one of the ways there are, at any time."""
+    """Ask for the same, and leave at any time in one of the ways."""
     await asyncio.sleep(chance.uniform(0, 2))
     async with client(run.port) as leaver:
         await leaver.send(chat(f"{PROVIDERS[number % 3]}-sim-echo.chunk-4.pace-6", prompt=words_of(number)))
@@ -72,7 +74,7 @@ async def leave(run: Running, number: int, chance: random.Random) -> None:
 
 
 async def load(run: Running, streams: int, leavers: int) -> None:
-    """So many that stay and so many that leave, all at once; returns when nothing runs any more."""
+    """Run clients that stay and clients that leave, all at once, until nothing runs any more."""
     chance = random.Random(7)
     stays = [stay(run, number) for number in range(streams)]
     leaves = [leave(run, streams + number, chance) for number in range(leavers)]
@@ -93,7 +95,7 @@ def forget(run: Running) -> None:
 
 
 def sockets() -> int:
-    """The sockets that this process has open, where the system tells."""
+    """Count the open sockets of this process, if the system tells."""
     if not FDS.exists():
         return 0
     found = 0
@@ -116,7 +118,7 @@ async def test_streams_do_not_mix_and_leave_nothing(run: Running) -> None:
 
 
 async def test_there_are_no_more_streams_than_may_be() -> None:
-    """Although their requests come in side by side, so that each finds room when it begins."""
+    """Their requests arrive interleaved, so that each finds room when it begins."""
     config = CONFIG.replace("port: 0", "port: 0, max_streams: 3, queue_seconds: 0.5")
     async with running(config) as run, contextlib.AsyncExitStack() as stack:
         request = chat("openai-sim-chat.head-60000")

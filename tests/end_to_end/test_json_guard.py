@@ -1,4 +1,4 @@
-"""`json_guard` over real sockets: streamed and whole, the three providers, and what OpenAI's SDK makes of a stop."""
+"""`json_guard` over real sockets: streamed and whole, the three providers, and OpenAI's SDK after a stop."""
 
 import json
 from collections.abc import AsyncIterator

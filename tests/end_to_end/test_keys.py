@@ -1,4 +1,4 @@
-"""Client keys: who may ask, for which models, and what each is shown."""
+"""Client keys: permissions, models, and the list of models of each key."""
 
 import hashlib
 import logging

@@ -1,4 +1,6 @@
-"""An answer in one piece has a bound (`server.max_answer_mb`): beyond it the client is told, the provider closed."""
+"""A non-streaming answer has a size limit (`server.max_answer_mb`). Beyond it the client gets an error and the provider
+is closed.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -84,7 +86,7 @@ async def test_a_large_answer_goes_out_as_its_client_takes_it() -> None:
 
 @pytest.mark.parametrize("limits", ["write: 0.3", "total: 1, write: 0.3"])
 async def test_a_large_answer_that_is_cut_in_its_midst_ends_the_connection(limits: str) -> None:
-    """Its length was told: whatever came next would be taken for the rest of it."""
+    """Its length was declared, so any further data would be taken for the rest of it."""
     async with (
         running(extra=f"timeouts: {{{{{limits}}}}}") as run,
         client(run.port, receive_buffer=SMALL) as stuck,

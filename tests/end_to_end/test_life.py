@@ -28,7 +28,7 @@ Play = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 def slow(api: str, sign: bytes, *, signs: int = 8, at: int = 0, chunked: bool = True, ends: bool = True) -> Play:
-    """A provider that says signs of life, with pauses between them, before the first event or in mid-answer."""
+    """A provider that sends signs of life, with pauses between them, before the first event or in mid-answer."""
     events = sse(api, "Hello")
     place = 0 if at == 0 else next(number for number, event in enumerate(events, 1) if b"Hello" in event)
 
@@ -74,7 +74,7 @@ CASES = [(api, sign, chunked) for api in APIS for sign in SIGNS[api] for chunked
 
 
 async def test_signs_of_life_keep_a_stream_that_has_begun() -> None:
-    """Each pause is shorter than `timeouts.idle`, all of them are longer."""
+    """Each pause is shorter than `timeouts.idle`, but their sum is longer."""
     plays = [told(slow(api, sign, at=1, chunked=chunked), api, "idle: 2", cut=False) for api, sign, chunked in CASES]
     for case, (text, outcome) in zip(CASES, await asyncio.gather(*plays), strict=True):
         assert "Hello" in text and text.endswith("[DONE]\n\n") and outcome == "completed", case

@@ -1,4 +1,4 @@
-"""Many streams at once, at the process as an operator runs it: clients that read next to nothing, and its end."""
+"""Many concurrent streams at the process as an operator runs it: clients that read almost nothing, and its end."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ SMALL = 4096
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[tuple[Serving, Simulator, int]]:
-    """A gateway process, the simulator behind it in this one, and the gateway's port."""
+    """Run a gateway process with the simulator in this one. Yield the gateway's port."""
     async with Simulator() as sim:
         config = folder / "config.yaml"
         config.write_text(CONFIG.replace("URL", sim.url))
@@ -48,7 +48,7 @@ def resident(process: Serving) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 async def test_clients_that_read_next_to_nothing_cost_next_to_nothing(tmp_path: Path) -> None:
-    """Each takes 1 KB a second of an answer of 10 MB, whose provider is as fast as it may be."""
+    """Each reads 1 KB a second of an answer of 10 MB, which its provider sends at full speed."""
     async with serving(tmp_path) as (process, sim, port), AsyncExitStack() as stack:
         sim.answers["flood"] = Answer("x" * 10_000_000, chunk=20_000)
         async with client(port) as first:  # what is loaded with a first request

@@ -57,7 +57,7 @@ async def test_an_openai_format_provider_gets_the_clients_own_json(
     response = await http.post(CHAT, content=text.encode(), headers={"content-type": "application/json"})
     assert response.status_code == 200
     ours = {"model": "m", "stream": True, "stream_options": {"include_usage": True}}
-    # By their repr, which tells -0.0 from 0, 1 from 1.0 and True, and one huge integer from the next.
+    # Compare by repr, which distinguishes -0.0 from 0, 1 from 1.0 and True, and one huge integer from the next.
     assert repr(sorted(run.sim.calls[0].body.items())) == repr(sorted((json.loads(text) | ours).items()))
 
 

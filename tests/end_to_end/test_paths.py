@@ -1,4 +1,4 @@
-"""Paths and methods as clients come up with them, over raw sockets."""
+"""Paths and methods that clients send, over raw sockets."""
 
 import json
 
@@ -15,7 +15,7 @@ JOINED = ["/v1/chat/completions/", "//v1/chat/completions", "/v1//chat/completio
 
 
 async def asked(run: Running, method: str, path: str, body: bytes = b"") -> wire.Response:
-    """The answer to a request that ends its connection; a HEAD's is read as what came."""
+    """Return the answer to a request that ends its connection. A HEAD's answer has no body."""
     async with wire.client(run.port) as client:
         head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n"
         await client.send(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)

@@ -79,7 +79,7 @@ async def whole(http: httpx.AsyncClient, model: str, **more: Any) -> dict[str, A
 
 
 def assert_clean(body: str) -> None:
-    """Nothing of the secrets in the response's bytes, however its JSON spells them."""
+    """Assert that the response's bytes contain none of the secrets, however its JSON spells them."""
     plain_text = body.encode().decode("unicode_escape", "ignore") + body
     assert not any(secret in plain_text for secret in SECRETS)
 

@@ -1,8 +1,8 @@
-"""Every unnatural end of an answer, at every position inside a secret: nothing of the secret gets out.
+"""Every unnatural end of an answer, at every position inside a secret: no part of the secret is sent.
 
 Each answer breaks off inside the secret in all its texts at once: content, reasoning, refusal, a tool call's arguments,
-of two choices where the provider has them. So what the client gets is known to the character: what stood before the
-secret, or that and the whole label.
+and two choices if the provider supports them. The client's text is therefore known to the character: the text before
+the secret, alone or with the whole label.
 """
 
 import asyncio
@@ -41,9 +41,9 @@ both_ways = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "w
 BEFORE, BEFORE_IN_JSON = "To ", '{"to": "To '
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
 LIMIT = 4
-"""Seconds within which a busy machine has asked for all answers of a test, and had their beginnings."""
+"""Seconds for a busy machine to request all answers of a test and receive their beginnings."""
 NEVER = 10_000
-"""Pieces after which a fault comes that is to come behind all of them."""
+"""Number of pieces after which a fault comes after all of them."""
 
 CAPS: dict[str, dict[str, Any]] = {
     "tokens": {"token_cap/tokens": {"max_tokens": 5}},
@@ -56,7 +56,7 @@ TIGHT: dict[str, dict[str, Any]] = {
     **{f"chunks{most}": {f"token_cap/chunks{most}": {"max_chunks": most}} for most in range(1, 25, 2)},
     **{f"cost{most}": {f"cost_cap/cost{most}": {"max_usd": 0.0001 * most}} for most in range(2, 40, 3)},
 }
-"""Caps that end an answer of some sixty characters early, one after the other."""
+"""Caps that end an answer of some sixty characters early, in turn."""
 ENDING: dict[str, dict[str, Any]] = {
     "blocked": {"redact/seven": {"rules": [{"name": "seven", "regex": "7", "action": "block"}]}},
     "seconds": {"token_cap/seconds": {"max_seconds": LIMIT}},
@@ -82,12 +82,15 @@ def choices_of(provider: str) -> int:
 
 
 def asking(provider: str) -> dict[str, Any]:
-    """Members of the request that make room for all texts of `broken_off`."""
+    """Return the request's members that all texts of `broken_off` need."""
     return {"n": choices_of(provider)} | ({} if provider == "gemini" else {"tools": TOOLS})
 
 
 def broken_off(cut: Cut, provider: str, **how: Any) -> Answer:
-    """An answer that says a secret's beginning in every text. Gemini tells calls whole; a refusal is OpenAI's."""
+    """Make an answer that says a secret's beginning in every text.
+
+    Gemini sends calls whole. Only OpenAI has a refusal.
+    """
     begun = f"{BEFORE}{cut.begun}"
     return Answer(
         begun,
@@ -109,7 +112,7 @@ def places_of(provider: str) -> dict[str, str]:
 
 
 def assert_nothing_of(cut: Cut, response: Response, provider: str, *, nothing: bool = False) -> None:
-    """The client got all that stood before the secret and none of it; with `nothing`, no text at all."""
+    """Assert that the client got all text before the secret and none of it. With `nothing`, it got no text at all."""
     assert_hidden(response.body, [cut.secret])
     got, before = said(response), {} if nothing else places_of(provider)
     assert got.keys() == before.keys(), (cut, response.status, bytes(response.body[:500]))
@@ -132,7 +135,7 @@ async def each_cut(run: Running, provider: str, stream: bool, how: dict[str, Any
 @each_provider
 @pytest.mark.parametrize("kind", ["drop", "reset", "error", "eof"])
 async def test_an_answer_that_breaks(run: Running, kind: FaultKind, provider: str, stream: bool) -> None:
-    """The break comes a little after the text, most of which the client has by then."""
+    """The break comes a little after the text, and the client has most of the text by then."""
     how = {"pace": 0.005, "fault": InjectedFault(kind, after=NEVER)}
     responded = await each_cut(run, provider, stream, how)
     for cut, response in zip(CUTS, responded, strict=True):
@@ -147,7 +150,7 @@ async def test_an_answer_that_breaks(run: Running, kind: FaultKind, provider: st
 async def test_an_answer_that_breaks_as_its_text_comes(
     run: Running, kind: FaultKind, provider: str, stream: bool
 ) -> None:
-    """The break is read together with the text, before anything went to the client."""
+    """The gateway reads the break together with the text, before the client got anything."""
     responded = await each_cut(run, provider, stream, {"fault": InjectedFault(kind, after=NEVER)})
     for cut, response in zip(CUTS, responded, strict=True):
         assert_nothing_of(cut, response, provider, nothing=response.status != 200)
@@ -238,7 +241,7 @@ async def cancel(run: Running, id: str) -> None:
 
 
 async def test_a_client_that_leaves(run: Running) -> None:
-    """It shuts its side, so that what the gateway says after that is seen too."""
+    """It closes only its sending side, so that the gateway's later output is seen too."""
     async with silent(run, PROVIDERS, True) as ended:
         for cut, provider, asker in ended:
             asker.half_close()
@@ -252,7 +255,7 @@ async def test_a_client_that_leaves(run: Running) -> None:
 async def silent(
     run: Running, providers: Sequence[str], stream: bool, prefix: str = ""
 ) -> AsyncIterator[list[tuple[Cut, str, Client]]]:
-    """Clients whose providers fell silent inside a secret, one for each cut, all that came before having been read."""
+    """Return clients whose providers fell silent inside a secret, one for each cut, after reading all previous text."""
     for cut in CUTS:
         run.sim.answers[cut.name] = partial(_silent_at, cut)
     async with AsyncExitStack() as stack:
@@ -278,7 +281,7 @@ def _silent_at(cut: Cut, ask: Ask) -> Answer:
 @both_ways
 @each_provider
 async def test_a_block_inside_the_secret(run: Running, provider: str, stream: bool) -> None:
-    """A seven, which is blocked, stands in the secret, and does not end it."""
+    """A blocked seven stands in the secret, and does not end it."""
     cuts = [cut for cut in CUTS if cut.secret.name in ("email", "key")]
     for cut in cuts:
         run.sim.answers[cut.name] = Answer(f"{BEFORE}{cut.begun}7{cut.secret.text[cut.length :]} and more", chunk=1)
@@ -312,7 +315,7 @@ async def test_a_cap_while_a_secret_is_held_in_the_thoughts(
 
 
 async def thinking_of(run: Running, prefix: str, text: str, provider: str, stream: bool) -> list[Response]:
-    """Responses to answers whose thoughts break off inside a secret, and whose text makes a policy end them."""
+    """Return responses to answers whose thoughts break off inside a secret, and whose text makes a policy end them."""
     for cut in CUTS:
         run.sim.answers[cut.name] = Answer(text, reasoning=f"{BEFORE}{cut.begun}", chunk=5)
     return await together(answered(run, f"{prefix}-{provider}-{cut.name}", stream) for cut in CUTS)
@@ -327,7 +330,7 @@ def assert_thought_nothing_of(cut: Cut, response: Response) -> None:
 @both_ways
 @each_provider
 async def test_a_cap_in_the_middle_of_what_stands_for_a_secret(run: Running, provider: str, stream: bool) -> None:
-    """Wherever a cap cuts, the client has the beginning of the redacted answer."""
+    """Wherever a cap cuts, the client gets the beginning of the redacted answer."""
     for secret in SECRETS:
         run.sim.answers[f"all-{secret.name}"] = Answer(f"{BEFORE}{secret.text} and one two three four, bye", chunk=1)
     cases = [(secret, cap) for secret in SECRETS for cap in TIGHT]

@@ -25,7 +25,7 @@ REDACTED_ARGUMENTS = {"to": REDACTED, "deep": [{"card": "************1881"}], RE
 SIZES = range(1, len(TEXT) + 1)
 """Pieces of each size cut the text at every position."""
 IN_JSON = range(1, len(TEXT) + 10)
-"""The same for the text that is the first string of `ARGUMENTS`."""
+"""Return the same for the text that is the first string of `ARGUMENTS`."""
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,11 @@ async def test_a_json_answer(run: Running, name: str, stream: bool, prompt: str)
 # ---- fields that the simulator does not tell
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A way in which an OpenAI-format server tells text: the delta for a piece (`first` of its text or not), the
-    member of a whole message, and where the client finds it."""
+    """A field for text in OpenAI-format servers.
+
+    It has the delta for a piece (`first` of its text or not), the member of a whole message, and the place at the
+    client.
+    """
 
     delta: Callable[[str, bool], dict[str, Any]]
     message: Callable[[str], dict[str, Any]]
@@ -134,7 +137,7 @@ SHAPES = {
 
 
 def telling(shape: Shape, text: str) -> Callable[[Any], bytes]:
-    """A provider that cuts the text in two, where its model's name says, or tells it whole if asked to."""
+    """A provider that cuts the text in two where its model's name says, or sends it whole on request."""
 
     def respond(body: Any) -> bytes:
         cut = int(body["model"])

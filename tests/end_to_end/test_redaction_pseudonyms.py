@@ -1,4 +1,4 @@
-"""Pseudonyms over the wire: the provider sees placeholders alone, the client its own values, however they came back."""
+"""Pseudonyms over the wire: the provider sees only placeholders, and the client its own values."""
 
 import json
 from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ def everywhere(size: int, ask: Ask) -> Answer:
 @both_ways
 @each_provider
 async def test_the_way_there_and_back(run: Running, name: str, stream: bool) -> None:
-    """The placeholders come back cut at every position, in every text, in other letters."""
+    """The placeholders come back cut at every position, in every text, and in other letter case."""
     sizes = range(1, len(SAYS) + 1)
     run.sim.answers |= {f"m{size}": partial(everywhere, size) for size in sizes}
     asked = (answered(run, f"named-{name}-m{size}", stream, prompt=PROMPT, tools=TOOLS) for size in sizes)
@@ -70,7 +70,7 @@ async def test_the_way_there_and_back(run: Running, name: str, stream: bool) -> 
 @both_ways
 @each_provider
 async def test_a_conversation_keeps_its_names(run: Running, name: str, stream: bool) -> None:
-    """The same value is the same placeholder in every message and in a tool's arguments."""
+    """The same value has the same placeholder in every message and in a tool's arguments."""
     run.sim.answers["m"] = Answer("So [EMAIL-1] it is, not [EMAIL-2].", chunk=3)
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": json.dumps({"to": BOB})}}
     messages: list[dict[str, Any]] = [

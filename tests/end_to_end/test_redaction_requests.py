@@ -22,7 +22,7 @@ IN_ESCAPES = json.dumps(json.dumps(TEXT)[1:-1])[1:-1]
 
 
 def said(**members: Any) -> Messages:
-    """A turn of the assistant's in the middle of the conversation."""
+    """Make an assistant's turn in the middle of the conversation."""
     return [*ASKING, {"role": "assistant", "content": "hi", **members}, *ASKING]
 
 

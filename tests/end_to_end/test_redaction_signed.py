@@ -44,7 +44,7 @@ async def shared(anyio_backend: object) -> AsyncIterator[Running]:
 @both_ways
 @each_provider
 async def test_an_answer_that_goes_on_inside_a_secret(run: Running, name: str, stream: bool) -> None:
-    """The client wrote the beginning itself; nothing of the rest gets out."""
+    """The client wrote the beginning itself. No part of the rest is sent."""
     for cut in CUTS:
         run.sim.answers[cut.name] = Answer(f"{cut.secret.text[cut.length :]} and more.", chunk=3)
     asked = (answered(run, f"{name}-{cut.name}", stream, messages=begun(cut.begun)) for cut in CUTS)
@@ -105,7 +105,7 @@ async def test_a_redacted_thought_goes_without_its_signature(run: Running, strea
 @both_ways
 @pytest.mark.parametrize("kind", ["finish", "error"])
 async def test_a_thought_that_was_cut_inside_a_secret_goes_without(run: Running, kind: str, stream: bool) -> None:
-    """The block is complete, and so signed; the end that follows drops what was held of it."""
+    """The block is complete and therefore signed. The end that follows drops its held text."""
     for secret in SECRETS:
         cuts = [Cut(secret, length) for length in range(1, len(secret.text))]
         for cut in cuts:
@@ -148,7 +148,7 @@ async def test_of_two_thoughts_the_redacted_one_goes_without(anyio_backend: obje
 
 @both_ways
 async def test_geminis_signatures_stay_with_calls_and_texts(anyio_backend: object, stream: bool) -> None:
-    """They are sealed and of no text in particular; the provider refuses a call that comes back without its own."""
+    """They are sealed and belong to no text. The provider rejects a call that is returned without its own."""
     parts = [
         {"text": TEXT, "thought": True},
         {"text": TEXT, "thoughtSignature": "c2lnbmVkIHRleHQ="},

@@ -1,6 +1,6 @@
-"""Every switch of a redact rule, on the rule and as its policy's default, in both modes: each setting has its effect.
+"""Every setting of a redact rule, on the rule and as its policy's default, in both modes, has its effect.
 
-A switch is a row with two or more settings whose answers differ, or the row tests nothing.
+A row has two or more values with different answers. Otherwise it would test nothing.
 """
 
 import hashlib
@@ -31,7 +31,9 @@ HASHED = f"[R:{hmac.new(KEY.encode(), b'PRJ-1234', hashlib.sha256).hexdigest()[:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A rule, what its switch is set to, and what the client gets of `text`. `for_policy`: on the policy alone."""
+    """A rule, its setting's value, and the client's result for `text`. With `for_policy`, it is set on the policy
+    alone.
+    """
 
     rule: dict[str, Any]
     switch: dict[str, Any]
@@ -216,7 +218,7 @@ def texts_in(value: Any) -> list[str]:
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("direction", DIRECTIONS)
 async def test_direction(run: Running, direction: str, action: str, stream: bool, mode: str) -> None:
-    """On what the provider got, in every kind of message, and on what the client got."""
+    """The check covers the provider's data, in every kind of message, and the client's."""
     up, down = DIRECTIONS[direction] if mode == "enforce" else (False, False)
     run.sim.answers["m"] = Answer(SAYS, chunk=1)
     for place, name in product(PLACES, PROVIDERS):
@@ -235,7 +237,7 @@ async def test_direction(run: Running, direction: str, action: str, stream: bool
 
 
 def assert_asked(run: Running, expected: str) -> None:
-    """The provider saw this text in each message of `CONVERSATION`, and never another in its place."""
+    """Assert that the provider got this text in each message of `CONVERSATION`, and no other in its place."""
     [call] = run.sim.calls
     seen = "\n".join(texts_in(call.body))
     for message in ("System.", "Part.", "Assistant.", "Tool."):

@@ -1,4 +1,4 @@
-"""Members that repeat an answer's text past its channels: they reach the client only while no rule enforces.
+"""Members that repeat an answer's text outside its channels reach the client only if no rule enforces.
 
 Real servers send most of these: vLLM `token_ids` and `prompt_text`, OpenRouter `reasoning_details`, Groq `x_groq`.
 """
@@ -68,13 +68,13 @@ COPIES: dict[str, dict[str, Any]] = {
         ]
     },
 }
-"""Members of OpenAI's format that hold a copy, by where they stand."""
+"""Members of OpenAI's format that contain a copy, by their place."""
 KEPT = {"choice": "0.text", "delta": "0.mood", "chunk": "prompt_text", "call": "0.tool_calls.0.extra_content"}
-"""A place where a chain that enforces nothing shows each; of the envelope it is the id that shows."""
+"""Places where a chain that enforces nothing shows each copy. Of the envelope, the ID shows it."""
 
 
 def openai(where: str) -> dict[str, Any]:
-    """An answer with the copies at one place, as the members of a chunk or of a whole answer."""
+    """Make an answer with the copies at one place, as the members of a chunk or of a whole answer."""
     copies = deepcopy(COPIES[where])
     message = {"content": TEXT, **(copies if where in ("delta", "call") else {})}
     choice = {"index": 0, "message": message, "finish_reason": "stop", **(copies if where == "choice" else {})}
@@ -123,7 +123,7 @@ OTHERS = {"anthropic": stream_answer(ANTHROPIC, end=b""), "gemini": stream_answe
 
 
 def _respond(body: Any) -> bytes:
-    """By the model's name; OpenAI's is asked for whole answers too."""
+    """The model's name chooses. OpenAI's model also serves whole answers."""
     model = body.get("model") or ""
     if model not in COPIES:
         return OTHERS["anthropic" if "max_tokens" in body else "gemini"]

@@ -1,5 +1,7 @@
-"""The configuration changes while the gateway runs: new requests follow, those in flight do not, and a file that is not
-right changes nothing."""
+"""The configuration changes while the gateway runs: new requests use it, and those in flight do not.
+
+An invalid file changes nothing.
+"""
 
 import asyncio
 import logging
@@ -43,7 +45,7 @@ async def test_a_file_written_in_place_is_noticed(tmp_path: Path) -> None:
 
 
 async def test_a_swap_of_the_symlink_that_kubernetes_mounts_is_noticed(tmp_path: Path) -> None:
-    """config.yaml -> ..data/config.yaml, ..data -> a folder: all of it is swapped by renaming ..data."""
+    """config.yaml -> ..data/config.yaml, ..data -> a folder. Renaming ..data replaces all of it."""
     mount = tmp_path / "mount"
     (mount / "..1").mkdir(parents=True)
     (mount / "..data").symlink_to("..1")
@@ -220,7 +222,7 @@ async def test_what_needs_a_restart_is_announced(tmp_path: Path, caplog: pytest.
 
 
 async def test_keys_cannot_be_taken_out_of_a_gateway_that_others_can_reach(tmp_path: Path) -> None:
-    """The file alone would be right: without keys it names loopback. But this process listens elsewhere."""
+    """The file alone is valid: without keys it names loopback. But this process listens elsewhere."""
     text = CONFIG.replace("port: 0,", "port: 0, host: 0.0.0.0,") + KEYS.replace("{team}", "0123456789")
     async with reloading(tmp_path / "config.yaml", text) as run:
         run.save(CONFIG.format(url=run.sim.url))
@@ -330,8 +332,9 @@ policies: {redact/words: {rules: [{name: word, words: [word], replace: "[LABEL]"
 
 
 async def test_the_process_reloads_by_itself_and_on_sighup(tmp_path: Path) -> None:
-    """With `python -m proxy serve`: options of the command line stay, a bad file is told at its place, SIGHUP reads it
-    again."""
+    """With `python -m proxy serve`, command-line options stay, an invalid file is reported with its place, and SIGHUP
+    reloads.
+    """
     config = tmp_path / "config.yaml"
     config.write_text(PROCESS)
     async with started(config, "--host", "localhost") as serving, plain(serving.url) as http:

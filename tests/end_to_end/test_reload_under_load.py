@@ -1,4 +1,4 @@
-"""Reloading while many streams are in flight, and again and again."""
+"""Reloads while many streams are in flight, again and again."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ STREAMS, RELOADS = 100, 50
 
 
 async def test_reloads_under_load_affect_no_stream_and_are_never_mixed(tmp_path: Path) -> None:
-    """100 streams in flight all the time, each over several of the 50 reloads, a third of which are broken."""
+    """100 streams are in flight all the time, each over several of the 50 reloads, a third of which are invalid."""
     async with reloading(tmp_path / "config.yaml", watch=False) as run:
         assert run.reloader is not None
         run.sim.answers["m"] = Answer("a word, " * 8, chunk=7, pace=0.2)
@@ -67,7 +67,7 @@ def versions_alive(ours: dict[str, str]) -> set[str]:
 
 
 async def test_old_automata_are_freed_also_when_the_heap_was_frozen(tmp_path: Path) -> None:
-    """As `sluice serve` does once it is warm; there the collector hardly ever runs by itself."""
+    """Set the collector as `sluice serve` does after its warm-up, where it rarely runs by itself."""
     async with reloading(tmp_path / "config.yaml", watch=False) as run, plain(run.url) as http:
         assert run.reloader is not None
         run.sim.answers["m"] = Answer("one word")

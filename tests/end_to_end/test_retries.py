@@ -1,5 +1,7 @@
-"""Retries, fallbacks and the choice of a target, as clients and providers see them. (What each failure comes to is
-tests/end_to_end/test_failures.py.)"""
+"""Retries, fallbacks and the choice of a target, as clients and providers see them.
+
+tests/end_to_end/test_failures.py tests the result of each failure.
+"""
 
 import asyncio
 import itertools
@@ -29,7 +31,7 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 
 def gateway(models: str = "", retries: str = QUICK, server: str = "") -> AbstractAsyncContextManager[Running]:
-    """A gateway with more `models` (YAML lines), and what else stands behind them."""
+    """Run a gateway with more `models` (YAML lines), and the other providers behind them."""
     config = CONFIG.replace(ONCE, f"retries: {{{{{retries}}}}}").replace("port: 0", f"port: 0{server}")
     return running(config, models)
 

@@ -1,4 +1,4 @@
-"""Failures as the OpenAI SDK shows them: its own exception for each, before the first event and after it."""
+"""Failures as the OpenAI SDK reports them: an exception for each, before and after the first event."""
 
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ async def shared_hasty(anyio_backend: object) -> AsyncIterator[Running]:
 
 @pytest.fixture
 async def hasty(shared_hasty: Running) -> AsyncIterator[Running]:
-    """A gateway that waits for a first token for 0.1 s, and then 0.15 s between chunks."""
+    """Run a gateway that waits 0.1 s for a first token, and then 0.15 s between chunks."""
     async with fresh(shared_hasty) as run:
         yield run
 
@@ -56,7 +56,7 @@ async def drained(client: AsyncOpenAI, model: str, stream: bool = True, **settin
 
 # ---- the provider refuses
 class Refusal(NamedTuple):
-    """A status that a provider refuses with, and what becomes of it."""
+    """A status of a provider's error, and the result."""
 
     sent: int
     raised: type[openai.APIStatusError]

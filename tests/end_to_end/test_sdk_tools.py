@@ -1,5 +1,7 @@
-"""Tools and JSON answers through the OpenAI SDK: calls in pieces, conversations of several turns, schemas; with
-our own engine, and with LiteLLM's."""
+"""Tools and JSON answers through the OpenAI SDK, with our own engine and LiteLLM's.
+
+They cover calls in pieces, conversations of several turns, and schemas.
+"""
 
 import json
 from collections.abc import AsyncIterator
@@ -59,7 +61,7 @@ async def client(run: Running) -> AsyncIterator[AsyncOpenAI]:
 
 
 async def answered(client: AsyncOpenAI, stream: bool, **settings: Any) -> tuple[ChatCompletionMessage, str]:
-    """The message, joined by the SDK where it was streamed, and the finish reason."""
+    """Return the message, joined by the SDK if it was streamed, and the finish reason."""
     settings = {"messages": USER} | settings
     if not stream:
         whole = (await client.chat.completions.create(**settings)).choices[0]

@@ -1,4 +1,4 @@
-"""`python -m proxy serve` as an operator sees it: it gets ready, answers, drains, and says what is wrong."""
+"""`python -m proxy serve` as an operator sees it: it becomes ready, answers, drains, and reports errors."""
 
 import asyncio
 import json

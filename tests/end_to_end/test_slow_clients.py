@@ -1,4 +1,4 @@
-"""Clients that do not read, do not send, or send too much: each is bounded in time and memory, and cut off."""
+"""Clients that do not read, do not send, or send too much are limited in time and memory, and cut off."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ async def test_a_client_that_never_reads_is_dropped_while_the_provider_floods(
 async def test_a_client_that_never_reads_the_end_of_its_response_is_dropped(
     run: Running, slow: Client, header: str, stream: bool
 ) -> None:
-    """The gateway is done with the request; what is left lies in the connection's buffer."""
+    """The gateway has finished the request. The rest is in the connection's buffer."""
     run.sim.answers["large"] = Answer("x" * 40_000, chunk=0)
     await slow.send(chat("openai-large", header, stream=stream))
     assert (await run.recorded()).outcome == "completed"
@@ -80,7 +80,7 @@ async def test_a_client_that_asks_again_without_reading_is_dropped(run: Running,
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_reads_slowly_gets_all(run: Running, slow: Client, stream: bool) -> None:
-    """It takes longer than the limit of a write, which counts from the last byte taken."""
+    """It takes longer than the limit of a write, which counts from the last byte read."""
     text = "x" * 4_000_000
     run.sim.answers["large"] = Answer(text, chunk=10_000)
     await slow.send(chat("openai-large", stream=stream))
@@ -95,7 +95,7 @@ async def test_a_client_that_reads_slowly_gets_all(run: Running, slow: Client, s
 
 
 async def test_a_client_that_takes_a_little_at_a_time_is_not_taken_for_one_that_takes_nothing() -> None:
-    """The kernel holds megabytes for it, so that it takes minutes until our own buffer moves."""
+    """The kernel holds megabytes for it, so our own buffer does not change for minutes."""
     async with running(CONFIG, "timeouts: {{write: 1}}") as run, client(run.port, receive_buffer=SMALL) as reader:
         run.sim.answers["flood"] = FLOOD
         await reader.send(chat("openai-flood"))
@@ -136,7 +136,7 @@ async def test_a_connection_that_sends_no_request_is_closed(run: Running, slow: 
 @pytest.mark.parametrize("used", [False, True])
 @pytest.mark.parametrize("cut", [20, 60, -60])
 async def test_a_request_that_stops_half_way_is_a_408(run: Running, slow: Client, used: bool, cut: int) -> None:
-    """In its head's first line, in its headers, in its body; as a connection's first request and as its second."""
+    """It stalls in its first line, in its headers, or in its body, as a connection's first or second request."""
     if used:
         await slow.send(chat("openai-sim-chat"))
         await slow.response()
@@ -151,7 +151,7 @@ async def test_a_request_that_stops_half_way_is_a_408(run: Running, slow: Client
 
 
 async def test_the_time_for_a_head_counts_from_its_first_byte() -> None:
-    """On a connection whose last response the client may still be reading, too."""
+    """It is on a connection whose last response the client may still be reading, too."""
     async with running(CONFIG, limits=Limits(head=0.2, write=60)) as run, client(run.port) as asker:
         await asker.send(chat("openai-sim-chat"))
         await asker.response()
@@ -234,7 +234,7 @@ async def test_a_body_that_nobody_wants_and_that_does_not_end_is_cut_off(run: Ru
 
 # ---- clients that send too much
 async def test_a_refused_body_does_not_cost_its_client_the_answer(run: Running) -> None:
-    """The client first sends all, reading nothing, as most do: more than all buffers on the way hold."""
+    """Like most clients, it first sends everything and reads nothing: more than all buffers on the way hold."""
     body = b"x" * 30_000_000
     async with client(run.port) as sender:
         await sender.send(post("/v1/chat/completions", body))
@@ -255,7 +255,7 @@ async def test_a_huge_head_is_a_431(run: Running, many: bool) -> None:
 
 
 async def test_an_endless_head_is_bounded(run: Running) -> None:
-    """Nothing of it is kept beyond the limit, and its sender is cut off."""
+    """Nothing beyond the limit is kept, and its sender is cut off."""
     async with client(run.port) as sender:
         await sender.send(b"GET /healthz HTTP/1.1\r\nx-endless: ")
         sent = 0

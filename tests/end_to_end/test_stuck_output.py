@@ -1,4 +1,4 @@
-"""`sluice serve` whose output nobody takes: it serves and ends all the same, and tells what it could not tell."""
+"""`sluice serve` whose output nobody reads still serves and ends, and reports the lines that it dropped."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ LONG = "no-such-model-" + "\U0001d4d0" * 240
 """A name that makes an access line longer than 1 kB."""
 
 SOON = 10.0
-"""Seconds that ending may take at the most: far more than two for the notice and one for what is left to be told."""
+"""Maximum seconds for the end: far more than two for the notice and one for the remaining output."""
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def filled(descriptor: int) -> int:
-    """The same descriptor, to which not one byte more can be written."""
+    """Fill a descriptor, so that not one more byte can be written."""
     os.set_blocking(descriptor, False)
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -104,7 +104,7 @@ async def test_neither_stdout_nor_stderr_keeps_it_from_serving_and_ending(
 
 
 async def test_descriptors_that_are_closed_at_the_start_are_no_connections_later(config: Path) -> None:
-    """The system gives the lowest free number to what is opened next: log lines would go into a client's answer."""
+    """The system assigns the lowest free number to the next opened file. Log lines would go into a client's answer."""
     async with started(config, shell='exec "$@" <&- >&- 2>&-') as serving, plain(serving.url) as http:
         await serving.ready(http)
         for _ in range(5):
@@ -139,7 +139,7 @@ async def test_a_reader_that_stops_loses_lines_and_hears_how_many(config: Path) 
 
 
 def read_until_told(reader: int) -> tuple[list[dict[str, Any]], int]:
-    """The lines of requests, until all is read, and how many the one line between them says were dropped."""
+    """Read the lines of requests, and the number of dropped lines in the line between them."""
     lines: list[dict[str, Any]] = []
     dropped = 0
     data = b""
@@ -165,7 +165,7 @@ async def test_a_disk_that_answers_no_more_does_not_keep_the_process(config: Pat
 
 # ---- what an operator must see all the same
 async def test_a_crash_at_the_start_is_told(tmp_path: Path) -> None:
-    """Not a fault of the configuration, which has its own words: one that nobody thought of."""
+    """This is not an error of the configuration, which has its own messages, but an unexpected one."""
     broken = tmp_path / "sitecustomize.py"
     broken.write_text(
         "import proxy.app\ndef fails(*a, **k): raise RuntimeError('thought of by nobody')\n"

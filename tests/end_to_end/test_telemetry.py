@@ -1,5 +1,4 @@
-"""The spans of real requests, on every way that one can end: one tree each, complete, and without a word of what was
-said."""
+"""The spans of real requests, for every possible end: one complete tree each, without any text."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Two keys at one target: what the requests of one make fail is not refused to the other."""
+"""Two keys at one target: failures of one key's requests do not affect the other."""
 
 import asyncio
 from collections import Counter
@@ -41,7 +41,7 @@ async def gateway(
 
 
 def by_prompt(ask: Ask) -> Answer:
-    """Slow where the prompt wants it, as a prompt of a million tokens would be."""
+    """Answer slowly if the prompt says so, as for a prompt of a million tokens."""
     match ask.prompt:
         case "slow":
             return Answer("late", head_delay=60)
@@ -54,7 +54,7 @@ def by_prompt(ask: Ask) -> Answer:
 
 
 class Key:
-    """A client with a key; `seen` counts the statuses and codes that it got."""
+    """A client with a key. `seen` counts its statuses and codes."""
 
     def __init__(self, http: httpx.AsyncClient, name: str) -> None:
         self._http = http

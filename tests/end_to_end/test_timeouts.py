@@ -1,4 +1,4 @@
-"""A provider that is too slow: the limits of `timeouts`, each with its error, its outcome, and the provider closed."""
+"""A provider that is too slow: the limits of `timeouts`, each with its error, its outcome, and a closed provider."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ async def limited(limits: str) -> AsyncIterator[Running]:
 
 
 async def ask(run: Running, model: str, *, stream: bool) -> Response:
-    """The response of a request that must fail with a timeout, its provider closed."""
+    """Return the response of a request that must fail with a timeout, with its provider closed."""
     async with client(run.port) as asker:
         await asker.send(chat(model, stream=stream))
         response = await asker.response()
@@ -75,7 +75,7 @@ async def test_an_answer_without_end_is_ended_by_the_total(stream: bool) -> None
 
 
 async def test_the_total_ends_an_answer_whose_client_does_not_read() -> None:
-    """The error cannot be told either, so that the write limit then drops the client."""
+    """The error cannot be sent either, so the write limit then drops the client."""
     async with limited("total: 1, write: 0.3") as run, client(run.port, receive_buffer=SMALL) as reader:
         run.sim.answers["flood"] = FLOOD
         await reader.send(chat("openai-flood"))

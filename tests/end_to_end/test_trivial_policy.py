@@ -1,4 +1,4 @@
-"""The way through for a policy: what it changes, stops, refuses or breaks, for every provider, streamed and whole."""
+"""Policies that change, stop, reject or fail, for every provider, streamed and whole."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -48,11 +48,11 @@ RULES = {
     "reject": "reject/x",
     "hold": "hold/x",
 }
-"""The policies of the models `{rule}-{provider}-*`; those of `{provider}-*` are the default."""
+"""Configure the policies of the models `{rule}-{provider}-*`. Those of `{provider}-*` are the default."""
 
 
 def model(rule: str, provider: str = "openai") -> str:
-    """The name of a model under a rule; its provider is asked for `m`."""
+    """Return the name of a model under a rule. Its provider is asked for `m`."""
     return f"{rule.replace(' ', '_')}-{provider}-m"
 
 

@@ -1,4 +1,4 @@
-"""docs/tutorial.md: each of its commands, in its order, as a reader would run them."""
+"""docs/tutorial.md: each of its commands, in order, as a reader runs them."""
 
 import importlib.util
 import json
@@ -42,7 +42,7 @@ class Backend(BaseHTTPRequestHandler):
 
 @dataclass(slots=True)
 class Reader:
-    """Somebody who follows the tutorial: what they have exported, and the gateway that they have running."""
+    """A reader of the tutorial: exported variables, and the running gateway."""
 
     folder: Path
     ports: dict[str, int]
@@ -50,7 +50,7 @@ class Reader:
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def does(self, block: str) -> str:
-        """Run a block; what it printed."""
+        """Run a block and return its output."""
         for port, ours in self.ports.items():
             block = block.replace(f":{port}", f":{ours}").replace(f"--port {port}", f"--port {ours}")
         block = block.replace("make serve", f"exec sluice serve --config {ROOT / 'config.yaml'}")

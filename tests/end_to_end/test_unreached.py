@@ -1,4 +1,4 @@
-"""Providers that are not reached: the operator reads the system's reason, and nobody pays for what was never sent."""
+"""Unreachable providers: the operator sees the system's reason, and unsent requests are not billed."""
 
 import asyncio
 import logging
@@ -50,7 +50,7 @@ async def no_name() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def full() -> AsyncIterator[str]:
-    """A port whose queue is full: a connection to it is neither taken nor refused."""
+    """Open a port whose queue is full. A connection to it is neither accepted nor refused."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
@@ -60,7 +60,7 @@ async def full() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def mute() -> AsyncIterator[str]:
-    """A port that takes connections and never answers a TLS handshake."""
+    """Open a port that accepts connections and never answers a TLS handshake."""
 
     async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(65536):

@@ -1,7 +1,7 @@
-"""The exit matrix of the bill: whatever ends a request, tokens and dollars are on its record, marked for what they are.
+"""The bill at every exit: whatever ends a request, its record has tokens and dollars, with their source.
 
-A token of output costs 100 dollars a million here, one of input 10. The simulator counts 4 characters a token and tells
-its counts where each provider does: OpenAI at the end, Anthropic's prompt at the beginning, Gemini's on the way.
+A token of output costs 100 dollars a million here, one of input 10. The simulator counts 4 characters a token. It
+reports its counts like each provider: OpenAI at the end, Anthropic the prompt at the beginning, Gemini on the way.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ timeouts: {{first_token: 1, idle: 1}}
 
 
 class Block:
-    """Ends a choice as a block does, at its tenth piece; or raises there."""
+    """Ends a choice as a block does, at its tenth piece, or raises there."""
 
     deadline: float | None = None
 
@@ -185,7 +185,7 @@ async def _sent(run: Running, pieces: int) -> None:
 
 
 COMPLETION = {finish: 50, finish_without_usage: 50, cap: 10, block: 10, disconnect_just_before_the_end: 50}
-"""Tokens that the provider has made by then; 10 where nothing is said."""
+"""The tokens that the provider has made by then, 10 by default."""
 
 CUT: tuple[Exit, ...] = (
     cap,

@@ -1,4 +1,4 @@
-"""Clients that vanish without a word: no FIN, no RST, no answer to anything. The kernel finds them, as told."""
+"""Clients that vanish without a FIN, a RST or an answer. The kernel finds them, as configured."""
 
 import ctypes
 import socket
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", rea
 
 SO_ATTACH_FILTER = 26
 RETURN_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
-"""The packet filter `return 0`: not a byte of any packet comes through."""
+"""The packet filter `return 0`: no byte of any packet passes."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ async def shared(anyio_backend: object) -> AsyncIterator[Running]:
 
 
 def vanish(one: Client) -> None:
-    """From here on nothing that is sent to the client reaches it, and it says nothing."""
+    """Cut the client off: nothing reaches it from now on, and it sends nothing."""
     program = ctypes.create_string_buffer(RETURN_NOTHING)
     filter = struct.pack("HL", 1, ctypes.addressof(program))
     one._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter)
@@ -35,7 +35,7 @@ def vanish(one: Client) -> None:
 
 @pytest.mark.parametrize(("model", "silent"), [("sim-long.pace-50", False), ("sim-chat.after-1-stall", True)])
 async def test_a_client_that_vanishes_stops_the_provider(run: Running, model: str, silent: bool) -> None:
-    """In a stream that trickles, which would take hours to fill the buffers, and in one that is silent."""
+    """The streams trickle, which would take hours to fill the buffers, or are silent."""
     async with client(run.port) as lost:
         await lost.send(chat(f"openai-{model}"))
         await lost.until(b'"content":"')

@@ -1,5 +1,7 @@
-"""Requests that wait in the gateway, for a retry or for a place: the wait is bounded, and whatever ends a request ends
-it there as well. Nothing more is asked of a provider then."""
+"""Requests that wait in the gateway, for a retry or for a slot.
+
+The wait is limited. Whatever ends a request ends it there too, and no provider gets a further request.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +22,7 @@ STREAMED = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "wh
 
 
 def gateway(server: str = "", limits: str = "") -> AbstractAsyncContextManager[Running]:
-    """A gateway with a target that takes one request at a time, and long waits before retries."""
+    """Run a gateway with a target that takes one request at a time, and long waits before retries."""
     config = CONFIG.replace(ONCE, LONG).replace("drain_seconds: 0", f"drain_seconds: 0{server}")
     return running(config, f"{ONE}timeouts: {{{{first_token: 60{limits}}}}}\n")
 
@@ -55,7 +57,7 @@ def newest(run: Running) -> str:
 
 
 async def left_alone(run: Running, calls: int = 1) -> None:
-    """No provider hears more of it, and no place is taken or waited for."""
+    """Assert that no provider gets more of it, and that no slot is taken or awaited."""
     await asyncio.sleep(0.05)
     assert len(run.sim.calls) == calls
     slots = [health.slots for _, health in run.gateway.targets.seen() if health.slots]
@@ -193,7 +195,7 @@ def full_with_a_fallback() -> AbstractAsyncContextManager[Running]:
 
 @asynccontextmanager
 async def full(server: str) -> AsyncIterator[tuple[Running, Client]]:
-    """A gateway that serves all the requests it may: one, of this client."""
+    """Run a gateway with the maximum of requests: one, of this client."""
     async with gateway(f", max_streams: 1{server}") as run, client(run.port) as first:
         await first.send(chat("openai-sim-chat.hang"))
         await run.sim.next_call()

@@ -1,4 +1,4 @@
-"""Chunks pass the modules that the map in `proxy/__init__.py` names: walked through a gateway on real sockets."""
+"""Chunks pass the modules in the map of `proxy/__init__.py`, through a gateway on real sockets."""
 
 import asyncio
 import re
@@ -71,7 +71,7 @@ UNNAMED = (
     "proxy.formats.fields",
     "proxy.formats.jsontext",
 )
-"""Packages and modules that a chunk may pass unnamed: vocabulary, helpers of a decoder, and the policies themselves."""
+"""Packages and modules that a chunk may pass unnamed: event types, helpers of a decoder, and the policies."""
 
 MAP = proxy.__doc__ or ""
 STEPS = re.findall(r"^\d\. (.*(?:\n   .*)*)", MAP, re.MULTILINE)
@@ -85,7 +85,7 @@ def named(text: str) -> list[str]:
 
 
 def place(module: str, names: Sequence[str]) -> int | None:
-    """The place of a module among names, or of the package that has it; None if it is not named."""
+    """Return the index of a module, or of its package, among names. None if it is not named."""
     fitting = [(len(name), -at) for at, name in enumerate(names) if within(module, (name,))]
     return -max(fitting)[1] if fitting else None
 
@@ -133,7 +133,7 @@ def walk() -> Iterator[list[str]]:
 
 
 async def walked(name: str) -> tuple[list[str], list[str], list[str]]:
-    """The modules that are passed by the first chunk, by one in the midst, and by all of the request."""
+    """Return the modules passed by the first chunk, by one in the middle, and by the whole request."""
     before, piece, end = FORMATS[name]
     async with provider() as (says, url), running(CONFIG.replace("{url}", url), POLICIES) as run:
         async with client(run.port) as asks:

@@ -1,4 +1,4 @@
-"""The budget for work: one for a request, shared by its attempts; what is over it is the client's error."""
+"""The budget for work: one for a request, shared by its attempts. Exceeding it is the client's error."""
 
 from collections.abc import AsyncIterator, Iterator
 

@@ -1,4 +1,4 @@
-"""Policies that do next to nothing, each in its own way: they prove the way through, for a policy of any kind."""
+"""Trivial policies, one for each kind of action. They test the gateway's handling of any policy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from proxy.config.models import Strict
 
 
 class Config(Strict):
-    """`after` counts characters of a choice's content; `guards` makes the chain a guarded one."""
+    """`after` counts characters of a choice's content. `guards` makes the chain guarded."""
 
     after: int = 0
     guards: bool = False
@@ -92,7 +92,7 @@ class Rejecting(Counted):
 
 
 class Refusing(Trivial):
-    """Takes no request that says "forbidden", fails at one that says "broken", and adds its name to all others."""
+    """Rejects a request that says "forbidden", raises on one that says "broken", and adds its name to all others."""
 
     def request(self, request: Request) -> Request | Refuse:
         said = str(request.body["messages"])
@@ -105,7 +105,7 @@ class Refusing(Trivial):
 
 
 class Holding(Trivial):
-    """Holds text until 0.1 s have passed without an event, or the choice is over."""
+    """Holds text until 0.1 s have passed without an event, or the choice ends."""
 
     held = ""
 

@@ -1,7 +1,7 @@
-"""A client by hand: it sends and reads what it is told to, no byte more, and leaves in every way that a client can.
+"""A hand-written client. It sends and reads exactly the bytes that it is told to, and leaves in every possible way.
 
-Rule: a socket and the loop's `sock_*` calls, no stream object: that would read ahead, and a client that does not read
-is half of what is tested with this.
+It uses a socket and the loop's `sock_*` calls, not a stream object. That would read ahead, and many tests need a client
+that does not read.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ _LINGER_ZERO = b"\x01\0\0\0\0\0\0\0"
 
 
 def post(path: str, body: bytes, *headers: str, length: int | None = None) -> bytes:
-    """A request's bytes; `length` is declared in place of the body's own."""
+    """Make a request's bytes. `length` is declared instead of the body's own."""
     size = len(body) if length is None else length
     lines = [f"POST {path} HTTP/1.1", "host: localhost", "content-type: application/json", f"content-length: {size}"]
     return "\r\n".join((*lines, *headers, "", "")).encode() + body
 
 
 def chat(model: str, *headers: str, prompt: str = "hello", **members: Any) -> bytes:
-    """A chat completion's request, streamed unless `stream` says otherwise."""
+    """Make a chat completion request, streamed unless `stream` says otherwise."""
     body = {"model": model, "messages": [{"role": "user", "content": prompt}], "stream": True, **members}
     return post("/v1/chat/completions", json.dumps(body).encode(), *headers)
 
 
 @dataclass(slots=True)
 class Response:
-    """A response, as httptools reads it. `complete` is false while its end has not come."""
+    """A response parsed by httptools. `complete` is false while its end is missing."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -45,13 +45,13 @@ class Response:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The error of OpenAI's envelope; in a stream that of the last event."""
+        """The error of OpenAI's envelope. For a stream it is that of the last event."""
         found: dict[str, Any] = (self.events[-1] if self.body.startswith((b"data:", b":")) else self.json)["error"]
         return found
 
     @property
     def events(self) -> list[Any]:
-        """The data of each server-sent event, parsed but for `[DONE]`."""
+        """The data of each server-sent event, parsed except for `[DONE]`."""
         lines = [line.removeprefix("data: ") for line in self.body.decode().split("\n") if line.startswith("data: ")]
         return [line if line == "[DONE]" else json.loads(line) for line in lines]
 
@@ -86,14 +86,14 @@ class _Reading:
 
 
 def responses(wire: bytes | bytearray) -> list[Response]:
-    """The responses in a connection's bytes, the last one perhaps incomplete."""
+    """Parse the responses in a connection's bytes. The last one may be incomplete."""
     reading = _Reading()
     reading.parser.feed_data(wire)
     return reading.responses
 
 
 class Client:
-    """One connection. `seen` is what was read and not yet given as a response."""
+    """One connection. `seen` has the data read and not yet returned as a response."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -105,7 +105,7 @@ class Client:
             await self._loop.sock_sendall(self._socket, data)
 
     async def until(self, marker: bytes, seconds: float = 5) -> bytearray:
-        """Read until `marker` was seen; all that was seen. Raises `ConnectionError` when the connection ends first."""
+        """Read until the marker, and return all data seen. Raises `ConnectionError` if the connection ends first."""
         async with asyncio.timeout(seconds):
             while marker not in self.seen:
                 if not await self.read():
@@ -113,7 +113,7 @@ class Client:
         return self.seen
 
     async def rest(self, seconds: float = 5) -> bytearray:
-        """Read until the connection ends, well or by a reset; all that was seen."""
+        """Read until the connection ends, properly or by a reset, and return all data seen."""
         async with asyncio.timeout(seconds):
             try:
                 while await self.read():
@@ -123,7 +123,7 @@ class Client:
         return self.seen
 
     async def response(self, seconds: float = 5) -> Response:
-        """Read until there is a complete response, and forget it; informational ones are passed over."""
+        """Read a complete response, return it and drop it. Informational responses are skipped."""
         reading = _Reading()
         reading.parser.feed_data(self.seen)
         async with asyncio.timeout(seconds):
@@ -155,8 +155,10 @@ class Client:
 
 @asynccontextmanager
 async def client(port: int, *, receive_buffer: int | None = None) -> AsyncIterator[Client]:
-    """A connection to loopback's `port`, closed with the block. A small `receive_buffer` (bytes) makes a client that
-    does not read felt early."""
+    """Connect to loopback's `port`, and close the connection with the block.
+
+    With a small `receive_buffer` (bytes), a client that does not read soon blocks the sender.
+    """
     with socket.socket() as sock:
         sock.setblocking(False)
         if receive_buffer is not None:

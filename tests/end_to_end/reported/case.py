@@ -8,10 +8,14 @@ from typing import Any, Final
 
 @dataclass(frozen=True)
 class Case:
-    """`source` is the report's address behind https://github.com/; empty for a kin of those reported. `body` is what
-    the provider sends, with `status` and `kind` (the content type). `want` are members of what the client gets: see
-    `test_reported.Got`. `sent` judges the request that the provider got. `asked` are further members of the client's
-    request."""
+    """One reported case.
+
+    - `source` is the report's address after https://github.com/, empty for a case similar to a reported one.
+    - `body` is the provider's response, with `status` and `kind` (the content type).
+    - `want` are members of the client's result: see `test_reported.Got`.
+    - `sent` checks the request that the provider received.
+    - `asked` are further members of the client's request.
+    """
 
     name: str
     source: str
