@@ -59,7 +59,7 @@ class CostCap:
             return request
         if price is None or (price.output <= 0 and request.limited):
             return Refuse(
-                f"The model {self._context.model!r} has no price, so {self.name} cannot hold: "
+                f"The model {self._context.model!r} has no price, so {self.name} cannot limit its cost: "
                 "the operator can set it under `prices`.",
                 "no_price",
             )

@@ -148,7 +148,7 @@ class _Size:
             more = self._item(op, arg, depth + 1)
             states, visits = states + more[0], visits + more[1]
             if states > MAX_NODES or visits > _MAX_VISITS:
-                raise Unsupported(f"has more than {MAX_NODES} states, counted repeats written out")
+                raise Unsupported(f"has more than {MAX_NODES} states, with counted repeats expanded")
         return states, visits
 
     def _item(self, op: Any, arg: Any, depth: int) -> tuple[int, int]:

@@ -79,5 +79,5 @@ def _compiled_once(source: Any, context: Context, whole: bool) -> Steps[Schema]:
 
 def refusal(error: SchemaError) -> Refuse:
     """Make the rejection that tells the client what to change."""
-    message = f"{PLACE} cannot be held against the answer: {error}."
+    message = f"{PLACE} cannot be used to check the answer: {error}."
     return Refuse(f"{message} The gateway reads JSON Schema 2020-12 in one document.", "invalid_json_schema")

@@ -129,7 +129,7 @@ class _Writer:
         self.size += 1
         if self.size > self.budget:
             raise Unsupported(
-                f"a pattern of more than {self.budget} nodes (counted repeats are written out)",
+                f"a pattern of more than {self.budget} nodes (with counted repeats expanded)",
                 "lower the counts, or use + or * in their place",
             )
         return self.nfa.node(Kind.CHAR, self.rule, test, after)
@@ -143,7 +143,7 @@ class _Writer:
         if self._silent > MAX_SILENT * self.budget:
             raise Unsupported(
                 f"a pattern of more than {MAX_SILENT * self.budget} alternatives and assertions "
-                "(counted repeats are written out)",
+                "(with counted repeats expanded)",
                 "lower the counts, or use `words` for a list of texts",
             )
 

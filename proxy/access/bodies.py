@@ -33,7 +33,7 @@ class Bodies:
         """
         if own + more > self._share:
             message = (
-                f"The body and what it is parsed into take more than the {self._share} bytes that the requests of one "
+                f"The body and its parsed form need more than the {self._share} bytes that the requests of one "
                 "client may hold (server.max_inflight_mb): send less."
             )
             raise InvalidRequest(message, status=413, code="request_too_large")
@@ -82,5 +82,5 @@ class Lease:
 
 
 def _overloaded(whose: str) -> Overloaded:
-    message = f"{whose} as much memory as they may (server.max_inflight_mb): try again shortly."
+    message = f"{whose} all the memory that they may (server.max_inflight_mb): try again shortly."
     return Overloaded(message, retry_after=1)

@@ -121,7 +121,9 @@ class Connections:
                 return
             self._short_since = None
             closed, refused = self.closed - self._told[0], self.refused - self._told[1]
-            log.info("connections: there is room again; %d idle ones closed, %d new ones refused", closed, refused)
+            log.info(
+                "connections: the shortage is over, %d idle ones were closed and %d new ones rejected", closed, refused
+            )
 
     def _is_short(self, why: str) -> None:
         if self._short_since is None:
@@ -171,7 +173,7 @@ def raise_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         except (OSError, ValueError):
             log.warning(
-                "connections: the limit of open files stays at %d: the system lets it be raised no further", soft
+                "connections: the limit of open files stays at %d: the system does not allow a higher one", soft
             )
 
 

@@ -59,7 +59,7 @@ class Keyring:
             if hmac.compare_digest(known, digest):
                 found = client
         if found is None:
-            raise Unauthorized("The API key is not one that this gateway knows: check it with the gateway's operator.")
+            raise Unauthorized("The gateway does not know this API key: check it with the gateway's operator.")
         return found
 
 

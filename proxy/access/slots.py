@@ -124,4 +124,4 @@ class Slots:
 
 
 def _overloaded(what: str) -> Overloaded:
-    return Overloaded(f"{what} has as many requests as it may have: try again shortly.", retry_after=1)
+    return Overloaded(f"{what} has reached its limit of requests: try again shortly.", retry_after=1)

@@ -132,7 +132,7 @@ class Reloader:
         if trouble is None:
             log.info("the configuration's files are watched again")
         else:
-            log.warning("the configuration's files cannot be watched (%s): they are looked at once a second", trouble)
+            log.warning("the configuration's files cannot be watched (%s): they are checked once a second", trouble)
 
     def _refuse(self, why: str, problems: list[str]) -> Result:
         state = self.state

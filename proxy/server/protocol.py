@@ -58,7 +58,7 @@ class Protocol(HttpToolsProtocol):
         if self._others.opened(self):
             self._expect(self._limits.head, self._slow)
         else:
-            message = "The gateway has as many connections as it may: try again shortly."
+            message = "The gateway has reached its limit of connections: try again shortly."
             self._refuse(GatewayError(message, status=503, code="overloaded", retry_after=1))
             self._expect(self.PARTING, self.abort)
 

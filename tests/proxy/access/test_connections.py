@@ -156,7 +156,7 @@ def test_it_is_told_once_when_room_is_short_and_once_when_there_is_room(
         among.gone(one)
     among.look()
     among.look()
-    assert lines(caplog)[1:] == ["connections: there is room again; 20 idle ones closed, 0 new ones refused"]
+    assert lines(caplog)[1:] == ["connections: the shortage is over, 20 idle ones were closed and 0 new ones rejected"]
     opened(among, 11)
     assert len(lines(caplog)) == 3
 

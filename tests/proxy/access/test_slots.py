@@ -57,7 +57,7 @@ async def test_who_finds_the_queue_full_is_refused_at_once() -> None:
     with pytest.raises(Overloaded) as error:
         await slots.take("The gateway")
     assert (error.value.status, error.value.code, error.value.retry_after) == (503, "overloaded", 1)
-    assert "The gateway has as many requests as it may have" in error.value.message
+    assert "The gateway has reached its limit of requests" in error.value.message
 
 
 async def test_who_waits_too_long_is_refused_and_leaves_the_queue() -> None:
