@@ -58,7 +58,10 @@ def test_a_known_key_is_identified(headers: Headers, name: str) -> None:
         ([(b"authorization", b"Basic x"), (b"x-api-key", b"team-a-key-1")], "cannot be read"),
         ([(b"x-api-key", b"team-a-key-1"), (b"x-api-key", b"team-a-key-1")], "cannot be read"),
         # the digest of a key is not the key
-        ([(b"authorization", b"Bearer " + hashlib.sha256(b"ops-key-123").hexdigest().encode())], "does not know this API key"),
+        (
+            [(b"authorization", b"Bearer " + hashlib.sha256(b"ops-key-123").hexdigest().encode())],
+            "does not know this API key",
+        ),
     ],
 )
 def test_any_other_key_is_401_and_is_not_repeated(headers: Headers, message: str) -> None:
