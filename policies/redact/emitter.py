@@ -22,7 +22,7 @@ Relabel = Callable[[Rule, str], str]
 class Emitter(Held):
     """The output of a text.
 
-    `verbatim` is true while raw text is sent as it stands in the held text. `waiting` are finished matches behind the
+    `verbatim` is true while raw text is sent as it stands in the held text. `waiting` are finished matches after the
     limit.
     """
 

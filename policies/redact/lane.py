@@ -12,7 +12,7 @@ from policies.redact.bounded_cache import SharedByStreams
 Track = tuple[State, tuple[int, ...]]
 """The state of an automaton, and the starts of its matches under way."""
 MAX_BEHIND: Final = 4_096
-"""Maximum number of matches that wait behind one slot, unless held text can contain more."""
+"""Maximum number of matches that wait for one slot, unless held text can contain more."""
 
 
 class Lane(SharedByStreams):

@@ -43,7 +43,7 @@ class Ask:
     """The options of a trial.
 
     Exactly one of `policies` and `model` is set. If `text` is None, it is read from `file` or standard input. `body` is
-    a file with the request. `chunk` is the number of characters in each piece; None means as recorded, or four. With
+    a file with the request. `chunk` is the number of characters in each piece. None means as recorded, or four. With
     `random`, sizes vary. With `severed`, the provider's connection is cut at the end. With `request`, the text is the
     client's message.
     """

@@ -26,7 +26,7 @@ class Heartbeat:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was."""
+        """Reset the figures."""
         self._worst = self._busy = 0.0
 
     @property

@@ -27,7 +27,7 @@ def body(shape: Shape, model: str, size: int, **more: Any) -> bytes:
     return json.dumps({**head, "messages": [USER], **made}).encode()
 
 
-# ---- what the parser sees
+# ---- the parser
 def _repeated(
     unit: bytes, before: bytes = b'"messages":[{"role":"user","content":"Hi"}],"x":[', after: bytes = b"1]"
 ) -> Shape:

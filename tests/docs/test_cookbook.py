@@ -1,4 +1,4 @@
-"""Every recipe of the cookbook does what it shows, with the real chain, however the text is cut."""
+"""Every recipe of the cookbook has the shown result, with the real chain, however the text is cut."""
 
 import re
 import string

@@ -1,4 +1,4 @@
-"""The check of the project's English finds what it should, and nothing else."""
+"""The check of the project's English finds all violations, and nothing else."""
 
 from pathlib import Path
 

@@ -97,7 +97,7 @@ class Provider:
         self._tasks.discard(task)
 
     def end(self) -> None:
-        """Stop what it does."""
+        """Stop its attack."""
         for task in list(self._tasks):
             task.cancel()
 
@@ -149,7 +149,7 @@ def _bomb(begun: bytes) -> bytes:
     return parts[0] + parts[1] * 1024
 
 
-# ---- what it does
+# ---- attacks
 async def answer(line: Line) -> None:
     """Answer as it should."""
     await line.write(_response(line))
@@ -256,7 +256,7 @@ async def _drips_words(line: Line) -> None:
         await asyncio.sleep(0.02)
 
 
-# ---- and what must come of it
+# ---- expected results
 @dataclass(frozen=True, slots=True)
 class Row:
     """One kind of attack.
@@ -325,4 +325,4 @@ BEHIND: dict[str, Play] = {
     "a line end": _behind(lambda response: b"\r\n"),
     "a response": _behind(lambda response: response.replace(b"Hello", b"Another's")),
 }
-"""A right answer, and what comes behind its end."""
+"""A right answer, and extra data after its end."""

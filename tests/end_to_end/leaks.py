@@ -50,7 +50,7 @@ REDACTION = tuple(RULES)
 
 TEXT = "To " + ", or ".join(secret.text for secret in SECRETS) + "。 Bye 🌍."
 REDACTED = "To " + ", or ".join(secret.label for secret in SECRETS) + "。 Bye 🌍."
-"""All secrets in one text, and what a client must get of it."""
+"""All secrets in one text, and the client's text for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ async def refused(run: Running, http: httpx.AsyncClient, status: int = 400, **re
     return error
 
 
-# ---- what is no JSON object
+# ---- bodies that are not a JSON object
 @pytest.mark.parametrize(
     "body",
     [
@@ -171,7 +171,7 @@ async def test_a_model_that_nobody_configured(run: Running, http: httpx.AsyncCli
     assert (error["param"], error["code"]) == ("model", "model_not_found")
 
 
-# ---- what belongs to the operator
+# ---- fields of the operator
 STEERING = ["api_base", "mock_response", "mock_tool_calls", "custom_llm_provider", "headers", "extra_body"]
 STEERING += ["num_retries", "fallbacks", "drop_params", "litellm_params", "aws_access_key_id", "vertex_credentials"]
 """Names that LiteLLM takes through its `**kwargs`."""

@@ -31,7 +31,7 @@ async def run() -> AsyncIterator[Running]:
 
 @asynccontextmanager
 async def full(run: Running, requests: int = 3) -> AsyncIterator[list[Client]]:
-    """A gateway with so many large requests at work."""
+    """Run a gateway with `requests` large requests at work."""
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(client(run.port)) for _ in range(requests)]
         for one in clients:

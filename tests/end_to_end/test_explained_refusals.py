@@ -22,7 +22,7 @@ policies:
   redact/tickets: {{rules: [{{name: ticket, regex: 'PRJ-[0-9]{{4}}', replace: "[TICKET]"}}]}}
 """
 WHY = "Declined: PRJ-1234 could enable harm. See PRJ"
-"""It names a ticket, and ends with what could become another."""
+"""It names a ticket, and ends with the possible start of another."""
 
 SHOWN = "Declined: [TICKET] could enable harm. See PRJ"
 

@@ -129,7 +129,7 @@ def _record(run: Running, id: str) -> Record | None:
     return next((record for record in run.records if record.id == id), None)
 
 
-# ---- what is
+# ---- actual results
 def _client(cell: Cell, response: Any) -> dict[str, Any]:
     got = {"status": response.status_code, "target": response.headers["x-sluice-target"]}
     if response.status_code != 200:
@@ -152,7 +152,7 @@ def _told(cell: Cell, record: Record) -> dict[str, Any]:
     }
 
 
-# ---- what must be
+# ---- expected results
 def _expected(cell: Cell) -> dict[str, Any]:
     row = cell.row
     own = f"{row.prefix}{cell.provider}/{row.model}"

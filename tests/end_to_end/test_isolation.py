@@ -88,7 +88,7 @@ async def load(run: Running, streams: int, leavers: int) -> None:
 
 
 def forget(run: Running) -> None:
-    """Let go what the test's own side keeps."""
+    """Release the objects that the test itself holds."""
     run.records.clear()
     run.sim.forget()
     run.sim._script_of.cache_clear()

@@ -27,7 +27,7 @@ class Config(Strict):
 
 
 class Reading:
-    """A policy that reads a request until it is told that it may end; `reads` tells that it does."""
+    """A policy that reads a request until it may end. `reads` is set while it does."""
 
     name = "reading"
     deadline: float | None = None

@@ -1,5 +1,4 @@
-"""Each provider × finish reason × failure, played over real sockets: what the client gets, and whether a fallback did
-serve it."""
+"""Each provider × finish reason × failure, over real sockets: the client's result, and the use of the fallback."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,5 +1,7 @@
-"""The configuration's files are swapped for what is none: a start is refused, a reload changes nothing, the process
-ends when it is told to."""
+"""The configuration's files are replaced by other kinds of files.
+
+A start is rejected, a reload changes nothing, and the process still ends on a signal.
+"""
 
 import asyncio
 import os

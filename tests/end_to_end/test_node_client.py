@@ -33,7 +33,7 @@ def without(what: str) -> NoReturn:
 
 @pytest.fixture(scope="module", autouse=True)
 def installed() -> None:
-    """The packages of package-lock.json, installed once beside it."""
+    """Install the packages of package-lock.json once, beside it."""
     if not shutil.which("node") or not shutil.which("npm"):
         without("Node.js is not installed: install node and npm to run this test")
     stamp = FOLDER / "node_modules" / ".installed"
@@ -49,7 +49,7 @@ def installed() -> None:
 
 @asynccontextmanager
 async def node(run: Running, model: str, scenario: str) -> AsyncIterator[Any]:
-    """The script's result; the script may run on until the block is left."""
+    """Return the script's result. The script may run until the block ends."""
     process = await asyncio.create_subprocess_exec(
         *("node", "client.mjs", f"{run.url}/v1", model, scenario),
         cwd=FOLDER,

@@ -147,7 +147,7 @@ async def test_closing_a_stream_closes_the_provider(run: Running, client: AsyncO
     assert (await run.recorded()).outcome == "client_cancelled"
 
 
-# ---- what is in an answer
+# ---- contents of an answer
 @each_provider
 async def test_usage_is_told_in_a_last_chunk_to_those_who_ask(run: Running, client: AsyncOpenAI, provider: str) -> None:
     run.sim.answers["m"] = Answer("Hello", tokens=Tokens(prompt=40, completion=20, cached=8))
@@ -222,7 +222,7 @@ async def test_a_refusal_comes_as_one(run: Running, client: AsyncOpenAI) -> None
     assert not joined(chunks) and not whole.choices[0].message.content
 
 
-# ---- what is in a question
+# ---- contents of a request
 @each_provider
 async def test_instructions_reach_the_provider_where_it_wants_them(
     run: Running, client: AsyncOpenAI, provider: str

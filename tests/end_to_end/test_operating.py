@@ -160,7 +160,7 @@ async def _says(run: Reloading, code: int, *texts: str) -> None:
         assert text in ended.out
 
 
-# ---- what goes wrong
+# ---- errors
 async def test_keys_are_needed_and_told_of(anyio_backend: object) -> None:
     async with running(extra=KEYS) as run:
         none = await in_pipe(run, "status", SLUICE_KEY="")

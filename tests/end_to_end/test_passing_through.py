@@ -48,7 +48,7 @@ def choice(delta: dict[str, Any], finish: str | None = None, **members: Any) -> 
     return {"index": 0, "delta": delta, "finish_reason": finish, **members}
 
 
-# ---- what goes up
+# ---- to the provider
 @both_ways
 async def test_an_openai_format_provider_gets_the_clients_own_json(
     run: Running, http: httpx.AsyncClient, stream: bool
@@ -112,7 +112,7 @@ async def test_keys_stay_on_their_side(
     assert CLIENT_KEY not in shown
 
 
-# ---- what comes down
+# ---- to the client
 async def test_members_that_nobody_knows_reach_the_client(anyio_backend: object) -> None:
     chunks = [
         chunk(choices=[choice({"content": "Hel", "mood": "😀"}, token_ids=[1, 2])], perf={"speed": 7}),

@@ -134,7 +134,7 @@ async def test_the_same_content_is_no_reload(tmp_path: Path) -> None:
         assert run.state.loads == 0
 
 
-# ---- what is wrong
+# ---- invalid files
 async def test_a_refusal_is_seen_everywhere_and_goes_with_the_next_right_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -210,7 +210,7 @@ async def test_a_provider_key_is_rotated(tmp_path: Path) -> None:
         ]
 
 
-# ---- what cannot change
+# ---- settings that cannot change
 async def test_what_needs_a_restart_is_announced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with reloading(tmp_path / "config.yaml") as run:
         text = run.file.read_text()

@@ -134,7 +134,7 @@ async def test_each_request_is_a_line_of_json_on_stdout(tmp_path: Path) -> None:
     assert "secret" not in line
 
 
-# ---- what is wrong
+# ---- errors
 async def test_a_broken_configuration_is_told_in_full(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(BROKEN)

@@ -115,7 +115,7 @@ async def test_descriptors_that_are_closed_at_the_start_are_no_connections_later
 
 
 async def ask_often(serving: Serving, times: int) -> None:
-    """Ask for what there is not, over one connection."""
+    """Ask for a missing path, over one connection."""
     request = chat(LONG)
     async with client(int(serving.url.rpartition(":")[2])) as one:
         for _ in range(times):
@@ -163,7 +163,7 @@ async def test_a_disk_that_answers_no_more_does_not_keep_the_process(config: Pat
         await ends(serving, signal.SIGINT)
 
 
-# ---- what an operator must see all the same
+# ---- lines that an operator must see anyway
 async def test_a_crash_at_the_start_is_told(tmp_path: Path) -> None:
     """This is not an error of the configuration, which has its own messages, but an unexpected one."""
     broken = tmp_path / "sitecustomize.py"

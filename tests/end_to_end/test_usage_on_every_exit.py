@@ -91,7 +91,7 @@ async def post(run: Running, model: str, stream: bool) -> None:
         await http.post(CHAT, json=ask(model, stream=stream))
 
 
-# ---- ways to end; each gives the outcome it must have
+# ---- ways to end, each with its expected outcome
 Exit: TypeAlias = Callable[[Running, str, bool], Awaitable[str]]
 
 

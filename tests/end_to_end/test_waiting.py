@@ -64,7 +64,7 @@ async def left_alone(run: Running, calls: int = 1) -> None:
     assert not any(one.waiting for one in slots)
 
 
-# ---- what ends a wait
+# ---- ends of a wait
 Ending = Callable[[Client], None]
 WAYS: dict[str, Ending] = {"close": Client.close, "half-close": Client.half_close, "reset": Client.reset}
 

@@ -91,7 +91,7 @@ def place(module: str, names: Sequence[str]) -> int | None:
 
 
 class Provider:
-    """Says what the test tells it to."""
+    """Sends the test's data."""
 
     def __init__(self) -> None:
         self.writer: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()

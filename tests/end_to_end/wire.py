@@ -168,7 +168,7 @@ async def client(port: int, *, receive_buffer: int | None = None) -> AsyncIterat
 
 
 async def until(holds: Callable[[], object], seconds: float = 5) -> None:
-    """Wait for what no event tells. Raises `TimeoutError`."""
+    """Poll until a condition without an event is true. Raises `TimeoutError`."""
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.005)

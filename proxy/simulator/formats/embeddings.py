@@ -1,6 +1,6 @@
-"""Embeddings, as OpenAI and Gemini answer them: vectors that follow from the place of an input alone.
+"""Embeddings of OpenAI and Gemini: vectors that depend only on the input's index.
 
-Rule: a request is checked as strictly as the real API checks it.
+A request is checked as strictly as by the real API.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Patterns find what `re` finds, in linear time."""
+"""Patterns find the same as `re`, in linear time."""
 
 import re
 

@@ -14,12 +14,12 @@ def every_cut(text: str) -> Iterator[list[str]]:
 
 
 def run(stream: Stream | JsonStream, chunks: list[str], natural: bool = True) -> str:
-    """All that a stream gives for these chunks."""
+    """Return all output of a stream for these chunks."""
     return "".join([*map(stream.feed, chunks), stream.close(natural)])
 
 
 def check(redactor: Redactor, text: str, expected: str, *, as_json: bool = False) -> None:
-    """Assert that every cut gives `expected`."""
+    """Assert that every cut yields `expected`."""
     for chunks in every_cut(text):
         stream = redactor.json_stream() if as_json else redactor.stream()
         assert run(stream, chunks) == expected, chunks

@@ -13,7 +13,7 @@ TRUSTED = ("10.0.0.0/8", "2001:db8:1::/48")
 
 
 def address(peer: str | None, trusted: tuple[str, ...] = TRUSTED, **headers: str | list[str]) -> str | None:
-    """`headers` have `_` for `-`; a list is a header that comes several times."""
+    """Find the client's address. `headers` have `_` for `-`, and a list is a repeated header."""
     sent = []
     for name, values in headers.items():
         for value in [values] if isinstance(values, str) else values:

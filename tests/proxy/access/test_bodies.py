@@ -1,4 +1,4 @@
-"""The memory of requests' bodies: what is held is counted, and bounded for all and for each client."""
+"""The memory of requests' bodies is counted, and limited in total and for each client."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Connections from clients: which make room, who is refused, what the log says of it."""
+"""Connections from clients: the ones closed for others, the rejected ones, and the log."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from proxy.access.connections import FEWEST, MADE_FREE, RESERVE, Connections, al
 
 
 class Connection:
-    """One that goes as soon as it is told to. `busy`: it has something left to send."""
+    """A connection that closes as soon as it is told to. `busy` means that it has data left to send."""
 
     def __init__(self, among: Connections, busy: bool = False) -> None:
         self.among = among
@@ -137,7 +137,7 @@ def test_there_are_never_more_than_may_be_but_for_those_being_refused(steps: lis
     assert not among._all and not among._waiting and not among._receiving and not among._leaving
 
 
-# ---- what is told
+# ---- log lines
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 

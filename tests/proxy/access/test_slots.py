@@ -17,7 +17,7 @@ def anyio_backend() -> str:
 
 
 async def waiting(slots: Slots, number: int) -> None:
-    """Let the tasks run until so many wait."""
+    """Let the tasks run until `number` of them wait."""
     async with asyncio.timeout(5):
         while slots.waiting != number:
             await asyncio.sleep(0)

@@ -70,11 +70,11 @@ class Terminal:
         self._said = b""
 
     def type(self, text: str) -> None:
-        """Press keys; `\\x03` is Ctrl-C, `\\x04` Ctrl-D."""
+        r"""Press keys. `\x03` is Ctrl-C, `\x04` is Ctrl-D."""
         os.write(self._master, text.encode())
 
     def until(self, text: str) -> str:
-        """Wait until the command has said a text; gives all so far."""
+        """Wait until the command has printed a text. Return all output so far."""
         while text.encode() not in self._said:
             assert self._read(), self._said.decode()
         return self._said.decode()

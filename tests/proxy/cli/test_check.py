@@ -1,4 +1,4 @@
-"""`sluice check`: each message with its line and column, and what it says of a right file."""
+"""`sluice check`: each message with its line and column, and the summary of a valid file."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""Each command in a pipe and in a terminal: what it says, in colours or not, and its exit code."""
+"""Each command in a pipe and in a terminal: its output, its colours, and its exit code."""
 
 import json
 import re

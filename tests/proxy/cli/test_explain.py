@@ -1,4 +1,4 @@
-"""`sluice explain`: what is said of each rule is what the engine does."""
+"""`sluice explain` shows what the engine does with each rule."""
 
 import json
 from pathlib import Path

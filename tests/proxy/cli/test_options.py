@@ -16,7 +16,7 @@ providers: {openai: {api_key: k}}
 models: {fast: {target: openai/a}, far: {target: openai/a}, "f*": {target: "openai/*"}, 1: {}}
 policies: {redact/a: {rules: 3}, token_cap/b: {max_tokens: 9}}
 """
-"""Not right in all points: what is there is offered all the same."""
+"""It is invalid in some places. The readable names are offered anyway."""
 
 
 def offered(begun: str, *before: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""An answer through a chain: what came, what went, when, and what was held."""
+"""An answer through a chain: input, output, times, and held text."""
 
 from collections.abc import Callable
 

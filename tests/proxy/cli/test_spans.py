@@ -1,4 +1,4 @@
-"""Laying what came beside what went."""
+"""Comparison of the text that arrived with the text that left."""
 
 import pytest
 

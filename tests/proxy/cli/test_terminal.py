@@ -1,4 +1,4 @@
-"""Columns, widths, and what must not reach a terminal."""
+"""Columns, widths, and text that must not reach a terminal."""
 
 import pytest
 

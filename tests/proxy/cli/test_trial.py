@@ -1,4 +1,4 @@
-"""`sluice try`: what a client would get, and what is said of it."""
+"""`sluice try`: the client's text, and the report."""
 
 import json
 from pathlib import Path

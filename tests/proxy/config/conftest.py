@@ -34,7 +34,7 @@ def policy_types() -> Mapping[str, PolicyType]:
 
 @pytest.fixture(scope="session")
 def refusal(policy_types: Mapping[str, PolicyType]) -> Callable[..., list[str]]:
-    """Gives the problems of a text, each as `line:column path: message`; none if it is accepted."""
+    """Return a function that lists a text's problems as `line:column path: message`, none if it is accepted."""
 
     def problems(text: str, environ: Mapping[str, str] | None = None, **options: Any) -> list[str]:
         try:

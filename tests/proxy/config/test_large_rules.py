@@ -66,7 +66,7 @@ def test_a_configuration_has_the_bound_for_itself() -> None:
 
 
 def lists(count: int) -> str:
-    """A configuration with so many lists of two policies."""
+    """Make a configuration with `count` lists of two policies."""
     pairs = list(itertools.permutations(range(9), 2))[:count]
     models = "".join(f"  m{a}{b}: {{target: openai/m, policies: [redact/p{a}, redact/p{b}]}}\n" for a, b in pairs)
     rules = "".join(f"  redact/p{i}: {{rules: [{{name: r{i}, regex: '[a-z]{{1,450}}x'}}]}}\n" for i in range(9))

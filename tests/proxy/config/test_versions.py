@@ -42,7 +42,7 @@ def test_a_file_that_is_not_right_has_a_version_too(config: Path, text: str | No
 
 
 def test_what_is_used_is_what_the_version_says(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that changes while it is read is read again; else its version could name content that nobody uses."""
+    """A file that changes while it is read is read again. Otherwise its version could name content that nobody uses."""
     really, words = load._made, config.parent / "words.txt"
     reads: list[str] = []
 
