@@ -27,7 +27,7 @@ def lowered(body: Mapping[str, Any], target: Target, most: int) -> Mapping[str, 
         most = min(most, target.max_output)
     given = {name: body[name] for name in _LIMITS if isinstance(body.get(name), int)}
     if not given:
-        return {**body, target.limit: most}
+        return {**body, target.limit: most if target.usual is None else min(most, target.usual)}
     return {**body, **{name: min(limit, most) if limit > 0 else most for name, limit in given.items()}}
 
 

@@ -20,6 +20,10 @@ class Texts:
     conversation: tuple[str, ...] = ()
     content: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
+    continued: str = ""
+    """A member of `plain` whose text the answer goes on from, if it is the only one."""
+    echo: str = ""
+    """A member that is true where the answer begins with that text instead."""
 
     @property
     def first(self) -> str:

@@ -137,6 +137,7 @@ TESTED_BY = {
     "proxy/formats/openai_chat/operation.py": "tests/proxy/routing/test_capabilities.py",
     "proxy/providers/litellm_calls.py": "tests/proxy/providers/test_engine.py",
     "proxy/formats/gemini/embeddings.py": "tests/end_to_end/test_embeddings.py",
+    "proxy/formats/openai_completions.py": "tests/end_to_end/test_completions.py",
     "proxy/formats/openai_embeddings.py": "tests/end_to_end/test_embeddings.py",
     "proxy/formats/facts.py": "tests/test_provider_names.py",
     "proxy/providers/registry.py": "tests/test_provider_names.py",

@@ -157,7 +157,11 @@ def _member(holder: dict[str, Any], name: str, key: str, *, json: bool = False) 
 
 
 def prefill_of(body: Mapping[str, Any], texts: Texts = CONVERSATION) -> str:
-    """Return the text that the answer continues: that of a final assistant message."""
+    """Return the text that the answer continues: that of a final assistant message, or of a prompt."""
+    if texts.continued:
+        prompt = body.get(texts.continued)
+        prompt = prompt[0] if isinstance(prompt, list) and len(prompt) == 1 else prompt
+        return prompt if isinstance(prompt, str) and not body.get(texts.echo) else ""
     messages = next(iter(texts.conversations(body)), None)
     last = messages[-1] if messages else None
     if not isinstance(last, Mapping) or last.get("role") != "assistant":

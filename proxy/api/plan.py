@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from policies import estimate
-from policies.base import Context, Refuse, Request
+from policies.base import Context, Refuse, Request, Target
 from policies.chain import Chain
 from policies.events import Finish, Text
 from policies.steps import Steps
@@ -27,6 +27,7 @@ from proxy.errors import Forbidden, InvalidRequest, PolicyFailed, TooComplex
 from proxy.formats.operation import ClientRequest, Operation
 from proxy.gateway import Gateway
 from proxy.providers.base import Call
+from proxy.providers.registry import PROVIDERS
 from proxy.routing.capabilities import needs
 from proxy.routing.order import Known
 from proxy.routing.plan import groups
@@ -153,12 +154,20 @@ class RequestPlanner:
             clock=asyncio.get_running_loop().time,
             json_answer=self.request.json_answer,
             choices=self.request.n,
-            target=target(self.version.config.prices, place.provider_name, place.api, place.model),
+            target=self._target(place),
             tokenizer=functools.partial(tokenizers.load, tokenizers.basis(place.model)),
             spent=spent,
             work=self.weight.work,
             kept=self.kept,
         )
+
+    def _target(self, place: ResolvedTarget) -> Target:
+        known = target(self.version.config.prices, place.provider_name, place.api, place.model)
+        operation, native = self.operation, PROVIDERS.get(place.api)
+        own = native is not None and native.rules is None and place.settings.engine != "litellm"
+        if operation.limit is None or not own:
+            return known
+        return replace(known, limit=operation.limit, usual=operation.usual_limit, reasons=False)
 
     def _sink(self, place: ResolvedTarget) -> Sink:
         created = int(time.time())

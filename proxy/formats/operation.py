@@ -94,6 +94,10 @@ class Operation:
     encode: Encode | None = None
     abilities: Callable[[Mapping[str, Any]], Iterator[str]] = lambda body: iter(())
     answers_text: bool = True
+    limit: str | None = None
+    """The member that limits an answer at a server that has the operation itself; None: as for chat."""
+    usual_limit: int | None = None
+    """The limit that holds there where a request gives none."""
 
     @property
     def routes(self) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from proxy.formats.base import Decoder
 from proxy.formats.openai_chat.decode import OpenAIDecoder
 from proxy.formats.openai_chat.operation import CHAT
+from proxy.formats.openai_completions import COMPLETIONS
 from proxy.formats.openai_embeddings import EMBEDDINGS, EmbeddingsDecoder
 from proxy.providers import litellm
 from proxy.providers.base import Call
@@ -15,6 +16,7 @@ from proxy.providers.mapping.arguments import OPENAI_PROVIDERS, addressed, argum
 from proxy.providers.mapping.boundary import mapping
 from proxy.providers.mapping.content import copied
 from proxy.providers.mapping.parameters import lacks
+from proxy.providers.registry import as_chat
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ def _embeddings(call: Call) -> dict[str, Any]:
 
 LITELLM_CALLS: Final[Mapping[str, LiteLLMCall]] = {
     CHAT.name: LiteLLMCall(litellm.completion, arguments, OpenAIDecoder),
+    COMPLETIONS.name: LiteLLMCall(litellm.completion, lambda call: arguments(as_chat(call)), OpenAIDecoder),
     EMBEDDINGS.name: LiteLLMCall(partial(litellm.made, "aembedding"), _embeddings, EmbeddingsDecoder),
 }
 """By the operation's name."""

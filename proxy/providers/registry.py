@@ -5,7 +5,7 @@ provider needs, and compare no names.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from proxy.errors import InvalidRequest
@@ -19,6 +19,7 @@ from proxy.formats.gemini.facts import FACTS as GEMINI_FACTS
 from proxy.formats.openai_chat.decode import OpenAIDecoder
 from proxy.formats.openai_chat.facts import FACTS as OPENAI_FACTS
 from proxy.formats.openai_chat.operation import CHAT
+from proxy.formats.openai_completions import COMPLETIONS, chat_body
 from proxy.formats.openai_embeddings import EMBEDDINGS, EmbeddingsDecoder
 from proxy.providers.anthropic import AnthropicTools, anthropic_request
 from proxy.providers.base import Call
@@ -52,6 +53,16 @@ class ProviderFormat:
     """What LiteLLM wants behind the provider's address."""
 
 
+def as_chat(call: Call) -> Call:
+    """The call of a text completion, for a target that only chats. Raises `InvalidRequest`."""
+    return replace(call, body=chat_body(call.body), operation=CHAT)
+
+
+def _chats(wire: Wire) -> dict[str, Wire]:
+    """The operations of a provider that only chats."""
+    return {CHAT.name: wire, COMPLETIONS.name: Wire(lambda call: wire.request(as_chat(call)), wire.decoder)}
+
+
 def _gemini_embeddings(call: Call) -> HttpRequest:
     body = embeddings_body(call.model, call.body, drop=call.settings.drop_params)
     return gemini_post(call, "batchEmbedContents", body)
@@ -64,25 +75,26 @@ PROVIDERS: Final[Mapping[str, ProviderFormat]] = {
             OPENAI_FACTS,
             {
                 CHAT.name: Wire(openai_request, lambda guarded, request: OpenAIDecoder(guarded)),
+                COMPLETIONS.name: Wire(openai_request, lambda guarded, request: OpenAIDecoder(guarded)),
                 EMBEDDINGS.name: Wire(openai_request, lambda guarded, request: EmbeddingsDecoder(guarded)),
             },
         ),
         ProviderFormat(
             ANTHROPIC_FACTS,
-            {
-                CHAT.name: Wire(
+            _chats(
+                Wire(
                     anthropic_request,
                     lambda guarded, request: AnthropicDecoder(guarded, request.json_tool, request.tool_names),
                 )
-            },
+            ),
             ANTHROPIC,
             AnthropicTools,
         ),
         ProviderFormat(
             GEMINI_FACTS,
             {
-                CHAT.name: Wire(
-                    gemini_request, lambda guarded, request: GeminiDecoder(guarded, one_call=request.one_call)
+                **_chats(
+                    Wire(gemini_request, lambda guarded, request: GeminiDecoder(guarded, one_call=request.one_call))
                 ),
                 EMBEDDINGS.name: Wire(_gemini_embeddings, lambda guarded, request: GeminiEmbeddingsDecoder(guarded)),
             },

@@ -60,3 +60,4 @@ class Ask:
     logprobs: bool = False
     dimensions: int = 0
     base64: bool = False
+    echo: str = ""

@@ -162,7 +162,9 @@ class Simulator:
         choices = answer.choices or ask.choices
         created = int(time.time()) // _CREATED_STEP * _CREATED_STEP
         tokens = tokens_of(answer, ask, choices)
-        terms = Terms(ask.model, choices, tokens, ask.include_usage, created, ask.logprobs, ask.dimensions, ask.base64)
+        terms = Terms(
+            ask.model, choices, tokens, ask.include_usage, created, ask.logprobs, ask.dimensions, ask.base64, ask.echo
+        )
         return self._script_of(provider, answer, terms, ask.stream)
 
     def _choose(self, ask: Ask, header: str | None) -> Answer:

@@ -33,7 +33,9 @@ class _Call:
 
 
 @dataclass(slots=True)
-class _Choice:
+class Choice:
+    """What there is of one choice. Texts are JSON text without quotes."""
+
     texts: dict[str, bytearray] = field(default_factory=dict)
     calls: dict[int, _Call] = field(default_factory=dict)
     message: Folded = field(default_factory=Folded)
@@ -45,9 +47,12 @@ class _Choice:
 class CompletionAccumulator:
     """One whole answer in the making, of at most `most` bytes."""
 
+    kind = "chat.completion"
+    """The answer's `object`."""
+
     def __init__(self, id: str, created: int, model: str, most: int = MAX_ANSWER) -> None:
         self.meta = Meta(id=id, model=model, created=created)
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, Choice] = {}
         self._members: dict[str, bytes] = {}
         self._left = most
 
@@ -79,15 +84,24 @@ class CompletionAccumulator:
     def result(self, usage: Usage | None) -> Parts:
         """The `chat.completion` object."""
         by = self.stopped_by
-        completion: dict[str, Parts] = {
-            name: [dumps(value)] for name, value in top(self.meta, "chat.completion").items()
-        }
+        completion: dict[str, Parts] = {name: [dumps(value)] for name, value in top(self.meta, self.kind).items()}
         completion |= {name: [value] for name, value in self._members.items()}
-        completion["choices"] = listed(_entry(*choice) for choice in sorted(self._choices.items()))
+        completion["choices"] = listed(self.entry(*choice) for choice in sorted(self._choices.items()))
         completion["usage"] = [dumps(None if usage is None else usage_object(usage))]
         if by is not None:
             completion["x_sluice"] = [dumps({"stopped_by": by})]
         return written(completion)
+
+    def entry(self, index: int, choice: Choice) -> Parts:
+        """One of the answer's `choices`."""
+        entry: dict[str, Parts] = {
+            "index": [dumps(index)],
+            "message": written(_message(choice)),
+            "logprobs": [b"null"],
+        }
+        entry |= choice.members.members()
+        entry["finish_reason"] = [dumps(choice.reason)]
+        return written(entry)
 
     def _grow(self, size: int) -> None:
         self._left -= size
@@ -95,10 +109,10 @@ class CompletionAccumulator:
             self._choices.clear()
             raise AnswerTooLarge
 
-    def _choice(self, index: int) -> _Choice:
+    def _choice(self, index: int) -> Choice:
         choice = self._choices.get(index)
         if choice is None:
-            choice = self._choices[index] = _Choice()
+            choice = self._choices[index] = Choice()
             self._grow(2 * OVERHEAD)
         return choice
 
@@ -136,14 +150,7 @@ class CompletionAccumulator:
             self._grow(self._choice(opaque.choice).members.add(fields))
 
 
-def _entry(index: int, choice: _Choice) -> Parts:
-    entry: dict[str, Parts] = {"index": [dumps(index)], "message": written(_message(choice)), "logprobs": [b"null"]}
-    entry |= choice.members.members()
-    entry["finish_reason"] = [dumps(choice.reason)]
-    return written(entry)
-
-
-def _message(choice: _Choice) -> dict[str, Parts]:
+def _message(choice: Choice) -> dict[str, Parts]:
     message: dict[str, Parts] = {"role": [b'"assistant"'], "content": [b"null"], "refusal": [b"null"]}
     for channel, text in choice.texts.items():
         if text:

@@ -36,10 +36,13 @@ _REMEMBERED = 64
 class ChunkEncoder:
     """The chunks of one client stream. `include_usage`: the client asked for a usage chunk."""
 
+    kind = "chat.completion.chunk"
+    """The chunks' `object`."""
+
     def __init__(self, id: str, created: int, model: str, *, include_usage: bool) -> None:
         self.meta = Meta(id=id, model=model, created=created)
         self._include_usage = include_usage
-        self._top = top(self.meta, "chat.completion.chunk")
+        self._top = top(self.meta, self.kind)
         self._begun: set[int] = set()
         self._affixes: dict[tuple[int, str], tuple[bytes, bytes]] = {}
         self._waiting: dict[tuple[int | None, str], dict[str, Any]] = {}
@@ -49,7 +52,7 @@ class ChunkEncoder:
     def use(self, meta: Meta) -> None:
         """Take over what the provider says of its answer, but its id."""
         if adopt(self.meta, meta):
-            self._top = top(self.meta, "chat.completion.chunk")
+            self._top = top(self.meta, self.kind)
             self._affixes.clear()
 
     def encode(self, events: Sequence[Event]) -> bytes:
@@ -89,16 +92,16 @@ class ChunkEncoder:
         """The end of a stream that ended well: the usage chunk, if the client asked for it, and `[DONE]`."""
         members = self._waiting.pop((None, "chunk"), {})
         if self._include_usage and usage is not None:
-            end = _sse({**self._top, **members, "choices": [], "usage": usage_object(usage)})
+            end = sse({**self._top, **members, "choices": [], "usage": usage_object(usage)})
         else:
             news = {name: value for name, value in members.items() if name not in self._sent}
-            end = _sse({**self._top, **news, "choices": []}) if news else b""
+            end = sse({**self._top, **news, "choices": []}) if news else b""
         return end + b"data: [DONE]\n\n"
 
     def error(self, error: GatewayError) -> bytes:
         """The end of a stream that failed; no `[DONE]` follows."""
         members = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
-        return _sse({"error": members})
+        return sse({"error": members})
 
     def _other(self, out: list[bytes], event: Event) -> None:
         match event:
@@ -154,7 +157,7 @@ class ChunkEncoder:
             chunk["usage"] = None
         if by is not None:
             chunk["x_sluice"] = {"stopped_by": by}
-        return first + _sse(chunk)
+        return first + sse(chunk)
 
     def _role(self, choice: int, delta: Mapping[str, Any]) -> bytes:
         """The chunk with which a choice begins. As at OpenAI it stands alone: the SDK's stream helper does not look for
@@ -163,7 +166,7 @@ class ChunkEncoder:
         role = {"role": "assistant", "content": None if "tool_calls" in delta or "function_call" in delta else ""}
         entry = {"index": choice, "delta": role, "logprobs": None, "finish_reason": None}
         usage = {"usage": None} if self._include_usage else {}
-        return _sse({**self._top, "choices": [entry], **usage})
+        return sse({**self._top, "choices": [entry], **usage})
 
     def _wait(self, out: list[bytes], opaque: Opaque) -> None:
         """Keep the members for the next chunk of their place; members of two chunks of a provider stay apart."""
@@ -175,7 +178,7 @@ class ChunkEncoder:
             out.append(self._chunk(choice, {}))
             waiting = {}
         elif choice is None and len(waiting) > _REMEMBERED:
-            out.append(_sse({**self._top, **self._take(None, "chunk"), "choices": []}))
+            out.append(sse({**self._top, **self._take(None, "chunk"), "choices": []}))
             waiting = {}
         if fields:
             self._waiting[choice, place] = waiting | fields
@@ -253,5 +256,6 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"tool_calls": [{"index": call.index, **identity, call.kind: body, **call_extra(call)}]}
 
 
-def _sse(value: Mapping[str, Any]) -> bytes:
+def sse(value: Mapping[str, Any]) -> bytes:
+    """A value as one server-sent event."""
     return b"data: " + dumps(value) + b"\n\n"

@@ -129,7 +129,8 @@ def _check_range(name: str, value: float, least: float | None, most: float | Non
         raise wrong_value(name, f"{kind} above maximum value. Expected a value <= {most}.", f"{kind}_above_max_value")
 
 
-def _stop(name: str, value: Any) -> None:
+def is_stop(name: str, value: Any) -> None:
+    """Check that a field is a text or a few texts."""
     if isinstance(value, str):
         return
     if not isinstance(value, list):
@@ -139,7 +140,8 @@ def _stop(name: str, value: Any) -> None:
         is_string(f"{name}[{index}]", stop)
 
 
-def _stream_options(name: str, value: Any) -> None:
+def is_stream_options(name: str, value: Any) -> None:
+    """Check the options of a stream."""
     if not isinstance(value, dict):
         raise wrong_type(name, "an object", value)
     asked = value.get("include_usage")
@@ -205,7 +207,7 @@ def _check_length(name: str, value: list[Any], most: int) -> None:
 
 _CHECKS: Mapping[str, Check] = {
     "stream": is_boolean,
-    "stream_options": _stream_options,
+    "stream_options": is_stream_options,
     "n": is_integer(1, MAX_CHOICES),
     "max_tokens": is_integer(),  # -1 is "no limit" to some servers: the others refuse it themselves
     "max_completion_tokens": is_integer(),
@@ -213,7 +215,7 @@ _CHECKS: Mapping[str, Check] = {
     "top_p": is_number(0, 1),
     "presence_penalty": is_number(-2, 2),
     "frequency_penalty": is_number(-2, 2),
-    "stop": _stop,
+    "stop": is_stop,
     "seed": is_integer(),
     "user": is_string,
     "logprobs": is_boolean,

@@ -4,6 +4,7 @@ import re
 
 from proxy.simulator.formats.anthropic import Anthropic
 from proxy.simulator.formats.base import Format
+from proxy.simulator.formats.completions import OpenAICompletions
 from proxy.simulator.formats.embeddings import GeminiEmbeddings, OpenAIEmbeddings
 from proxy.simulator.formats.gemini import Gemini
 from proxy.simulator.formats.openai import OpenAI
@@ -12,6 +13,7 @@ FORMATS: dict[str, Format] = {
     "openai": OpenAI(),
     "anthropic": Anthropic(),
     "gemini": Gemini(),
+    "openai_completions": OpenAICompletions(),
     "openai_embeddings": OpenAIEmbeddings(),
     "gemini_embeddings": GeminiEmbeddings(),
 }
@@ -20,6 +22,7 @@ FORMATS: dict[str, Format] = {
 _PATHS = (
     ("openai", re.compile(r"/v1/chat/completions")),
     ("anthropic", re.compile(r"/v1/messages")),
+    ("openai_completions", re.compile(r"/v1/completions")),
     ("openai_embeddings", re.compile(r"/v1/embeddings")),
     ("gemini_embeddings", re.compile(r"/v1beta/models/[^/]+:batchEmbedContents")),
     ("gemini", re.compile(r"/v1beta/models/[^/]+:(?:streamGenerateContent|generateContent)")),

@@ -40,6 +40,7 @@ class Terms:
     logprobs: bool = False
     dimensions: int = 0
     base64: bool = False
+    echo: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class OpenAI:
         role = {"role": "assistant", "content": "" if prose else None, "refusal": None}
         closing = b"".join(delta(choice, {}, answer.finish_reason) for choice in range(terms.choices))
         if usage:
-            closing += chunk([], usage=_usage(terms))
+            closing += chunk([], usage=usage_of(terms))
         return Telling(
             opening=b"".join(delta(choice, role) for choice in range(terms.choices)),
             chunks=tuple(map(told, pieces)),
@@ -90,7 +90,7 @@ class OpenAI:
 
     def whole(self, answer: Answer, terms: Terms) -> bytes:
         choices = [_whole_choice(answer, choice, terms.logprobs) for choice in range(terms.choices)]
-        usage = {"usage": _usage(terms)} if answer.tells_usage else {}
+        usage = {"usage": usage_of(terms)} if answer.tells_usage else {}
         return encode(_envelope("chat.completion", terms, choices) | usage)
 
     def error(self, refused: Refused, retry_after: int | None = None) -> bytes:
@@ -163,7 +163,8 @@ def _call_id(choice: int, index: int) -> str:
     return f"call_{choice}{index}{PLACEHOLDER}"
 
 
-def _usage(terms: Terms) -> dict[str, Any]:
+def usage_of(terms: Terms) -> dict[str, Any]:
+    """The usage object of an answer."""
     tokens = terms.tokens
     return {
         "prompt_tokens": tokens.prompt,
