@@ -28,6 +28,7 @@ EMBED = (
     + """
   "litellm-*": {{target: "openai/*", engine: litellm}}
   safe: {{target: openai/safe, policies: [redact/all, token_cap/small, json_guard/strict, cost_cap/cheap]}}
+  wide: {{target: openai/wide, policies: [redact/wide]}}
   blocked: {{target: openai/blocked, policies: [redact/block]}}
   dear: {{target: openai/text-embedding-3-small, policies: [cost_cap/nothing]}}
   priced: {{target: openai/text-embedding-3-small}}
@@ -37,6 +38,7 @@ EMBED = (
 prices: {{safe: {{input: 1, output: 0}}}}
 policies:
   redact/all: {{rules: [{{name: secret, regex: "PRJ-[0-9]+", replace: "[TICKET]", direction: both}}]}}
+  redact/wide: {{rules: [{{name: wide, regex: "[A-Za-z0-9+/]{{20,40}}", direction: response}}]}}
   redact/block: {{rules: [{{name: secret, regex: "PRJ-[0-9]+", action: block, direction: request}}]}}
   token_cap/small: {{max_tokens: 1}}
   json_guard/strict: {{on_invalid: stop}}
@@ -168,6 +170,13 @@ async def test_policies_act_on_the_texts_of_a_request_and_leave_vectors_alone(ru
     record = await run.recorded()
     assert [(note.rule, note.channel) for note in record.notes] == [("secret", "request")]
     assert record.bill is not None and record.bill.cost is not None
+
+
+async def test_a_vector_in_base64_is_no_text(run: Running) -> None:
+    run.sim.answers["wide"] = Answer("")
+    answer = await post(run, {"model": "wide", "input": "Hi", "encoding_format": "base64"})
+    packed = base64.b64encode(struct.pack(f"<{DIMENSIONS}f", *vector(0, DIMENSIONS))).decode()
+    assert answer.json()["data"][0]["embedding"] == packed
 
 
 async def test_a_rule_can_block_a_text(run: Running, client: AsyncOpenAI) -> None:
