@@ -41,7 +41,7 @@ policies:
   redact/wide: {{rules: [{{name: wide, regex: "[A-Za-z0-9+/]{{20,40}}", direction: response}}]}}
   redact/block: {{rules: [{{name: secret, regex: "PRJ-[0-9]+", action: block, direction: request}}]}}
   token_cap/small: {{max_tokens: 1}}
-  json_guard/strict: {{on_invalid: stop}}
+  json_guard/strict: {{on_invalid: stop, when: always}}
   cost_cap/cheap: {{max_usd: 1}}
   cost_cap/nothing: {{max_usd: 0.0000000001}}
 """
@@ -168,6 +168,7 @@ async def test_policies_act_on_the_texts_of_a_request_and_leave_vectors_alone(ru
     call = await run.sim.next_call()
     assert call.body == {"model": "safe", "input": ["see [TICKET] now", "harmless"], "user": SECRET}
     record = await run.recorded()
+    assert record.outcome == "completed"
     assert [(note.rule, note.channel) for note in record.notes] == [("secret", "request")]
     assert record.bill is not None and record.bill.cost is not None
 
