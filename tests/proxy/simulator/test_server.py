@@ -184,7 +184,7 @@ async def test_unparsable_and_unknown_requests_are_refused(sim: Simulator, http:
     for body in (b"{", b"\xff", b"[" * 100_000):
         response = await http.post("/v1/chat/completions", content=body, headers=headers)
         assert (response.status_code, response.json()["error"]["type"]) == (400, "invalid_request_error")
-    assert (await http.post("/v1/completions", json={})).status_code == 404
+    assert (await http.post("/v1/audio/speech", json={})).status_code == 404
     assert (await http.get("/v1/chat/completions")).status_code == 404
 
 
