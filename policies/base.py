@@ -95,16 +95,16 @@ class Tokenizer(Protocol):
 class Target:
     """Known facts about the provider's model, for policies that set limits.
 
-    `limit` is the request's member that limits its answer, and `usual` the limit that holds where the request gives
-    none. `reasons` means that it may think without being asked, or that this is unknown. `max_output` is the highest
-    limit that it accepts, and `price` its price, both None if unknown.
+    `limit` is the request's member that limits its answer. `reasons` means that it may think without being asked, or
+    that this is unknown. `max_output` is the highest limit that it accepts, and `price` its price, both None if
+    unknown. `usual` is the limit that holds where a request gives none; None: the model's own.
     """
 
     limit: str = "max_tokens"
-    usual: int | None = None
     reasons: bool = False
     max_output: int | None = None
     price: Price | None = None
+    usual: int | None = None
 
 
 def _no_tokenizer() -> Tokenizer:
