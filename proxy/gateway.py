@@ -85,7 +85,6 @@ class Gateway:
 
     def record(self, record: Record) -> None:
         """Tell every recorder of a request that is over."""
-        record.ended()
         self.tally.add(record)
         for recorder in self.recorders:
             recorder(record)

@@ -13,8 +13,8 @@ from policies.steps import Steps
 from policies.work import Work
 from proxy.access.bodies import Lease
 from proxy.access.keys import Client
-from proxy.access.slots import Overloaded, Slots
-from proxy.accounting.record import Outcome, Record
+from proxy.access.slots import Slots
+from proxy.accounting.record import Record
 from proxy.api.http_common import (
     ClientLeft,
     admit,
@@ -28,13 +28,14 @@ from proxy.api.http_common import (
 )
 from proxy.api.plan import RequestPlanner, Weight, find
 from proxy.config.models import Config
-from proxy.errors import GatewayError, PolicyFailed
+from proxy.errors import GatewayError
 from proxy.formats.footprint import bound, footprint
 from proxy.formats.json_body import is_large, parse_body
 from proxy.formats.operation import ClientRequest, Operation
 from proxy.gateway import Gateway
 from proxy.streaming.deadlines import Deadlines
 from proxy.streaming.driver import Driver
+from proxy.streaming.ending import Ending, outcome_of
 from proxy.streaming.execution import Execution
 from proxy.streaming.interruption import Interruption, Reason
 from proxy.streaming.observer import Observer
@@ -69,41 +70,42 @@ class OperationEndpoint:
         if version.id:
             headers.append((b"x-sluice-config", version.id.encode()))
         connection = _Connection(scope, receive, send, headers)
+        ending = Ending(record, self._gateway.record, observer.over)
         try:
-            await self._answer(connection, version, record, observer)
+            await self._answer(connection, version, _Watched(record, observer, ending))
         except GatewayError as error:
-            record.outcome = _outcome(error)
-            record.status, record.error = error.status, error.code
+            ending.outcome(outcome_of(error), error)
+            ending.release()
+            record.status = error.status
             await refuse(send, error, headers, ends=connection.unread and has_long_body(scope))
         except ClientLeft:
-            record.outcome = "client_cancelled"
+            ending.outcome("client_cancelled")
         except Exception as failure:  # a fault of ours, outside of the driver
             log.error("%s: failed with %s", record.id, where_it_failed(failure))
             ours = GatewayError("The gateway failed; the operator finds the cause in its log.", code="internal_error")
-            record.status, record.error = ours.status, ours.code
+            ending.outcome("failed", ours)
+            ending.release()
+            record.status = ours.status
             await refuse(send, ours, headers)
         finally:
-            self._gateway.record(record)
-            observer.over(record)
+            ending.finish()
 
-    async def _answer(self, connection: "_Connection", version: Version, record: Record, observer: Observer) -> None:
+    async def _answer(self, connection: "_Connection", version: Version, watched: "_Watched") -> None:
         client = admit(version, connection.scope)
-        record.client = client.name
+        watched.record.client = client.name
         slots = self._gateway.streams.slots
         slots.check(_WHAT, client.name)  # before the body is read, so that a flood costs little
         lease = self._gateway.bodies.lease(client.name)
-        try:
-            job = await self._job(connection, version, client, _Watched(record, observer, lease))
-            await self._place(connection, slots, client.name)
-            try:
-                await self._drive(job, client, version.config, connection)
-            finally:
-                slots.give_back(client.name)
-        finally:
-            lease.release()
+        watched.ending.owns(lease.release)
+        job = await self._job(connection, version, client, watched, lease)
+        await self._place(connection, slots, client.name)
+        watched.ending.owns(slots.give_back, client.name)
+        await self._drive(job, client, version.config, connection, watched.ending)
 
-    async def _job(self, connection: "_Connection", version: Version, client: Client, watched: "_Watched") -> Execution:
-        record, observer, lease = watched
+    async def _job(
+        self, connection: "_Connection", version: Version, client: Client, watched: "_Watched", lease: Lease
+    ) -> Execution:
+        record, observer, _ = watched
         request, weight = await self._request(connection, version, lease)
         record.model, record.stream = request.model, request.stream
         standing = find(version, request.model, client)
@@ -140,18 +142,18 @@ class OperationEndpoint:
         finally:
             leaving.cancel()
 
-    async def _drive(self, job: Execution, client: Client, config: Config, connection: "_Connection") -> None:
+    async def _drive(
+        self, job: Execution, client: Client, config: Config, connection: "_Connection", ending: Ending
+    ) -> None:
         deadlines = Deadlines(config.timeouts, config.server.keep_alive)
         down = Downstream(connection.scope, connection.send, connection.headers, deadlines)
-        driver = Driver(job, down, deadlines)
+        driver = Driver(job, down, deadlines, ending)
+        ending.owns(deadlines.close)
         given = dict(connection.headers)[b"x-request-id"].decode()
         self._gateway.streams.add(InFlight(job.record, deadlines.interruption, client, driver.progress, given))
-        watcher = spawn(_watch(connection.receive, deadlines.interruption))
-        try:
-            await driver.run()
-        finally:
-            watcher.cancel()
-            self._gateway.streams.remove(job.record.id)
+        ending.owns(self._gateway.streams.remove, job.record.id)
+        ending.owns(spawn(_watch(connection.receive, deadlines.interruption)).cancel)
+        await driver.run()
 
 
 class CancelOperation:
@@ -189,7 +191,7 @@ class _Watched(NamedTuple):
 
     record: Record
     observer: Observer
-    lease: Lease
+    ending: Ending
 
 
 def _read(operation: Operation, raw: bytes, lease: Lease) -> Steps[tuple[ClientRequest, Weight]]:
@@ -223,13 +225,3 @@ async def _left(receive: Receive) -> None:
     """Wait until the client leaves. The body was read."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _outcome(error: GatewayError) -> Outcome:
-    match error:
-        case Overloaded():
-            return "shed"
-        case PolicyFailed():
-            return "policy_error"
-        case _:
-            return "refused"

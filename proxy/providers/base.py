@@ -1,7 +1,7 @@
 """What the driver knows of a provider: open a call, read batches of events, close.
 
 Rule: `open` either gives an `Answer` whose provider said 200, or raises `UpstreamError` with its own resources already
-closed. An `Answer` is closed exactly by its owner, `stream.py`, on every exit.
+closed. `streaming.attempt` owns an `Answer` and closes it on every exit.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -29,14 +29,18 @@ class Attempt:
         """The answer, once the provider has begun it. Cancelling the wait leaves the opening alone."""
         return await asyncio.shield(self._opening)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self) -> None:
+        """Close the provider's connection, or give it back if the answer was read to its end. Idempotent."""
         if not self._opening.done():
             self._opening.add_done_callback(_close_late)
             self._opening.cancel()
         elif not self._opening.cancelled() and self._opening.exception() is None:
             await self._opening.result().aclose()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
 
 def _close_late(opening: asyncio.Task[Answer]) -> None:

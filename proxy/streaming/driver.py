@@ -17,14 +17,15 @@ from urllib.parse import quote, urlsplit
 
 from policies.chain import Chain, Rejected
 from policies.events import EndKind
-from proxy.access.slots import Overloaded, Slots
+from proxy.access.slots import Slots
 from proxy.accounting.ledger import Ledger
 from proxy.accounting.record import AttemptRecord, Outcome, Record
-from proxy.errors import GatewayError, PolicyFailed, UpstreamError, UpstreamTimeout
+from proxy.errors import GatewayError, UpstreamError, UpstreamTimeout
 from proxy.providers.base import Call
 from proxy.routing.route import Step
 from proxy.streaming.attempt import Attempt, warn_of_failure
 from proxy.streaming.deadlines import Deadlines
+from proxy.streaming.ending import Ending, outcome_of
 from proxy.streaming.execution import Execution, PreparedAttempt
 from proxy.streaming.interruption import Reason
 from proxy.streaming.pipeline import Pipeline
@@ -39,7 +40,7 @@ log = logging.getLogger("sluice")
 class Driver:
     """Drives one job to its end. Make it in the task that runs it."""
 
-    def __init__(self, job: Execution, down: Downstream, deadlines: Deadlines) -> None:
+    def __init__(self, job: Execution, down: Downstream, deadlines: Deadlines, ending: Ending) -> None:
         self._job = job
         self._route = job.route
         self._record: Record = job.record
@@ -49,10 +50,11 @@ class Driver:
         self._ledger = Ledger()
         self._chains: list[Chain] = []
         self._passage: Pipeline | None = None
+        self._ending = ending
+        ending.owns(self._settle)
 
     async def run(self) -> None:
-        """Serve the request; returns when its one exit has been passed. Raises `CancelledError` only if the server
-        cancels."""
+        """Serve the request until its response is over. Raises `CancelledError` only if the server cancels."""
         try:
             await self._guarded()
         except asyncio.CancelledError:  # the second interruption, while the client was being told of the first
@@ -61,9 +63,6 @@ class Driver:
                 raise
             log.debug("%s: %s while ending", self._record.id, reason.value)
             self._down.abort()  # its response has no end any more
-        finally:
-            self._deadlines.close()
-            self._close_record()
 
     def progress(self) -> Progress:
         """How far the request is."""
@@ -80,7 +79,7 @@ class Driver:
             if reason is None:
                 raise
         except GatewayError as error:
-            await self._failed(error, _outcome(error), "death")
+            await self._failed(error, outcome_of(error), "death")
         except Exception as failure:
             log.error("%s: failed with %s", self._record.id, where_it_failed(failure))
             message = "The gateway failed; the operator finds the cause in its log."
@@ -109,7 +108,7 @@ class Driver:
                 if following is None:
                     raise
             step = following
-        self._record.outcome = "policy_stopped" if passage.chain.stopped else "completed"
+        self._ending.outcome("policy_stopped" if passage.chain.stopped else "completed")
 
     def _patience(self, error: GatewayError) -> float:
         """Seconds for which a stream's client may be left waiting for a retry. The first keep-alive commits a 200, and
@@ -173,7 +172,6 @@ class Driver:
         try:
             if passage.over():  # a policy's time was over while it waited: the provider is not asked
                 await passage.done(cut=True)
-                self._deadlines.close()
             else:
                 self._route.check(step.place)
                 await self._made(step, prepared, call, passage)
@@ -191,7 +189,6 @@ class Driver:
             async with Attempt(prepared.upstream, call) as attempt:
                 await passage.run(attempt)
                 await passage.done(cut=False)
-                self._deadlines.close()
         except asyncio.CancelledError:
             limit = self._interruption.claim_limit()
             if limit is None:
@@ -246,10 +243,10 @@ class Driver:
     async def _interrupted(self, reason: Reason) -> None:
         match reason:
             case Reason.CLIENT_LEFT:
-                self._record.outcome = "client_cancelled"
+                self._ending.outcome("client_cancelled")
                 self._drop("cancel")
             case Reason.WRITE:
-                self._record.outcome = "client_timeout"
+                self._ending.outcome("client_timeout")
                 self._drop("cancel")
                 self._down.abort()
             case Reason.CANCELLED:
@@ -261,19 +258,16 @@ class Driver:
                 await self._failed(UpstreamTimeout(_TIMEOUTS[reason]), "timeout", "timeout")
 
     async def _cancelled(self) -> None:
-        self._record.outcome = "client_cancelled"
+        self._ending.outcome("client_cancelled")
         try:
             if self._passage is not None:
                 await self._passage.cancelled()
         except (GatewayError, Rejected) as failure:
             error = failure if isinstance(failure, GatewayError) else _rejected(failure)
-            await self._failed(error, _outcome(error), "cancel")
+            await self._failed(error, outcome_of(error), "cancel")
 
     async def _failed(self, error: GatewayError, outcome: Outcome, end: EndKind) -> None:
-        self._record.outcome = outcome
-        self._record.error = error.code
-        if isinstance(error, UpstreamError):
-            self._record.provider_status = error.provider_status
+        self._ending.outcome(outcome, error)
         self._drop("timeout" if outcome == "timeout" else end)
         event = b"" if self._passage is None else self._passage.error(error)
         await self._down.error(error, event, retried=self._record.attempts > 1)
@@ -282,7 +276,8 @@ class Driver:
         if self._passage is not None:
             self._passage.drop(kind)
 
-    def _close_record(self) -> None:
+    def _settle(self) -> None:
+        """Tell the record what is known at the end."""
         record = self._record
         self._ledger.settle()
         record.bill = self._ledger.bill()
@@ -293,7 +288,6 @@ class Driver:
             record.notes = [note for one in self._chains for note in one.notes]
             record.finish_reasons = dict(chain.finished)
             record.stopped_by = next(iter(chain.stopped.values()), None)
-        record.ended()
 
 
 @lru_cache(maxsize=256)
@@ -322,17 +316,3 @@ _TIMEOUTS = {
 def _rejected(rejected: Rejected) -> UpstreamError:
     """A policy's verdict on an answer, where there is no other attempt."""
     return UpstreamError(str(rejected), code="rejected")
-
-
-def _outcome(error: GatewayError) -> Outcome:
-    match error:
-        case PolicyFailed():
-            return "policy_error"
-        case Overloaded():
-            return "shed"
-        case UpstreamTimeout():
-            return "timeout"
-        case UpstreamError(status=status) if status != 400:
-            return "upstream_error"
-        case _:
-            return "refused"

@@ -78,14 +78,15 @@ class Pipeline:
         if answer is None:
             return
         read = functools.partial(answer.read, self._at_once)
-        while not await self._forward(answer, await self._deadlines.wait(read, self.woken, limited=True) or ()):
+        while not await self._forward(attempt, await self._deadlines.wait(read, self.woken, limited=True) or ()):
             pass
 
     async def done(self, *, cut: bool) -> None:
-        """End the response; `cut` when the answer was ended from outside."""
+        """End the response, behind which nothing interrupts. `cut`: the answer was ended from outside."""
         if (capped := self._capped()) is not None:
             self._ledger.capped(capped)
         await self._sink.done(self._down, self._usage(cut))
+        self._deadlines.close()
 
     async def cancelled(self) -> None:
         """Somebody stopped the stream by its id: it ends well-formed, without what was held."""
@@ -189,7 +190,7 @@ class Pipeline:
             return []
         return [event for event in self._feed(usage) if type(event) is not Usage]
 
-    async def _forward(self, answer: Answer, events: Sequence[Event | DecodeError]) -> bool:
+    async def _forward(self, attempt: Attempt, events: Sequence[Event | DecodeError]) -> bool:
         """Fold a batch and send what comes out; whether the answer is over for the client."""
         out: list[Event] = []
         for start in range(0, len(events), IN_A_TURN):
@@ -202,7 +203,7 @@ class Pipeline:
         over = self.over()
         ended = bool(events) and type(events[-1]) is End
         if over and not ended:  # the provider first: a slow client must not keep it running
-            await answer.aclose()
+            await attempt.close()
         if out or self._unsent:
             await self._send(out)
         return ended or over

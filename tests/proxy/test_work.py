@@ -33,6 +33,7 @@ from proxy.providers.base import Answer, Call
 from proxy.providers.http.connection import Connection
 from proxy.streaming.deadlines import Deadlines
 from proxy.streaming.driver import Driver
+from proxy.streaming.ending import Ending
 from proxy.streaming.execution import Execution, PreparedAttempt
 from proxy.streaming.observer import Unobserved
 from proxy.streaming.response import Downstream, Message
@@ -178,8 +179,10 @@ async def served(name: str, config: Config) -> Record:
     job = Execution(True, 1, only_route(), prepare, record, Unobserved(), Turns(), {}, lease)
     deadlines, taker = Deadlines(LONG, 60), Taker()
     scope = {"extensions": {"sluice.connection": taker}}
-    driver = Driver(job, Downstream(scope, taker.send, [], deadlines), deadlines)
-    await driver.run()
+    ending = Ending(record)
+    ending.owns(deadlines.close)
+    await Driver(job, Downstream(scope, taker.send, [], deadlines), deadlines, ending).run()
+    ending.finish()
     return record
 
 

@@ -24,6 +24,7 @@ from proxy.routing.route import Group, Route
 from proxy.routing.targets import Targets
 from proxy.streaming.deadlines import Deadlines
 from proxy.streaming.driver import Driver
+from proxy.streaming.ending import Ending
 from proxy.streaming.execution import Execution, PreparedAttempt, Sink
 from proxy.streaming.interruption import Interruption
 from proxy.streaming.observer import Unobserved
@@ -244,7 +245,13 @@ async def drive(provider: Provider, asked: Asked = Asked(), client: Client | Non
         deadlines = Deadlines(asked.limits, asked.keep_alive)
         made.set_result(deadlines.interruption)
         scope: dict[str, Any] = {"extensions": {"sluice.connection": taker}}
-        await Driver(job, Downstream(scope, taker.send, [(b"x-id", b"1")], deadlines), deadlines).run()
+        ending = Ending(record)
+        ending.owns(deadlines.close)
+        down = Downstream(scope, taker.send, [(b"x-id", b"1")], deadlines)
+        try:
+            await Driver(job, down, deadlines, ending).run()
+        finally:
+            ending.finish()
 
     task = spawn(run())
     return Run(provider, taker, record, await made, task)
