@@ -50,8 +50,6 @@ class Parser:
         """The events that these bytes complete. Raises `EventTooLarge`."""
         if self._dead:
             raise self._too_large()
-        if data.count(b"\n") == 2 and self._is_one_event(data):  # as most reads are
-            return [Record(None, data[6:-2])]
         if self._head is not None:
             data = self._without_bom(data)
         if self._after_cr or b"\r" in data:
@@ -75,12 +73,6 @@ class Parser:
         if end > self._limit:
             self._check(max(len(block.strip(b"\n")) for block in data[:end].split(b"\n\n")))
         return self._cut(data[:end])
-
-    def _is_one_event(self, data: bytes) -> bool:
-        """Whether these bytes are all of an event of one line, and nothing is left of what came before."""
-        if not data.startswith(b"data: ") or not data.endswith(b"\n\n") or b"\r" in data or len(data) > self._limit:
-            return False
-        return self.clean
 
     def eof(self) -> list[Record]:
         """The event that the end of the bytes completes, if there is one. Raises `EventTooLarge`."""

@@ -5,6 +5,7 @@ what they leave, and all else, is taken from the body a slice at a time, whose b
 provider.
 """
 
+import enum
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -15,7 +16,7 @@ from proxy.formats import jsonmarks, sse
 from proxy.formats.base import DecodeError, Decoder, Meta
 from proxy.formats.template import Template
 from proxy.providers import failures
-from proxy.providers.base import Call, OnBatch
+from proxy.providers.base import BatchResult, Call, OnBatch
 from proxy.providers.http.body import Body
 from proxy.turns import Turns
 
@@ -42,9 +43,36 @@ class Response(Protocol):
         """Close its connection."""
 
 
+class _Form(enum.Enum):
+    """The form of an answer. The first bytes tell it, and the content type does not: JSON is a whole answer or an
+    error, and servers send events as `application/json`."""
+
+    UNKNOWN = "unknown"
+    """Events were asked for. The first byte that is no blank leads to one of the others."""
+    EVENTS = "events"
+    PAGE = "page"
+    """A web page, in which no event will be found."""
+    WHOLE = "whole"
+    """One JSON document. An answer that was not asked to stream begins here."""
+
+
+class _Stage(enum.Enum):
+    """How far an answer is: RUNNING, then ENDED or OVERRUN, and from each of them CLOSED."""
+
+    RUNNING = "running"
+    ENDED = "ended"
+    """Its last event was read, and nothing came behind it: its connection can be used again."""
+    OVERRUN = "overrun"
+    """Something came behind its last event."""
+    CLOSED = "closed"
+
+
+def _leave(events: Sequence[Event | DecodeError]) -> BatchResult:
+    return BatchResult.LEFT
+
+
 class NativeAnswer:
-    """A running answer. `streamed` tells whether events were asked for; a JSON body is taken for a whole answer all the
-    same. Looking through a large one is done in `turns`."""
+    """A running answer. `streamed`: events were asked for. Looking through a large whole answer is done in `turns`."""
 
     def __init__(
         self, response: Response, body: Body, decoder: Decoder, call: Call, turns: Turns, *, streamed: bool
@@ -58,26 +86,19 @@ class NativeAnswer:
         self._template = Template()
         self._like = Text(0, "content", "")
         self._clean = False
-        self._streamed = streamed
-        self._known = False
-        """Whether the first bytes told the form, which the content type does not: JSON is a whole answer or an error,
-        and servers send events as `application/json`."""
-        self._page = False
+        self._form = _Form.UNKNOWN if streamed else _Form.WHOLE
+        self._stage = _Stage.RUNNING
         self._body = bytearray()
-        self._ended = False
-        self._behind = False
-        """Something came behind the end."""
-        self._closed = False
-        self._at_once: OnBatch = list
+        self._on_batch: OnBatch = _leave
         self._left: Sequence[Event | DecodeError] | Exception | None = None
         self.meta: Meta = decoder.meta
 
-    async def read(self, at_once: OnBatch | None = None) -> Sequence[Event | DecodeError]:
+    async def read(self, on_batch: OnBatch | None = None) -> Sequence[Event | DecodeError]:
         """See `Answer.read`."""
         if self._left is None:
-            listens = self._streamed and at_once is not None
-            if at_once is not None:
-                self._at_once = at_once
+            listens = self._form is not _Form.WHOLE and on_batch is not None
+            if on_batch is not None:
+                self._on_batch = on_batch
             await self._bytes.ready(self._arrived if listens else None)
         left, self._left = self._left, None
         if isinstance(left, Exception):
@@ -87,21 +108,21 @@ class NativeAnswer:
         if data := self._bytes.take():
             return self._events(data)
         if self._bytes.over:
-            events = self._events(b"") if self._streamed else await self._whole()
+            events = await self._whole() if self._form is _Form.WHOLE else self._events(b"")
             if events:
                 return events
-            raise died(self._call.provider_name, _PAGE if self._page else None)
+            raise died(self._call.provider_name, _PAGE if self._form is _Form.PAGE else None)
         if self._bytes.broken:
             raise died(self._call.provider_name, self._bytes.fault)
         return ()
 
     async def aclose(self) -> None:
         """See `Answer.aclose`. Nothing is waited for: the connection gives itself back once the body is over too."""
-        if self._closed:
+        stage, self._stage = self._stage, _Stage.CLOSED
+        if stage is _Stage.CLOSED:
             return
-        self._closed = True
-        self._at_once = list  # the connection may outlive the request, which it must not hold
-        if self._ended and not self._behind:
+        self._on_batch = _leave  # the connection may outlive the request, which it must not hold
+        if stage is _Stage.ENDED:
             self._bytes.finish(self._give_back)
         else:
             self._response.close()
@@ -115,29 +136,28 @@ class NativeAnswer:
     def _arrived(self, piece: bytes) -> None:
         """See `proxy.providers.http.body.Listener`."""
         try:
-            left = self._at_once(self._events(piece))
+            events = self._events(piece)
+            result = self._on_batch(events)
         except Exception as failure:  # the reader's to tell
             self._left = failure
         else:
-            if left is None:
+            if result is BatchResult.DONE:
                 return
-            self._left = left
+            self._left = events if result is BatchResult.LEFT else ()
         self._bytes.wake()
 
     # ---- decoding
     def _events(self, data: bytes) -> Sequence[Event | DecodeError]:
         if self._clean and (text := self._template.read(data)) is not None:
             return self._decoder.more(self._like, text, self._template.counts)
-        if not self._known and (begun := data.lstrip()):
-            self._known = True
-            self._streamed = self._streamed and begun[:1] not in (b"{", b"[")
-            self._page = begun[:1] == b"<"
-        return self._judged(self._decode(data)) if self._streamed else self._collect(data)
+        if self._form is _Form.UNKNOWN:
+            self._form = _form(data)
+        return self._collect(data) if self._form is _Form.WHOLE else self._judged(self._decode(data))
 
     def _judged(self, events: Sequence[Event | DecodeError]) -> Sequence[Event | DecodeError]:
         last = events[-1] if events else None
-        if type(last) is End:
-            self._ended = True
+        if type(last) is End and self._stage is _Stage.RUNNING:
+            self._stage = _Stage.ENDED
         return failures.judged(self._call, events) if type(last) is DecodeError else events
 
     def _decode(self, data: bytes) -> Sequence[Event | DecodeError]:
@@ -152,7 +172,8 @@ class NativeAnswer:
             found = self._decoder.decode(*record)
             events += found
             if found and type(found[-1]) is End:
-                self._behind = record is not records[-1] or not self._ends_with(data, record.data)
+                if record is not records[-1] or not self._ends_with(data, record.data):
+                    self._stage = _Stage.OVERRUN
                 break
         self._learn(data, len(records), events)
         return events if data else [*events, *self._decoder.eof()]
@@ -188,6 +209,14 @@ class NativeAnswer:
         heavy = large and await self._turns.take(jsonmarks.values(body, MAX_VALUES)) > MAX_VALUES
         self._body.clear()
         return self._judged([_TOO_MANY] if heavy else self._decoder.whole(body))
+
+
+def _form(data: bytes) -> _Form:
+    """Return the form of an answer that begins with `data`."""
+    begun = data.lstrip()[:1]
+    if not begun:
+        return _Form.UNKNOWN
+    return _Form.WHOLE if begun in (b"{", b"[") else _Form.PAGE if begun == b"<" else _Form.EVENTS
 
 
 def died(provider: str, fault: str | None = None) -> UpstreamError:

@@ -4,6 +4,7 @@ Rule: `open` either gives an `Answer` whose provider said 200, or raises `Upstre
 closed. `streaming.attempt` owns an `Answer` and closes it on every exit.
 """
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -57,9 +58,19 @@ class Call:
     sending: Sending = field(default_factory=Sending)
 
 
-OnBatch = Callable[[Sequence[Event | DecodeError]], Sequence[Event | DecodeError] | None]
-"""Takes a batch of events where nothing can be awaited. What it gives back is what it leaves to the reader, who is
-woken for that, even if it is empty; None: all is done, and the reader sleeps on."""
+class BatchResult(enum.Enum):
+    """The fate of a batch that was offered where nothing can be awaited."""
+
+    DONE = "done"
+    """It was handled. The reader sleeps on."""
+    WAKE = "wake"
+    """It was handled, but something is left that the reader must await."""
+    LEFT = "left"
+    """It was not handled. The reader gets it."""
+
+
+OnBatch = Callable[[Sequence[Event | DecodeError]], BatchResult]
+"""Takes a batch of events as it arrives, where nothing can be awaited."""
 
 
 class Answer(Protocol):
@@ -67,12 +78,13 @@ class Answer(Protocol):
 
     meta: Meta
 
-    async def read(self, at_once: OnBatch | None = None) -> Sequence[Event | DecodeError]:
-        """The next events, all that have arrived; waits for at least one. Cancelling a `read` loses nothing: the next
-        one goes on. While it waits it may give batches to `at_once` as they arrive, and returns what that leaves.
+    async def read(self, on_batch: OnBatch | None = None) -> Sequence[Event | DecodeError]:
+        """Return the next events, all that have arrived. Wait for at least one. Cancelling a `read` loses nothing: the
+        next one goes on. While it waits it may offer batches to `on_batch` as they arrive. It returns the one that is
+        left, and none when it is only to wake.
 
         The last batch ends in `End` or `DecodeError`. Raises `UpstreamError` when the provider goes away before that,
-        and what `at_once` raised."""
+        and what `on_batch` raised."""
 
     async def aclose(self) -> None:
         """Give the connection back if the answer was read to its end, else close it at once. Idempotent."""

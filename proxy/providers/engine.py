@@ -112,8 +112,8 @@ class LiteLLMAnswer:
         if isinstance(first, _Over):
             raise self._failed(first)
 
-    async def read(self, at_once: OnBatch | None = None) -> Sequence[Event | DecodeError]:
-        """See `Answer.read`. Nothing goes to `at_once`: LiteLLM's chunks come from a thread of its own."""
+    async def read(self, on_batch: OnBatch | None = None) -> Sequence[Event | DecodeError]:
+        """See `Answer.read`. Nothing goes to `on_batch`: LiteLLM's chunks come from a thread of its own."""
         if not self._left:
             self._left += await self._handed.take()
         events: list[Event | DecodeError] = []

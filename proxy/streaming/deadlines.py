@@ -24,27 +24,29 @@ class ProviderLimit:
 
     def __init__(self, limits: Timeouts, clock: Clock) -> None:
         self.at = NEVER
+        self._first_token = limits.first_token
         self._first_token_at = NEVER
-        self._limits = limits
+        self._idle = limits.idle
+        self._begun = True
         self._clock = clock
 
     def begin_attempt(self) -> None:
         """Expect the first token of a new attempt."""
-        self._first_token_at = self._clock() + self._limits.first_token
+        self._begun = False
+        self._first_token_at = self._clock() + self._first_token
 
     def first_token(self) -> None:
         """Expect the next chunk from here on: the answer has begun."""
-        self._first_token_at = NEVER
+        self._begun = True
 
     def begin_wait(self) -> None:
         """Run while the driver waits for the provider."""
-        begun = self._first_token_at == NEVER
-        self.at = self._clock() + self._limits.idle if begun else self._first_token_at
+        self.at = self._clock() + self._idle if self._begun else self._first_token_at
 
     def heard(self) -> None:
         """Begin anew: the provider was heard, and the driver waits on."""
-        if self._first_token_at == NEVER:
-            self.at = self._clock() + self._limits.idle
+        if self._begun:
+            self.at = self._clock() + self._idle
 
     def rest(self) -> None:
         """Limit nothing until the next `begin_wait`."""
@@ -53,7 +55,7 @@ class ProviderLimit:
     def passed(self) -> Reason:
         """Rest, and tell which of the two limits has passed."""
         self.at = NEVER
-        return Reason.IDLE if self._first_token_at == NEVER else Reason.FIRST_TOKEN
+        return Reason.IDLE if self._begun else Reason.FIRST_TOKEN
 
 
 class WriteLimit:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from policies.events import Attachment, Event, Finish, Text, ToolCall, Usage
 from proxy.formats.base import DecodeError
@@ -21,15 +22,16 @@ IN_A_TURN = 64
 SUBSTANCE = (Text, ToolCall, Attachment, Finish)
 """Events before which nothing goes to the client, so that a failure can still be an HTTP status."""
 
+Short: TypeAlias = Text | ToolCall | Usage
+"""Events among which are those that can be folded at once."""
 
-def foldable_at_once(events: Sequence[Event | DecodeError]) -> Sequence[Event] | None:
-    """The same events if each can be folded at once, else None."""
-    usual: list[Event] = []
-    for event in events:
-        if not isinstance(event, Text | ToolCall | Usage) or is_long(event):
-            return None
-        usual.append(event)
-    return usual
+
+def foldable_at_once(event: Event | DecodeError) -> bool:
+    """Tell whether the event is `Short`: it ends nothing and can be folded without a pause."""
+    kind = type(event)
+    if kind is Text:
+        return len(event.text) <= AT_ONCE  # type: ignore[union-attr]
+    return kind is Usage or (kind is ToolCall and not is_long(event))
 
 
 def is_long(event: Event | DecodeError) -> bool:

@@ -6,6 +6,7 @@ policy's time, and taken up again.
 """
 
 import asyncio
+import enum
 import functools
 import logging
 import time
@@ -20,11 +21,11 @@ from proxy.accounting.ledger import Ledger
 from proxy.accounting.record import AttemptRecord, Record
 from proxy.errors import GatewayError, PolicyFailed, TooComplex, UpstreamError
 from proxy.formats.base import DecodeError, Meta
-from proxy.providers.base import Answer, Call
+from proxy.providers.base import Answer, BatchResult, Call
 from proxy.streaming.attempt import Attempt
 from proxy.streaming.deadlines import Deadlines
 from proxy.streaming.execution import Execution, PreparedAttempt
-from proxy.streaming.folding import AT_ONCE, IN_A_TURN, SUBSTANCE, foldable_at_once, is_long, pieces
+from proxy.streaming.folding import IN_A_TURN, SUBSTANCE, Short, foldable_at_once, is_long, pieces
 from proxy.streaming.prelude import Prelude
 from proxy.streaming.response import Downstream
 from proxy.telemetry.logs import where_it_failed
@@ -41,6 +42,22 @@ SMALL_PROMPT = 32 * 1024
 
 MANY = 100
 """Events that are sent while a long fold goes on."""
+
+
+class State(enum.Enum):
+    """The state of an answer.
+
+    | state | meaning | next |
+    |---|---|---|
+    | QUIET | nothing goes to the client: the answer has no substance yet | FLOWING with the first event that has |
+    | FLOWING | what comes out of the policies goes to the client | |
+    | FAILED | a policy raised: none is fed again, but for the end of the answer | none |
+
+    A policy that raises leads from QUIET and FLOWING to FAILED."""
+
+    QUIET = "quiet"
+    FLOWING = "flowing"
+    FAILED = "failed"
 
 
 class Pipeline:
@@ -63,8 +80,7 @@ class Pipeline:
         self._prelude = Prelude()
         self._seen: set[int] = set()
         self._unsent = b""
-        self._begun = False
-        self._failed = False
+        self._state = State.QUIET
         self._watched = bool(self.chain.policies)
         self._due: float | None = None
         self.meta = Meta()
@@ -77,7 +93,7 @@ class Pipeline:
         answer = await self._open(attempt)
         if answer is None:
             return
-        read = functools.partial(answer.read, self._at_once)
+        read = functools.partial(answer.read, self._on_batch)
         while not await self._forward(attempt, await self._deadlines.wait(read, self.woken, limited=True) or ()):
             pass
 
@@ -90,7 +106,7 @@ class Pipeline:
 
     async def cancelled(self) -> None:
         """Somebody stopped the stream by its id: it ends well-formed, without what was held."""
-        if self._failed:  # at once, in the moment of the cancel
+        if self._state is State.FAILED:  # at once, in the moment of the cancel
             raise PolicyFailed(FAILED)
         out: list[Event] = []
         for choice in sorted({*self._seen, *range(self._job.choices)} - self.chain.finished.keys()):
@@ -127,7 +143,7 @@ class Pipeline:
 
     async def woken(self) -> bool:
         """Do what is due: give the policies their time, send a keep-alive. Tell whether the answer is over then."""
-        if self._deadlines.tick.take() and not self._failed:
+        if self._deadlines.tick.take() and self._state is not State.FAILED:
             out = self._feed(Tick(self._clock()))
             self._set_tick()
             await self._send(out)
@@ -136,48 +152,34 @@ class Pipeline:
         return self.over()
 
     # ---- the way of a batch
-    def _at_once(self, events: Sequence[Event | DecodeError]) -> Sequence[Event | DecodeError] | None:
-        """The way of nearly every batch, within the event loop's callback: nothing in it takes long or ends anything,
-        and the client takes what comes out at once. See `proxy.providers.base.AtOnce`."""
-        out = self._folded(events) if self._begun and events else None
-        if out is None:
-            if events:
-                return events
+    def _on_batch(self, events: Sequence[Event | DecodeError]) -> BatchResult:
+        """Handle a batch within the event loop's callback, as nearly every batch is: it takes no long time, it ends
+        nothing, and the client takes at once what comes out.
+
+        Without this the reader's task wakes for each chunk, which makes a chunk half as dear again."""
+        if not events:
             self._provider_limit.heard()
-            return None
+            return BatchResult.DONE
+        if self._state is not State.FLOWING or not all(map(foldable_at_once, events)):
+            return BatchResult.LEFT
+        short: Sequence[Short] = events  # type: ignore[assignment]
+        out: list[Event] = []
+        for event in short:
+            self._ledger.saw(event)
+            if not isinstance(event, Usage):
+                if event.choice not in self._seen:
+                    self._see(event)
+                out += self._feed(event)
+            elif self.chain.wants_usage:
+                out += self._counted(event)
         self._provider_limit.heard()
         if self._watched and (due := self.chain.deadline()) != self._due:
             self._due = due
             self._deadlines.hasten_tick(due)
         if out and (data := self._sink.encode(out)) and not self._down.try_write(data):
             self._unsent = data
-            return ()
-        return () if self.chain.stopped and self.over() else None
-
-    def _folded(self, events: Sequence[Event | DecodeError]) -> list[Event] | None:
-        """What comes out of events that can be folded at once; None if some cannot."""
-        first, last = events[0], events[-1]
-        if type(first) is Text and len(first.text) <= AT_ONCE:
-            if len(events) == 1:  # nearly all are this
-                return self._piece(first)
-            if len(events) == 2 and type(last) is Usage:
-                out = self._piece(first)
-                self._ledger.saw(last)
-                return out + self._counted(last)
-        usual = foldable_at_once(events)
-        if usual is None:
-            return None
-        out = []
-        for one in usual:
-            self._note(one)
-            out += self._feed(one) if type(one) is not Usage else self._counted(one)
-        return out
-
-    def _piece(self, piece: Text) -> list[Event]:
-        self._ledger.saw(piece)
-        if piece.choice not in self._seen:
-            self._see(piece)
-        return self._feed(piece)
+            return BatchResult.WAKE
+        return BatchResult.WAKE if self.chain.stopped and self.over() else BatchResult.DONE
 
     def _set_tick(self) -> None:
         """The policies' time for the driver's timer; it counts when the next wait begins."""
@@ -185,9 +187,7 @@ class Pipeline:
         self._deadlines.tick.set(self._due)
 
     def _counted(self, usage: Usage) -> list[Event]:
-        """What the policies do about the provider's counts; of the counts themselves no sink makes anything."""
-        if not self.chain.wants_usage:
-            return []
+        """Return what the policies do about the provider's counts. No sink makes anything of the counts themselves."""
         return [event for event in self._feed(usage) if type(event) is not Usage]
 
     async def _forward(self, attempt: Attempt, events: Sequence[Event | DecodeError]) -> bool:
@@ -211,10 +211,7 @@ class Pipeline:
     async def _fold(self, events: Sequence[Event | DecodeError], out: list[Event]) -> None:
         """Fold a part of a batch; `out` is what comes out of all of it."""
         for event in events:
-            if type(event) is Text and len(event.text) <= AT_ONCE:  # nearly all are this
-                self._note(event)
-                out += self._feed(event)
-            elif isinstance(event, DecodeError):
+            if isinstance(event, DecodeError):
                 if self._down.committed:
                     await self._send(out)
                 raise event.error or UpstreamError(event.message, code=event.kind)
@@ -298,7 +295,7 @@ class Pipeline:
             raise self._raised(failure) from None
 
     def _raised(self, failure: Exception) -> GatewayError:
-        self._failed = True
+        self._state = State.FAILED
         if isinstance(failure, OverBudget):
             return TooComplex(failure)
         log.error("%s: a policy raised %s", self._record.id, where_it_failed(failure))
@@ -329,12 +326,12 @@ class Pipeline:
         if self._unsent:  # what the client did not take at once, or an interrupted write did not send
             await self._down.event(self._unsent)
             self._unsent = b""
-        if not self._begun:
+        if self._state is State.QUIET:
             begun = self._prelude.until_begun(out)
             if begun is None:
                 return
             out = begun
-            self._begun = True
+            self._state = State.FLOWING
             self._record.began()
             self._record.provider_id = self.meta.id
             self._sink.use(self.meta)

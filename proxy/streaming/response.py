@@ -60,6 +60,7 @@ class Downstream:
         self._connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
         if self._connection is not None:
             deadlines.write.measure(self._connection.unread)
+        self._write: Callable[[bytes], bool] | None = None
         self._send = send
         self._headers = headers
         self._deadlines = deadlines
@@ -80,15 +81,17 @@ class Downstream:
     def try_write(self, data: bytes) -> bool:
         """Send server-sent events of a stream that has begun, if the client takes them at once; whether it did. The
         usual way of a chunk: nothing waits, so no coroutine is made."""
-        if self._connection is None or not self.committed or not self._connection.write(data):
+        if self._write is None or not self._write(data):
             return False
         self.bytes += len(data)
         self._count()
         return True
 
     async def event(self, data: bytes) -> None:
-        """Send server-sent events; from here on there is no other attempt."""
+        """Send server-sent events. From here on there is no other attempt."""
         self.committed = True
+        if self._connection is not None:
+            self._write = self._connection.write
         await self._stream(data)
         self._count()
 

@@ -6,7 +6,7 @@ test_answer_sockets.py.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +21,7 @@ from proxy.formats import sse
 from proxy.formats.base import DecodeError
 from proxy.formats.openai_chat.decode import OpenAIDecoder
 from proxy.providers.answer import NativeAnswer
+from proxy.providers.base import BatchResult, OnBatch
 from proxy.providers.http.connection import Connection
 from proxy.tasks import spawn
 from proxy.turns import Turns
@@ -48,9 +49,9 @@ def decoded(stream: bytes) -> list[Event | DecodeError]:
 # ---- by hand
 @dataclass
 class Heard:
-    """An answer, its connection, and what its reader was given; `leaves` says what `at_once` does with a batch."""
+    """An answer, its connection, and what its reader was given; `takes` says what `on_batch` does with a batch."""
 
-    leaves: Callable[[Batch], Batch | None] = lambda batch: None
+    takes: OnBatch = lambda batch: BatchResult.DONE
     got: list[Event | DecodeError] = field(default_factory=list)
     at_once: int = 0
     raised: list[Exception] = field(default_factory=list)
@@ -88,30 +89,25 @@ class Heard:
             except ValueError as error:
                 self.raised.append(error)
 
-    def _take(self, batch: Batch) -> Batch | None:
+    def _take(self, batch: Batch) -> BatchResult:
         if not batch:
-            return None
+            return BatchResult.DONE
         self.at_once += 1
-        left = self.leaves(batch)
-        if not left:
+        result = self.takes(batch)
+        if result is not BatchResult.LEFT:
             self.got += batch
-        return () if left is None and isinstance(batch[-1], End) else left  # who reads on behind the end is told so
+        ended = result is BatchResult.DONE and isinstance(batch[-1], End)
+        return BatchResult.WAKE if ended else result  # who reads on behind the end is told so
 
 
-def leaving(*choices: str) -> Callable[[Batch], Batch | None]:
-    """Takes, wakes or leaves, in turns."""
+def leaving(*choices: str) -> OnBatch:
+    """Takes, wakes or leaves, in turns; then it takes."""
     turns = iter(choices)
 
-    def leaves(batch: Batch) -> Batch | None:
-        match next(turns, "take"):
-            case "leave":
-                return batch
-            case "wake":
-                return ()
-            case _:
-                return None
+    def takes(batch: Batch) -> BatchResult:
+        return BatchResult(next(turns, "done"))
 
-    return leaves
+    return takes
 
 
 WORDS = ("a", "Hello, ", "ü", "漢字", "😀", "\\n", "\\u00e9", "\\ud83d\\ude00", '\\"', "data: ", "x" * 200)
@@ -137,7 +133,7 @@ def streams(draw: st.DrawFn) -> tuple[list[bytes], bytes]:
 def test_all_of_an_answer_comes_once_and_in_order_whatever_interrupts_its_reader(data: st.DataObject) -> None:
     """Data that arrives between a cancel and the task's next step is the difficult case."""
     chunks, stream = data.draw(streams())
-    choices = data.draw(st.lists(st.sampled_from(["take", "take", "leave", "wake"]), max_size=20))
+    choices = data.draw(st.lists(st.sampled_from(["done", "done", "left", "wake"]), max_size=20))
     whole = b"".join(map(chunk, chunks)) + LAST
     reads = [*map(chunk, chunks), LAST]
     if data.draw(st.booleans()):
@@ -176,12 +172,12 @@ async def test_every_chunk_is_taken_at_once_while_its_reader_sleeps() -> None:
 
 @pytest.mark.parametrize("cancelled", [False, True])
 async def test_what_the_taker_raises_is_the_readers_and_what_follows_is_not_lost(cancelled: bool) -> None:
-    def leaves(batch: Batch) -> Batch | None:
+    def takes(batch: Batch) -> BatchResult:
         if text_of(batch) == "b":
             raise ValueError("b")
-        return None
+        return BatchResult.DONE
 
-    heard = Heard(leaves)
+    heard = Heard(takes)
     await heard.begin()
     heard.hear(chunk(said("a")))
     if cancelled:
@@ -197,7 +193,7 @@ async def test_what_the_taker_raises_is_the_readers_and_what_follows_is_not_lost
 
 
 async def test_what_was_left_to_a_cancelled_reader_is_told_to_one_that_takes_nothing_at_once() -> None:
-    heard = Heard(lambda batch: batch)
+    heard = Heard(lambda batch: BatchResult.LEFT)
     await heard.begin()
     heard.task.cancel()
     heard.answer, answer = SimpleNamespace(read=asyncio.Event().wait), heard.answer  # type: ignore[assignment]
@@ -209,7 +205,7 @@ async def test_what_was_left_to_a_cancelled_reader_is_told_to_one_that_takes_not
 
 
 async def test_what_was_left_to_a_cancelled_reader_comes_before_what_arrives_next() -> None:
-    heard = Heard(leaving("leave", "take"))
+    heard = Heard(leaving("left", "done"))
     await heard.begin()
     heard.task.cancel()
     heard.hear(chunk(said("a")))
@@ -256,11 +252,11 @@ async def test_an_end_that_came_while_nobody_waited_is_seen_by_the_next_reader(g
         heard.hear(LAST)
     with pytest.raises(UpstreamError):
         async with asyncio.timeout(5):
-            await heard.answer.read(lambda batch: None)
+            await heard.answer.read(lambda batch: BatchResult.DONE)
 
 
 async def test_a_fault_within_the_answer_is_told_without_the_key() -> None:
-    heard = Heard(lambda batch: batch)
+    heard = Heard(lambda batch: BatchResult.LEFT)
     await heard.begin()
     heard.hear(chunk(b'data: {"error":{"message":"bad key sk-secret-0123456789abcdef","code":401}}\n\n'))
     await asyncio.sleep(0)

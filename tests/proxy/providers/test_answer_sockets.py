@@ -13,6 +13,7 @@ from policies.events import End, Event, Text
 from proxy.errors import UpstreamError
 from proxy.formats.base import DecodeError
 from proxy.providers.answer import NativeAnswer
+from proxy.providers.base import BatchResult
 from proxy.providers.native import NativeUpstream
 from proxy.tasks import spawn
 from tests.proxy.providers.serving import DONE, HEAD, LAST, at, chunk, drained, said, server, text_of
@@ -62,14 +63,14 @@ class Taker:
     batches: list[Batch] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def __call__(self, batch: Batch) -> Batch | None:
+    def __call__(self, batch: Batch) -> BatchResult:
         if not batch:
-            return None
+            return BatchResult.DONE
         if isinstance(batch[-1], End):
-            return batch
+            return BatchResult.LEFT
         self.batches.append(batch)
         self.came.set()
-        return None
+        return BatchResult.DONE
 
     async def next(self) -> None:
         async with asyncio.timeout(5):
@@ -133,7 +134,7 @@ async def test_a_provider_that_dies_while_somebody_listens_is_a_failure(
 async def test_a_provider_that_closes_behind_its_last_event_has_answered(upstream: NativeUpstream) -> None:
     async with told() as provider:
         answer = await upstream.open(at(provider.url))
-        reading = spawn(answer.read(lambda batch: batch if isinstance(batch[-1], End) else None))
+        reading = spawn(answer.read(lambda batch: BatchResult.LEFT if isinstance(batch[-1], End) else BatchResult.DONE))
         await asyncio.sleep(0.01)
         provider.say(chunk(said("", '"stop"')) + chunk(DONE))
         assert provider.writer is not None
@@ -208,7 +209,7 @@ async def test_a_flood_that_nobody_reads_stops_at_the_buffers_bound_and_comes_wh
         events: list[Event | DecodeError] = []
         async with asyncio.timeout(5):
             while not events or not isinstance(events[-1], End):
-                events += await answer.read(lambda batch: batch)
+                events += await answer.read(lambda batch: BatchResult.LEFT)
         await answer.aclose()
         assert len(text_of(events)) == sent * len(words)
 
@@ -221,9 +222,9 @@ async def test_an_answer_that_is_taken_at_once_is_the_one_that_is_read(
     answer = await upstream.open(at(sim.url, api))
     events: list[Event | DecodeError] = []
 
-    def take(batch: Batch) -> Batch | None:
+    def take(batch: Batch) -> BatchResult:
         events.extend(batch)
-        return () if isinstance(batch[-1], End) else None
+        return BatchResult.WAKE if isinstance(batch[-1], End) else BatchResult.DONE
 
     async with asyncio.timeout(5):
         while not events or not isinstance(events[-1], End):

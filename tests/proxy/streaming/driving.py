@@ -19,7 +19,7 @@ from proxy.errors import UpstreamError
 from proxy.formats.base import DecodeError, Meta
 from proxy.formats.openai_chat.completion import CompletionAccumulator
 from proxy.formats.openai_chat.encode import ChunkEncoder
-from proxy.providers.base import Answer, Call, OnBatch
+from proxy.providers.base import Answer, BatchResult, Call, OnBatch
 from proxy.routing.route import Group, Route
 from proxy.routing.targets import Targets
 from proxy.streaming.deadlines import Deadlines
@@ -76,14 +76,14 @@ class Provider:
             raise
         return self
 
-    async def read(self, at_once: OnBatch | None = None) -> Sequence[Event | DecodeError]:
+    async def read(self, on_batch: OnBatch | None = None) -> Sequence[Event | DecodeError]:
         while True:
             batch = await self._next(self.said[0] if self.said else never())
             self.said.pop(0)
             self.reads += 1
-            left = at_once(batch) if batch and at_once is not None and self.at_once else batch
-            if left or (batch and left is not None):
-                return left
+            result = on_batch(batch) if batch and on_batch is not None and self.at_once else BatchResult.LEFT
+            if batch and result is not BatchResult.DONE:
+                return batch if result is BatchResult.LEFT else ()
 
     async def aclose(self) -> None:
         self.closed += 1

@@ -331,9 +331,9 @@ class Keeping(Provider):
 
     failed = False
 
-    async def read(self, at_once: OnBatch | None = None) -> Sequence[Event | DecodeError]:
+    async def read(self, on_batch: OnBatch | None = None) -> Sequence[Event | DecodeError]:
         try:
-            return await super().read(at_once)
+            return await super().read(on_batch)
         except PolicyFailed as failure:
             if self.failed:
                 raise
