@@ -11,10 +11,10 @@
    waits, `providers.http.body` keeps them, and takes them out of their framing later (`providers.http.framing`).
    `formats.template` recognises an event that differs from the last one in its text alone. Any other goes through
    `formats.sse`. Both end at a decoder (`formats.openai_chat`, `formats.anthropic`, `formats.gemini`).
-4. `streaming.pipeline` notes what the bill needs (`accounting.ledger`, `policies.estimate`) and feeds the events to
-   `policies.chain`, long ones in pieces (`streaming.folding`). Until the answer has substance, they wait in
-   `streaming.prelude`. The limits of `streaming.deadlines` begin anew with each chunk. What comes out goes to the
-   sink (`streaming.sinks`), which encodes it (`formats.openai_chat.encode`).
+4. `streaming.pipeline` folds short events at once and long ones in pieces (`streaming.folding`). It notes what the
+   bill needs (`accounting.ledger`, `policies.estimate`) and feeds the events to `policies.chain`. Until the answer has
+   substance, they wait in `streaming.prelude`. The limits of `streaming.deadlines` begin anew with each chunk. What
+   comes out goes to the sink (`streaming.sinks`), which encodes it (`formats.openai_chat.encode`).
 5. `streaming.response` writes it to the client. There are no queues, so a slow client slows the provider.
 6. At the end, whatever it is, `streaming.driver` closes the record: usage from `accounting.ledger`, then the access
    line, spans and metrics (`accounting.record`, `telemetry.watch`).

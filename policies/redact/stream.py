@@ -27,14 +27,14 @@ SLICE_WORK: Final = 120
 """The automaton work of one slice of `pieces`, in nodes visited: a fraction of a millisecond."""
 SLICE_CHARS: Final = 128
 INVISIBLE_SHARE: Final = 16
-"""How many times its visible length a match may be long and still be shown whole to its validator."""
+"""A match may be this many times as long as its visible part and still be shown whole to its validator."""
 LEAST_REACH: Final = 16
 """The same where there is no validator, to tell a match's end from invisible characters behind it."""
 ENDLESS: Final = float("inf")
 
 
 class Match(NamedTuple):
-    """Where a rule matched, in raw characters from the text's start. Never the text."""
+    """The place of a rule's match, in raw characters from the text's start. It never holds the text."""
 
     rule: str
     start: int
@@ -127,7 +127,9 @@ class Stream:
         self._emitter.emitted = self._position
 
     def feed(self, text: str) -> str:
-        """Take the next characters, give what can go out. Nothing once the stream is closed or blocked."""
+        """Take the next characters, and return those that can go out. Nothing once the stream is closed or blocked.
+
+        Text in which nothing matches goes from one cached state to the next. Without that a chunk is twice the work."""
         emitter = self._emitter
         ahead = None if self._place is None or not emitter.verbatim else self._place[text]
         if ahead is None:
@@ -238,11 +240,11 @@ class Stream:
         return "".join(out)
 
     def _size(self, left: int) -> int:
-        """How many of the characters left can be taken before a bound may act."""
+        """Return how many of the characters left can be taken before a bound may act."""
         return left if left <= self._least - self.held else min(self._room(), left)
 
     def _room(self) -> int:
-        """How many characters can be taken before any of the rules under way may be past its bound."""
+        """Return how many characters can be taken before any of the rules under way may be past its bound."""
         room, emitted = self._least, self._emitter.emitted
         for scanner in self._holding:
             for start, rules in scanner.under_way():

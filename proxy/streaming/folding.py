@@ -35,14 +35,14 @@ def foldable_at_once(event: Event | DecodeError) -> bool:
 
 
 def is_long(event: Event | DecodeError) -> bool:
-    """Whether the event is to be folded a little at a time."""
+    """Tell whether the event is to be folded a little at a time."""
     if isinstance(event, Text):
         return len(event.text) > AT_ONCE
     return isinstance(event, ToolCall) and len(event.arguments) > AT_ONCE
 
 
 def pieces(event: Event) -> Iterator[Event]:
-    """The event, a long one in several."""
+    """Yield the event, a long one in several pieces."""
     if isinstance(event, Text) and len(event.text) > SLICE:
         for start in range(0, len(event.text), SLICE):
             yield Text(event.choice, event.channel, event.text[start : start + SLICE])
@@ -56,5 +56,5 @@ def pieces(event: Event) -> Iterator[Event]:
 
 
 def has_substance(events: Sequence[Event]) -> bool:
-    """Whether there is something among these events for the client to see."""
+    """Tell whether there is something among these events for the client to see."""
     return any(isinstance(e, SUBSTANCE) and not (isinstance(e, Text) and not e.text) for e in events)

@@ -1,6 +1,6 @@
-"""Who watches requests as they go, rather than when they are over: told when each attempt begins and ends.
+"""Observers of requests as they go: they are told when each attempt begins and ends.
 
-Rule: an observer sees records and, if it listens, what the client is sent after the policies; what it raises is its own
+An observer sees records and, if it listens, what the client is sent after the policies; what it raises is its own
 failure and must not reach the request.
 """
 
@@ -17,23 +17,23 @@ Listener: TypeAlias = Callable[[Sequence[Event]], None]
 
 
 class Observer(Protocol):
-    """Watches one request, from its arrival to its end."""
+    """Watch one request, from its arrival to its end."""
 
     listener: Listener | None
     """Takes the events that go to the client, where messages are to be captured; else None, and costs nothing."""
 
     def attempt(self, attempt: AttemptRecord, call: Call) -> Mapping[str, str]:
-        """An attempt begins; the headers that go to its provider with it, for the context of a trace."""
+        """Note that an attempt begins. Return the headers that carry the trace's context to its provider."""
 
     def attempted(self, attempt: AttemptRecord) -> None:
-        """The attempt is over. Told once for each."""
+        """Note that the attempt is over. Told once for each."""
 
     def over(self, record: Record) -> None:
-        """The request is over. Told once."""
+        """Note that the request is over. Told once."""
 
 
 class Unobserved:
-    """Nobody watches."""
+    """An observer for requests that nobody watches."""
 
     listener: Listener | None = None
 

@@ -1,6 +1,6 @@
-"""What waits before the client gets anything: events without substance, until the first one with it.
+"""Hold the events without substance until the first one with it, before the client gets anything.
 
-Rule: bounded by what it takes, not by how a provider cuts its answer into events. Counts are not kept: no sink makes
+It is bounded by its contents, not by how a provider cuts its answer into events. Counts are not kept: no sink makes
 anything of them.
 """
 
@@ -17,14 +17,14 @@ MAX_BYTES: Final = 64 * 1024
 
 
 class Prelude:
-    """One attempt's."""
+    """The prelude of one attempt."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._bytes = 0
 
     def until_begun(self, events: Sequence[Event]) -> Sequence[Event] | None:
-        """All that came so far, with these, once the answer begins with them; until then None."""
+        """Return all that came so far, with these, once the answer begins with them. Return None until then."""
         self._events += [event for event in events if not isinstance(event, Usage)]
         self._bytes += sum(len(dumps(event.fields)) for event in events if isinstance(event, Opaque))
         if len(self._events) <= MAX_EVENTS and self._bytes <= MAX_BYTES and not has_substance(events):

@@ -1,4 +1,4 @@
-"""The requests in flight: how many there may be, what each is at, cancelling one by its id, ending all of them."""
+"""The requests in flight: their number and progress, the cancel of one by its id, the end of all."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from proxy.streaming.interruption import Interruption, Reason
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a request is: tokens of the answer that the provider has sent (reported or estimated), bytes that the
-    client got, characters that policies hold."""
+    """The progress of a request: tokens of the answer that the provider has sent (reported or estimated), bytes that
+    the client got, characters that policies hold."""
 
     tokens: int = 0
     bytes: int = 0
@@ -45,28 +45,28 @@ class Streams:
         return len(self._running)
 
     def __iter__(self) -> Iterator[InFlight]:
-        """The requests in flight, those that began first before the others."""
+        """Yield the requests in flight, the oldest first."""
         return iter(list(self._running.values()))
 
     def add(self, request: InFlight) -> None:
-        """A request has begun."""
+        """Add a request that has begun."""
         self._running[request.record.id] = request
 
     def remove(self, id: str) -> None:
-        """A request is over."""
+        """Remove a request that is over."""
         self._running.pop(id, None)
 
     def cancel(self, id: str, client: Client) -> None:
-        """Stop the request `id`, which `client` must have started (or be an admin). An id that the client gave it will
-        do: of a whole answer it knows no other before the answer is there. Raises `NotFound` otherwise: who may not
-        stop a stream is not told that it exists."""
+        """Stop the request `id`, which `client` must have started (or be an admin). An id that the client gave it
+        will do, because it knows no other before a whole answer is there. Raises `NotFound` otherwise, so that nobody
+        else is told that the request exists."""
         request = self._running.get(id) or self._given(id, client)
         if request is None or not (client.admin or client.name == request.client.name):
             raise NotFound(f"No stream {id[:64]!r} is in flight: it may have ended already.", code="stream_not_found")
         request.interruption.fire(Reason.CANCELLED)
 
     def _given(self, id: str, client: Client) -> InFlight | None:
-        """The client's newest request that it gave this id."""
+        """Return the client's newest request that it gave this id."""
         return next((one for one in reversed(list(self)) if one.given == id and one.client.name == client.name), None)
 
     def drain(self) -> None:

@@ -28,7 +28,7 @@ class TeeSink:
 
 
 class StreamSink:
-    """Encodes what comes, and ends as the format of the operation does."""
+    """Encode what comes, and ends as the format of the operation does."""
 
     def __init__(self, encoder: StreamEncoder) -> None:
         self._encoder = encoder
@@ -45,7 +45,7 @@ class StreamSink:
 
 
 class JsonSink:
-    """Joins what comes, and sends nothing before the end."""
+    """Join what comes, and sends nothing before the end."""
 
     def __init__(self, accumulator: Accumulator) -> None:
         self._joiner = accumulator

@@ -70,6 +70,9 @@ UNNAMED = (
     "proxy.formats.citations",
     "proxy.formats.fields",
     "proxy.formats.jsontext",
+    "proxy.server.lifecycle",
+    "proxy.telemetry.instruments",
+    "proxy.telemetry.lag",
 )
 """Packages and modules that a chunk may pass unnamed: event types, helpers of a decoder, and the policies."""
 

