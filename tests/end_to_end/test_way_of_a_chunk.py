@@ -74,7 +74,8 @@ UNNAMED = (
     "proxy.telemetry.instruments",
     "proxy.telemetry.lag",
 )
-"""Packages and modules that a chunk may pass unnamed: event types, helpers of a decoder, and the policies."""
+"""Packages and modules that a chunk may pass unnamed: event types, helpers of a decoder, and the policies.
+The last three are the process's own clocks, which may run meanwhile."""
 
 MAP = proxy.__doc__ or ""
 STEPS = re.findall(r"^\d\. (.*(?:\n   .*)*)", MAP, re.MULTILINE)
