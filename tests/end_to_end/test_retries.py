@@ -113,8 +113,8 @@ async def test_a_whole_request_hears_no_comments() -> None:
 
 
 async def test_a_limit_stays_one_when_the_wait_for_a_retry_would_pass_the_keep_alive() -> None:
-    retries = "attempts: 3, backoff: {{initial: 0.3, max: 0.3}}"
-    async with gateway(retries=retries, server=", keep_alive: 0.1") as run:
+    retries = "attempts: 3, backoff: {{initial: 20, max: 20}}"
+    async with gateway(retries=retries, server=", keep_alive: 4") as run:
         response = await post(run, "openai-sim-chat.fail-429", stream=True)
         await run.recorded()
     assert (response.status_code, response.json()["error"]["type"]) == (429, "rate_limit_error")

@@ -139,7 +139,7 @@ async def test_a_request_that_went_out_is_billed() -> None:
             yield url.replace("https:", "http:")
 
     async with (
-        gateway(silent, InMemorySpanExporter(), first_token=0.3) as run,
+        gateway(silent, InMemorySpanExporter(), first_token=1) as run,
         plain(run.url) as client,
     ):
         response = await client.post(CHAT, json=ask("m", stream=True))
