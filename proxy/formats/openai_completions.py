@@ -18,15 +18,15 @@ from proxy.formats.openai_chat.encode import ChunkEncoder, sse
 from proxy.formats.openai_chat.request_errors import wrong_type, wrong_value
 from proxy.formats.openai_chat.validate import (
     MAX_CHOICES,
+    SAMPLING,
     Check,
     check_fields,
     is_boolean,
     is_integer,
-    is_number,
-    is_stop,
     is_stream_options,
     is_string,
     named_model,
+    stream_and_usage,
 )
 from proxy.formats.operation import ClientRequest, Operation
 
@@ -49,10 +49,7 @@ def read(body: dict[str, Any]) -> Steps[ClientRequest]:
         raise wrong_value("prompt", f"{prompts} prompts with n {choices} are over {MAX_CHOICES} answers: send fewer.")
     if best > choices:
         raise wrong_value("best_of", "caps cannot watch answers that are not sent: leave it out.", "unsupported_value")
-    stream, options = body.get("stream") or False, body.get("stream_options")
-    if options is not None and not stream:
-        raise wrong_value("stream_options", "only allowed when 'stream' is true.")
-    usage = bool(options and options.get("include_usage"))
+    stream, usage = stream_and_usage(body)
     return ClientRequest(body, model, stream, usage, prompts * choices, json_answer=False)
 
 
@@ -98,13 +95,7 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "n": is_integer(1, MAX_CHOICES),
     "best_of": is_integer(1, MAX_CHOICES),
     "max_tokens": is_integer(),
-    "temperature": is_number(0, 2),
-    "top_p": is_number(0, 1),
-    "presence_penalty": is_number(-2, 2),
-    "frequency_penalty": is_number(-2, 2),
-    "stop": is_stop,
-    "seed": is_integer(),
-    "user": is_string,
+    **SAMPLING,
     "echo": is_boolean,
     "suffix": is_string,
     "logprobs": is_integer(0, 20),

@@ -6,6 +6,7 @@ provider.
 """
 
 import enum
+import functools
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -41,6 +42,14 @@ class Response(Protocol):
 
     def close(self) -> None:
         """Close its connection."""
+
+
+def give_back(response: Response, whole: bool) -> None:
+    """Give a response's connection back to the pool if its body is over to the byte (`whole`); else close it."""
+    if whole:
+        response.release()
+    else:
+        response.close()
 
 
 class _Form(enum.Enum):
@@ -123,13 +132,7 @@ class NativeAnswer:
             return
         self._on_batch = _leave  # the connection may outlive the request, which it must not hold
         if stage is _Stage.ENDED:
-            self._bytes.finish(self._give_back)
-        else:
-            self._response.close()
-
-    def _give_back(self, whole: bool) -> None:
-        if whole:
-            self._response.release()
+            self._bytes.finish(functools.partial(give_back, self._response))
         else:
             self._response.close()
 

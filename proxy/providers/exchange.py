@@ -10,6 +10,7 @@ Rule: an exchange belongs to the gateway's event loop. LiteLLM's thread reaches 
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Final
@@ -20,7 +21,7 @@ from yarl import URL
 from proxy.errors import AnswerTooLarge, GatewayError, UpstreamError
 from proxy.formats import jsonmarks
 from proxy.formats.registry import FORMATS
-from proxy.providers.answer import MAX_VALUES, died
+from proxy.providers.answer import MAX_VALUES, died, give_back
 from proxy.providers.base import Call
 from proxy.providers.outbound import HttpRequest
 from proxy.providers.sending import Sender, body_of, refusal
@@ -176,13 +177,7 @@ class Reply:
         if body is None:
             return
         if self._ended:
-            body.finish(self._give_back)
-        else:
-            self._response.close()
-
-    def _give_back(self, whole: bool) -> None:
-        if whole:
-            self._response.release()
+            body.finish(functools.partial(give_back, self._response))
         else:
             self._response.close()
 

@@ -6,7 +6,7 @@ untouched (`top_k`, `chat_template_kwargs`, …); fields that belong to the oper
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from policies.steps import Steps
 from proxy.config.names import model_name_fault
@@ -29,15 +29,12 @@ def validate(body: dict[str, Any]) -> Steps[ClientRequest]:
     model = named_model(body, "messages")
     yield from check_messages(body["messages"])
     check_fields(body, _CHECKS)
-    stream = body.get("stream") or False
-    options = body.get("stream_options")
-    if options is not None and not stream:
-        raise wrong_value("stream_options", "only allowed when 'stream' is true.")
+    stream, include_usage = stream_and_usage(body)
     return ClientRequest(
         body=body,
         model=model,
         stream=stream,
-        include_usage=bool(options and options.get("include_usage")),
+        include_usage=include_usage,
         n=body.get("n") or 1,
         json_answer=(body.get("response_format") or {}).get("type") in ("json_object", "json_schema"),
     )
@@ -54,6 +51,15 @@ def named_model(body: Mapping[str, Any], *needed: str) -> str:
         if name not in body:
             raise missing(name)
     return model
+
+
+def stream_and_usage(body: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Return whether a checked body asks for a stream, and for the usage chunk at its end. Raises `InvalidRequest` for
+    options of a stream that is not asked for."""
+    stream, options = body.get("stream") or False, body.get("stream_options")
+    if options is not None and not stream:
+        raise wrong_value("stream_options", "only allowed when 'stream' is true.")
+    return stream, bool(options and options.get("include_usage"))
 
 
 def check_fields(body: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
@@ -205,12 +211,7 @@ def _check_length(name: str, value: list[Any], most: int) -> None:
         raise wrong_value(name, f"array too long. Expected at most {most} items.", "array_above_max_length")
 
 
-_CHECKS: Mapping[str, Check] = {
-    "stream": is_boolean,
-    "stream_options": is_stream_options,
-    "n": is_integer(1, MAX_CHOICES),
-    "max_tokens": is_integer(),  # -1 is "no limit" to some servers: the others refuse it themselves
-    "max_completion_tokens": is_integer(),
+SAMPLING: Final[Mapping[str, Check]] = {
     "temperature": is_number(0, 2),
     "top_p": is_number(0, 1),
     "presence_penalty": is_number(-2, 2),
@@ -218,6 +219,16 @@ _CHECKS: Mapping[str, Check] = {
     "stop": is_stop,
     "seed": is_integer(),
     "user": is_string,
+}
+"""The members that chat and text completions have in common, beside those of streams and limits."""
+
+_CHECKS: Mapping[str, Check] = {
+    "stream": is_boolean,
+    "stream_options": is_stream_options,
+    "n": is_integer(1, MAX_CHOICES),
+    "max_tokens": is_integer(),  # -1 is "no limit" to some servers: the others refuse it themselves
+    "max_completion_tokens": is_integer(),
+    **SAMPLING,
     "logprobs": is_boolean,
     "top_logprobs": is_integer(0, 20),
     "tools": _tools,
