@@ -1,4 +1,4 @@
-"""The endpoint of an operation, such as POST /v1/chat/completions: from the client's bytes to a job for the driver; and
+"""The endpoint of an operation, such as POST /v1/chat/completions: from the client's bytes to an `Execution`; and
 its cancel.
 
 Rule: whatever is wrong with a request is found here, before anything goes to a provider.
@@ -97,12 +97,12 @@ class OperationEndpoint:
         slots.check(_WHAT, client.name)  # before the body is read, so that a flood costs little
         lease = self._gateway.bodies.lease(client.name)
         watched.ending.owns(lease.release)
-        job = await self._job(connection, version, client, watched, lease)
+        execution = await self._execution(connection, version, client, watched, lease)
         await self._place(connection, slots, client.name)
         watched.ending.owns(slots.give_back, client.name)
-        await self._drive(job, client, version.config, connection, watched.ending)
+        await self._drive(execution, client, version.config, connection, watched.ending)
 
-    async def _job(
+    async def _execution(
         self, connection: "_Connection", version: Version, client: Client, watched: "_Watched", lease: Lease
     ) -> Execution:
         record, observer, _ = watched
@@ -143,15 +143,15 @@ class OperationEndpoint:
             leaving.cancel()
 
     async def _drive(
-        self, job: Execution, client: Client, config: Config, connection: "_Connection", ending: Ending
+        self, execution: Execution, client: Client, config: Config, connection: "_Connection", ending: Ending
     ) -> None:
         deadlines = Deadlines(config.timeouts, config.server.keep_alive)
         down = Downstream(connection.scope, connection.send, connection.headers, deadlines)
-        driver = Driver(job, down, deadlines, ending)
+        driver = Driver(execution, down, deadlines, ending)
         ending.owns(deadlines.close)
         given = dict(connection.headers)[b"x-request-id"].decode()
-        self._gateway.streams.add(InFlight(job.record, deadlines.interruption, client, driver.progress, given))
-        ending.owns(self._gateway.streams.remove, job.record.id)
+        self._gateway.streams.add(InFlight(execution.record, deadlines.interruption, client, driver.progress, given))
+        ending.owns(self._gateway.streams.remove, execution.record.id)
         ending.owns(spawn(_watch(connection.receive, deadlines.interruption)).cancel)
         await driver.run()
 

@@ -37,18 +37,18 @@ log = logging.getLogger("sluice")
 
 
 class Driver:
-    """Drive one job to its end. Make it in the task that runs it."""
+    """Drive one request to its end. Make it in the task that runs it."""
 
-    def __init__(self, job: Execution, down: Downstream, deadlines: Deadlines, ending: Ending) -> None:
-        self._job = job
-        self._route = job.route
-        self._record: Record = job.record
+    def __init__(self, execution: Execution, down: Downstream, deadlines: Deadlines, ending: Ending) -> None:
+        self._execution = execution
+        self._route = execution.route
+        self._record: Record = execution.record
         self._down = down
         self._deadlines = deadlines
         self._interruption = deadlines.interruption
         self._ledger = Ledger()
         self._chains: list[Chain] = []
-        self._passage: Pipeline | None = None
+        self._pipeline: Pipeline | None = None
         self._ending = ending
         ending.owns(self._settle)
 
@@ -65,7 +65,7 @@ class Driver:
 
     def progress(self) -> Progress:
         """Return the request's progress."""
-        held = 0 if self._passage is None else self._passage.chain.held()
+        held = 0 if self._pipeline is None else self._pipeline.chain.held()
         return Progress(self._ledger.completion, self._down.bytes, held)
 
     async def _guarded(self) -> None:
@@ -86,15 +86,15 @@ class Driver:
 
     # ---- attempts
     async def _serve(self) -> None:
-        if self._job.stream:
+        if self._execution.stream:
             self._deadlines.keep_alive.start()
         step = self._route.first()
         while True:
-            prepared, passage = self._prepare(step)
-            call = await self._job.turns.take(prepared.call, self._in_between)
+            prepared, pipeline = self._prepare(step)
+            call = await self._execution.turns.take(prepared.call, self._in_between)
             self._deadlines.tick.set(prepared.chain.deadline())
             try:
-                await self._attempt(step, prepared, call, passage)
+                await self._attempt(step, prepared, call, pipeline)
                 break
             except Rejected as rejected:
                 following = None if self._spent_all(rejected) else self._route.rejected()
@@ -107,7 +107,7 @@ class Driver:
                 if following is None:
                     raise
             step = following
-        self._ending.outcome("policy_stopped" if passage.chain.stopped else "completed")
+        self._ending.outcome("policy_stopped" if pipeline.chain.stopped else "completed")
 
     def _patience(self, error: GatewayError) -> float:
         """Return the seconds for which a stream's client may wait for a retry. The first keep-alive commits a 200, and
@@ -115,7 +115,7 @@ class Driver:
         limited = isinstance(error, UpstreamError) and error.cause == "limit"
         return (
             self._deadlines.keep_alive.left()
-            if limited and self._job.stream and self._down.status is None
+            if limited and self._execution.stream and self._down.status is None
             else math.inf
         )
 
@@ -124,10 +124,10 @@ class Driver:
 
     def _prepare(self, step: Step) -> tuple[PreparedAttempt, Pipeline]:
         """Make the next attempt, with nothing in it of the ones before."""
-        prepared = self._job.prepare(step.place, self._spent())
-        self._passage = Pipeline(self._job, prepared, self._down, self._deadlines, self._ledger)
+        prepared = self._execution.prepare(step.place, self._spent())
+        self._pipeline = Pipeline(self._execution, prepared, self._down, self._deadlines, self._ledger)
         self._chains.append(prepared.chain)
-        return prepared, self._passage
+        return prepared, self._pipeline
 
     async def _in_between(self) -> None:
         """Send a keep-alive if one is due, between two slices of long work on the request."""
@@ -139,19 +139,19 @@ class Driver:
         bill = self._ledger.bill()
         return bill.cost.total if bill is not None and bill.cost is not None else 0.0
 
-    async def _pause(self, seconds: float, passage: Pipeline) -> None:
+    async def _pause(self, seconds: float, pipeline: Pipeline) -> None:
         """Wait before a retry, or until a policy's time ends the answer. The client hears keep-alives meanwhile."""
         now = asyncio.get_running_loop().time
         until = now() + seconds
-        if seconds > 0 and not passage.over():
-            await self._deadlines.wait(lambda: asyncio.sleep(until - now()), passage.woken, limited=False)
+        if seconds > 0 and not pipeline.over():
+            await self._deadlines.wait(lambda: asyncio.sleep(until - now()), pipeline.woken, limited=False)
 
-    async def _place(self, slots: Slots, name: str, passage: Pipeline) -> bool:
+    async def _place(self, slots: Slots, name: str, pipeline: Pipeline) -> bool:
         """Take one of a target's places. The client hears keep-alives while it waits for one. Return False when a
         policy's time was over before."""
         taking = spawn(slots.take(f"The target {name}", self._record.client))
         try:
-            await self._deadlines.wait(lambda: asyncio.wait({taking}), passage.woken, limited=False)
+            await self._deadlines.wait(lambda: asyncio.wait({taking}), pipeline.woken, limited=False)
             if taking.done():
                 taking.result()
                 return True
@@ -161,33 +161,33 @@ class Driver:
             slots.forgo(taking, self._record.client)
             raise
 
-    async def _attempt(self, step: Step, prepared: PreparedAttempt, call: Call, passage: Pipeline) -> None:
+    async def _attempt(self, step: Step, prepared: PreparedAttempt, call: Call, pipeline: Pipeline) -> None:
         """Make one attempt, from the request to its provider to the end of the client's response. Raises what ended it
         before that. The provider's connection is closed then."""
-        await self._pause(step.wait, passage)
-        slots = None if passage.over() else self._route.slots(step.place)
-        if slots is not None and not await self._place(slots, step.place.name, passage):
+        await self._pause(step.wait, pipeline)
+        slots = None if pipeline.over() else self._route.slots(step.place)
+        if slots is not None and not await self._place(slots, step.place.name, pipeline):
             slots = None
         try:
-            if passage.over():  # a policy's time was over while it waited: the provider is not asked
-                await passage.done(cut=True)
+            if pipeline.over():  # a policy's time was over while it waited: the provider is not asked
+                await pipeline.done(cut=True)
             else:
                 self._route.check(step.place)
-                await self._made(step, prepared, call, passage)
+                await self._made(step, prepared, call, pipeline)
         finally:
             if slots is not None:
                 slots.give_back(self._record.client)
 
-    async def _made(self, step: Step, prepared: PreparedAttempt, call: Call, passage: Pipeline) -> None:
+    async def _made(self, step: Step, prepared: PreparedAttempt, call: Call, pipeline: Pipeline) -> None:
         tried = self._begin(step, prepared, call)
-        headers = self._job.observer.attempt(tried, call)
+        headers = self._execution.observer.attempt(tried, call)
         if headers:
             call = replace(call, headers={**call.headers, **headers})
-        passage.tried, passage.call = tried, call
+        pipeline.tried, pipeline.call = tried, call
         try:
             async with Attempt(prepared.upstream, call) as attempt:
-                await passage.run(attempt)
-                await passage.done(cut=False)
+                await pipeline.run(attempt)
+                await pipeline.done(cut=False)
         except asyncio.CancelledError:
             limit = self._interruption.claim_limit()
             if limit is None:
@@ -206,8 +206,8 @@ class Driver:
                 self._ledger.unsent()
             self._route.ended(step.place)
             tried.duration = time.monotonic() - tried.began
-            tried.response_id, tried.response_model = passage.meta.id, passage.meta.model
-            self._job.observer.attempted(tried)
+            tried.response_id, tried.response_model = pipeline.meta.id, pipeline.meta.model
+            self._execution.observer.attempted(tried)
 
     def _begin(self, step: Step, prepared: PreparedAttempt, call: Call) -> AttemptRecord:
         where, record = step.place, self._record
@@ -226,7 +226,7 @@ class Driver:
         tried.error = error.code or error.type
         if isinstance(error, UpstreamError):
             tried.status = error.provider_status
-            error.detail = self._job.redact(error.detail)
+            error.detail = self._execution.redact(error.detail)
             tried.detail = error.detail if error.code in _NETWORK else None
         self._route.failed(step.place, error)
 
@@ -234,7 +234,9 @@ class Driver:
         """Tell the operator of a failed attempt. The provider's words may repeat the prompt, so they pass the request's
         policies before anyone sees them. (The operator's `detail` has passed them with the attempt's end.)"""
         if error.quoted:
-            error.message = self._job.redact(error.message) or "The provider refused the request; check its parameters."
+            error.message = (
+                self._execution.redact(error.message) or "The provider refused the request; check its parameters."
+            )
         if self._record.tries:
             warn_of_failure(self._record, error.detail or error.message, error, following)
 
@@ -259,8 +261,8 @@ class Driver:
     async def _cancelled(self) -> None:
         self._ending.outcome("client_cancelled")
         try:
-            if self._passage is not None:
-                await self._passage.cancelled()
+            if self._pipeline is not None:
+                await self._pipeline.cancelled()
         except (GatewayError, Rejected) as failure:
             error = failure if isinstance(failure, GatewayError) else _rejected(failure)
             await self._failed(error, outcome_of(error), "cancel")
@@ -268,12 +270,12 @@ class Driver:
     async def _failed(self, error: GatewayError, outcome: Outcome, end: EndKind) -> None:
         self._ending.outcome(outcome, error)
         self._drop("timeout" if outcome == "timeout" else end)
-        event = b"" if self._passage is None else self._passage.error(error)
+        event = b"" if self._pipeline is None else self._pipeline.error(error)
         await self._down.error(error, event, retried=self._record.attempts > 1)
 
     def _drop(self, kind: EndKind) -> None:
-        if self._passage is not None:
-            self._passage.drop(kind)
+        if self._pipeline is not None:
+            self._pipeline.drop(kind)
 
     def _settle(self) -> None:
         """Tell the record what is known at the end."""
@@ -282,8 +284,8 @@ class Driver:
         record.bill = self._ledger.bill()
         record.status = self._down.status
         record.bytes, record.chunks, record.longest_gap = self._down.bytes, self._down.chunks, self._down.longest_gap
-        if self._passage is not None:
-            chain = self._passage.chain
+        if self._pipeline is not None:
+            chain = self._pipeline.chain
             record.notes = [note for one in self._chains for note in one.notes]
             record.finish_reasons = dict(chain.finished)
             record.stopped_by = next(iter(chain.stopped.values()), None)

@@ -64,10 +64,10 @@ class Pipeline:
     made."""
 
     def __init__(
-        self, job: Execution, prepared: PreparedAttempt, down: Downstream, deadlines: Deadlines, ledger: Ledger
+        self, execution: Execution, prepared: PreparedAttempt, down: Downstream, deadlines: Deadlines, ledger: Ledger
     ) -> None:
         self.chain = prepared.chain
-        self._job = job
+        self._execution = execution
         self._place = prepared.place
         self._clock = prepared.context.clock
         self._sink = prepared.sink
@@ -76,7 +76,7 @@ class Pipeline:
         self._deadlines = deadlines
         self._provider_limit = deadlines.provider
         self._ledger = ledger
-        self._record: Record = job.record
+        self._record: Record = execution.record
         self._prelude = Prelude()
         self._seen: set[int] = set()
         self._unsent = b""
@@ -109,7 +109,7 @@ class Pipeline:
         if self._state is State.FAILED:  # at once, in the moment of the cancel
             raise PolicyFailed(FAILED)
         out: list[Event] = []
-        for choice in sorted({*self._seen, *range(self._job.choices)} - self.chain.finished.keys()):
+        for choice in sorted({*self._seen, *range(self._execution.choices)} - self.chain.finished.keys()):
             out += self._feed(Finish(choice, "length", "cancel"))
         out += self._feed(End("cancel"))
         await self._send(out)
@@ -227,7 +227,7 @@ class Pipeline:
 
     async def _fold_slices(self, event: Event, out: list[Event]) -> None:
         """Fold an event that may be much work a little at a time, and let other streams run in between."""
-        await self._job.turns.take(self._folding(event, out), functools.partial(self._send_many, out))
+        await self._execution.turns.take(self._folding(event, out), functools.partial(self._send_many, out))
 
     def _folding(self, event: Event, out: list[Event]) -> Steps[None]:
         for piece in pieces(event):
@@ -266,7 +266,7 @@ class Pipeline:
         """Note that the answer's first substance is there."""
         if self.tried is not None:
             self.tried.first_token = time.monotonic() - self.tried.began
-            self._job.route.answered(self._place, self.tried.first_token)
+            self._execution.route.answered(self._place, self.tried.first_token)
 
     def _usage(self, cut: bool) -> Usage | None:
         """Return the usage for a client that asked for it: the provider's word, or for a cut answer the estimate."""
@@ -311,13 +311,13 @@ class Pipeline:
 
     def over(self) -> bool:
         """Tell whether a policy's stop has ended the last choice. Then the provider is not waited for."""
-        return bool(self.chain.stopped) and len(self.chain.finished) >= max(self._job.choices, len(self._seen))
+        return bool(self.chain.stopped) and len(self.chain.finished) >= max(self._execution.choices, len(self._seen))
 
     def _let_go(self) -> None:
         """Drop a large prompt: the client gets its first event, so no other attempt will be made."""
-        if self._job.lease.held > SMALL_PROMPT and not self._keeps_body:
+        if self._execution.lease.held > SMALL_PROMPT and not self._keeps_body:
             self._ledger.let_go()
-            self._job.let_go()
+            self._execution.let_go()
             if self.call is not None:
                 self.call.body.clear()
 

@@ -176,12 +176,12 @@ async def served(name: str, config: Config) -> Record:
         return PreparedAttempt(place, seen(made, asked), made, context, sink, Recorded(name))
 
     lease = Bodies(2**30, 2**30).lease("test")
-    job = Execution(True, 1, only_route(), prepare, record, Unobserved(), Turns(), {}, lease)
+    execution = Execution(True, 1, only_route(), prepare, record, Unobserved(), Turns(), {}, lease)
     deadlines, taker = Deadlines(LONG, 60), Taker()
     scope = {"extensions": {"sluice.connection": taker}}
     ending = Ending(record)
     ending.owns(deadlines.close)
-    await Driver(job, Downstream(scope, taker.send, [], deadlines), deadlines, ending).run()
+    await Driver(execution, Downstream(scope, taker.send, [], deadlines), deadlines, ending).run()
     ending.finish()
     return record
 

@@ -238,7 +238,7 @@ async def drive(provider: Provider, asked: Asked = Asked(), client: Client | Non
 
     route = only_route(asked.attempts)
     lease = Bodies(2**30, 2**30).lease("test")
-    job = Execution(asked.stream, asked.choices, route, prepare, record, Unobserved(), Turns(), {}, lease)
+    execution = Execution(asked.stream, asked.choices, route, prepare, record, Unobserved(), Turns(), {}, lease)
     made: asyncio.Future[Interruption] = asyncio.get_running_loop().create_future()
 
     async def run() -> None:
@@ -249,7 +249,7 @@ async def drive(provider: Provider, asked: Asked = Asked(), client: Client | Non
         ending.owns(deadlines.close)
         down = Downstream(scope, taker.send, [(b"x-id", b"1")], deadlines)
         try:
-            await Driver(job, down, deadlines, ending).run()
+            await Driver(execution, down, deadlines, ending).run()
         finally:
             ending.finish()
 

@@ -15,11 +15,6 @@ from tests.proxy.streaming.driving import Provider, never
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_an_answer_is_closed_when_the_block_is_left() -> None:
     provider = Provider([])
     async with Attempt(provider, call("openai")) as attempt:

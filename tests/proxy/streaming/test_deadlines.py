@@ -15,11 +15,6 @@ LONG = Timeouts()
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def forever() -> Awaitable[object]:
     return asyncio.get_running_loop().create_future()
 

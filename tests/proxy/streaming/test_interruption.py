@@ -11,11 +11,6 @@ from proxy.tasks import spawn
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def forever() -> Awaitable[object]:
     return asyncio.get_running_loop().create_future()
 

@@ -19,11 +19,6 @@ OURS, STRANGER, BOSS = Client("ours", False, ("*",)), Client("stranger", False, 
 Request = Callable[..., Awaitable["asyncio.Task[Reason | None]"]]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def running(streams: Streams, id: str, client: Client = OURS) -> "asyncio.Task[Reason | None]":
     """A request in the registry; its task gives the reason of its interruption."""
     begun = asyncio.Event()

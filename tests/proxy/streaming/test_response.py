@@ -20,11 +20,6 @@ EVENT = b"data: {}\n\n"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def client() -> Client:
     return Client()
 
