@@ -106,14 +106,14 @@ def sockets() -> int:
 
 
 async def test_streams_do_not_mix_and_leave_nothing(run: Running) -> None:
-    before = sockets()
+    before, others = sockets(), _living()  # earlier tests of this process may have left some
     await load(run, 10, 5)
     tasks, objects = len(asyncio.all_tasks()), _objects()
     await load(run, STREAMS, LEAVERS)
     assert len(asyncio.all_tasks()) == tasks
     await run.gateway.upstreams["native"].aclose()
     await until(lambda: not run.sim.connections)
-    await until(lambda: not _living() and sockets() == before, seconds=10)
+    await until(lambda: _living() <= others and sockets() == before, seconds=10)
     assert _objects() - objects < 5 * STREAMS
 
 
